@@ -1,0 +1,175 @@
+"""Communities to batches in which each ASV stands once."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from q2_aam.data.communities import Communities
+from q2_aam.data.tokenizer import PAD
+
+TOKEN_CHOICES = ("abundant", "random")
+
+
+@dataclass
+class Batch:
+    """Some samples of a table; sizes are the batch's own maxima."""
+
+    rows: Tensor
+    """``[B]``, the samples' row numbers in the table."""
+    tokens: Tensor
+    """uint8 ``[U, 1 + L]``, each ASV of the batch once."""
+    asv_index: Tensor
+    """``[B, S]`` into the rows of ``tokens`` (of the whole table's ASVs when ``tokens`` is empty)."""
+    abundance: Tensor
+    """``[B, S]``, share of the sample's reads."""
+    mask: Tensor
+    """``[B, S]``, True where there is an ASV."""
+    seed: int
+    """Everything random about the batch (what is masked, dropout) follows from it."""
+    unifrac: Tensor | None = None
+    """float32 ``[B, B]``."""
+    target: Tensor | None = None
+    """``[B]`` float32, in the transform's units, or int64 codes of classes."""
+
+
+@dataclass(frozen=True)
+class BatchKey:
+    """Which samples, and the seed that the epoch gives them."""
+
+    rows: np.ndarray
+    seed: int
+
+
+class BatchSampler(Sampler):
+    """Rows of one batch after the other, shuffled by seed and epoch alone.
+
+    A run that goes on from a checkpoint thus meets the same batches as one that was never stopped.
+
+    Parameters
+    ----------
+    rows : np.ndarray
+        int ``[N]``, the samples to go through.
+    batch_size : int
+        Samples a batch; the last one may be smaller, none is dropped.
+    random_seed : int
+        Seed.
+    shuffle : bool
+        New order each epoch; False for validation, where every epoch is the same.
+    """
+
+    def __init__(self, rows: np.ndarray, batch_size: int, random_seed: int, shuffle: bool):
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, but is {batch_size}.")
+        self.rows = np.asarray(rows)
+        self.batch_size = batch_size
+        self.random_seed = random_seed
+        self.shuffle = shuffle
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        if self.shuffle:
+            self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.batch_size)
+
+    def __iter__(self) -> Iterator[BatchKey]:
+        generator = np.random.default_rng([self.random_seed, self.epoch])
+        order = generator.permutation(self.rows) if self.shuffle else self.rows
+        for start in range(0, len(order), self.batch_size):
+            yield BatchKey(order[start : start + self.batch_size], int(generator.integers(2**62)))
+
+
+class CommunityDataset(Dataset):
+    """Makes a :class:`Batch` of a :class:`BatchKey`.
+
+    Parameters
+    ----------
+    communities : Communities
+        The whole table.
+    token_limit : int
+        At most that many ASVs of a sample are read.
+    token_choice : {'abundant', 'random'}
+        Which of them: the most abundant, or a fresh random choice each epoch.
+    unifrac : callable, optional
+        Rows ``[B]`` to distances ``[B, B]``.
+    target : np.ndarray, optional
+        Encoded target of every sample of the table ``[N]``.
+    asv_lookup : bool
+        True where all ASVs have been encoded beforehand: ``asv_index`` then counts in the whole table and ``tokens`` is
+        empty.
+    """
+
+    def __init__(
+        self,
+        communities: Communities,
+        token_limit: int = 1024,
+        token_choice: str = "abundant",
+        unifrac: Callable[[np.ndarray], np.ndarray] | None = None,
+        target: np.ndarray | None = None,
+        asv_lookup: bool = False,
+    ):
+        if token_choice not in TOKEN_CHOICES:
+            raise ValueError(f"token_choice must be one of {', '.join(TOKEN_CHOICES)}, but is {token_choice!r}.")
+        if token_limit < 1:
+            raise ValueError(f"token_limit must be at least 1, but is {token_limit}.")
+        self.communities = communities
+        self.token_limit = token_limit
+        self.token_choice = token_choice
+        self.unifrac = unifrac
+        self.target = target
+        self.asv_lookup = asv_lookup
+
+    def __len__(self) -> int:
+        return len(self.communities)
+
+    def __getitem__(self, key: BatchKey) -> Batch:
+        counts = self.communities.counts[key.rows]
+        total = np.asarray(counts.sum(1), dtype=np.float32).ravel()
+        columns, values, lengths = self._limit(counts, np.random.default_rng(key.seed))
+        width = int(lengths.max())
+        mask = np.arange(width) < lengths[:, None]
+        asv_index = np.zeros(mask.shape, dtype=np.int64)
+        abundance = np.zeros(mask.shape, dtype=np.float32)
+        distinct, place = np.unique(columns, return_inverse=True)
+        asv_index[mask] = columns if self.asv_lookup else place
+        abundance[mask] = values
+        abundance /= total[:, None]
+        tokens = self.communities.tokens[distinct[:0] if self.asv_lookup else distinct]
+        if len(tokens):
+            tokens = tokens[:, : int((tokens != PAD).sum(1).max())]
+        return Batch(
+            rows=torch.from_numpy(np.asarray(key.rows)),
+            tokens=torch.from_numpy(tokens),
+            asv_index=torch.from_numpy(asv_index),
+            abundance=torch.from_numpy(abundance),
+            mask=torch.from_numpy(mask),
+            seed=key.seed,
+            unifrac=None if self.unifrac is None else torch.from_numpy(self.unifrac(key.rows)),
+            target=None if self.target is None else torch.from_numpy(self.target[key.rows]),
+        )
+
+    def _limit(self, counts, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Columns and counts of the ASVs kept, sample after sample, and how many of each sample."""
+        lengths = np.diff(counts.indptr)
+        if lengths.max() <= self.token_limit:
+            return counts.indices, counts.data, lengths
+        sample = np.repeat(np.arange(len(lengths)), lengths)
+        # Ties among equally abundant ASVs fall to the sequence, not to the table's order, which means nothing.
+        draw = generator.random(len(sample)) if self.token_choice == "random" else -counts.data.astype(np.float64)
+        order = np.lexsort((counts.indices, draw, sample))
+        rank = np.arange(len(sample)) - np.repeat(counts.indptr[:-1], lengths)
+        kept = np.sort(order[rank < self.token_limit])
+        return counts.indices[kept], counts.data[kept], np.minimum(lengths, self.token_limit)
+
+
+def batch_loader(
+    dataset: CommunityDataset, rows: np.ndarray, batch_size: int, random_seed: int = 0, shuffle: bool = False
+) -> DataLoader:
+    """A loader whose every item is a whole :class:`Batch` (see :class:`BatchSampler` for the parameters)."""
+    return DataLoader(dataset, sampler=BatchSampler(rows, batch_size, random_seed, shuffle), batch_size=None)

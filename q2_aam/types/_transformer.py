@@ -1,0 +1,118 @@
+"""Transformers: how files become tables, metadata and dictionaries, and back.
+
+Numbers are written and read with all their digits, and IDs stay the text that they are.
+"""
+
+import csv
+import json
+
+import numpy as np
+import pandas as pd
+
+from q2_aam.framework import qiime2
+from q2_aam.types._format import (
+    INTERVAL_COLUMNS,
+    NOVELTY_COLUMNS,
+    AAMModelDirectoryFormat,
+    AAMTrainingLogDirectoryFormat,
+    NoveltyFormat,
+    PredictionIntervalsFormat,
+)
+
+
+def _read(path) -> pd.DataFrame:
+    """A table of text, whose first column is the index."""
+    # pandas would guess types ('001' -> 1), missing values ('NA') and quotes, all of which IDs may hold. It
+    # guesses an index even where dtype says str, so that is set afterwards.
+    frame = pd.read_csv(
+        path, sep="\t", dtype=str, na_filter=False, quoting=csv.QUOTE_NONE, encoding="utf-8-sig"
+    )
+    return frame.set_index(frame.columns[0])
+
+
+def _read_samples(path) -> pd.DataFrame:
+    # astype reads each number as Python does, exactly; the parser of pandas may be off in the last digit.
+    frame = _read(path).astype(np.float64)
+    frame.index.name = "SampleID"
+    return frame
+
+
+def _write_samples(frame: pd.DataFrame, columns: tuple, file_format):
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise ValueError(
+            f"the table lacks the columns {', '.join(missing)}; it has {', '.join(frame.columns)}."
+        )
+    result = file_format()
+    frame = frame.loc[:, list(columns)].set_axis(frame.index.astype(str), axis="index")
+    frame.to_csv(str(result), sep="\t", index_label="SampleID", quoting=csv.QUOTE_NONE)
+    result.validate("max")
+    return result
+
+
+def _metadata(frame: pd.DataFrame):
+    return qiime2.Metadata(frame.rename_axis("id"))
+
+
+def _1(data: pd.DataFrame) -> PredictionIntervalsFormat:
+    return _write_samples(data, INTERVAL_COLUMNS, PredictionIntervalsFormat)
+
+
+def _2(ff: PredictionIntervalsFormat) -> pd.DataFrame:
+    return _read_samples(str(ff))
+
+
+def _3(ff: PredictionIntervalsFormat) -> qiime2.Metadata:
+    return _metadata(_read_samples(str(ff)))
+
+
+def _4(data: pd.DataFrame) -> NoveltyFormat:
+    return _write_samples(data, NOVELTY_COLUMNS, NoveltyFormat)
+
+
+def _5(ff: NoveltyFormat) -> pd.DataFrame:
+    return _read_samples(str(ff))
+
+
+def _6(ff: NoveltyFormat) -> qiime2.Metadata:
+    return _metadata(_read_samples(str(ff)))
+
+
+def _7(df: AAMTrainingLogDirectoryFormat) -> pd.DataFrame:
+    # An empty cell was not measured in that epoch.
+    history = _read(df.path / "history.tsv").replace("", np.nan).astype(np.float64)
+    history.index = history.index.astype(int)
+    return history
+
+
+def _8(df: AAMTrainingLogDirectoryFormat) -> qiime2.Metadata:
+    history = _7(df)
+    return _metadata(history.set_axis(history.index.astype(str), axis="index"))
+
+
+def _9(df: AAMTrainingLogDirectoryFormat) -> dict:
+    return json.loads((df.path / "log.json").read_text(encoding="utf-8-sig"))
+
+
+def _10(df: AAMModelDirectoryFormat) -> dict:
+    return json.loads((df.path / "model.json").read_text(encoding="utf-8-sig"))
+
+
+def _11(df: AAMModelDirectoryFormat) -> qiime2.Metadata:
+    values = pd.Series(dict(_flattened(_10(df))), dtype=object, name="value")
+    return _metadata(values.to_frame())
+
+
+def _flattened(values: dict, prefix: str = ""):
+    """Names such as 'training.epochs', and values as text."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flattened(value, f"{prefix}{key}.")
+        elif isinstance(value, str):
+            # Metadata has neither empty text nor blanks around it.
+            yield f"{prefix}{key}", value.strip() or None
+        else:
+            yield f"{prefix}{key}", None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+TRANSFORMERS = (_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11)

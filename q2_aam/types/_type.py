@@ -1,0 +1,19 @@
+"""Semantic types: what artifacts mean."""
+
+from q2_sample_classifier import Classifier, Regressor
+from q2_types.sample_data import SampleData
+
+from q2_aam.framework import SemanticType
+
+# What `pretrain` learns, without a target. `Regressor` and `Classifier` are q2-sample-classifier's, as in its
+# SampleEstimator[...]: a name can be registered once only.
+Encoder = SemanticType("Encoder")
+AAMModel = SemanticType(
+    "AAMModel", field_names="type", field_members={"type": (Encoder, Regressor, Classifier)}
+)
+
+AAMTrainingLog = SemanticType("AAMTrainingLog")
+
+PredictionIntervals = SemanticType("PredictionIntervals", variant_of=SampleData.field["type"])
+
+Novelty = SemanticType("Novelty", variant_of=SampleData.field["type"])
