@@ -9,9 +9,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from q2_aam.data.communities import Communities
+from q2_aam.data.tables import TOKEN_CHOICES
 from q2_aam.data.tokenizer import PAD
-
-TOKEN_CHOICES = ("abundant", "random")
 
 
 @dataclass

@@ -78,6 +78,10 @@ class Communities:
             reads_ambiguous=self.reads_ambiguous[rows],
         )
 
+    def present_asvs(self) -> np.ndarray:
+        """Numbers of the ASVs that some sample holds, int64 ascending (a subset keeps the columns of all)."""
+        return np.unique(self.counts.indices).astype(np.int64)
+
 
 def read_sequences(path: str) -> dict[str, str]:
     """Read a FASTA file of feature sequences.

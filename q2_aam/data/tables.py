@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 IDS_NAMED = 5
 MISSING_FEATURES = ("error", "ignore")
+TOKEN_CHOICES = ("abundant", "random")
 
 
 def name_ids(ids: Collection) -> str:

@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass, field, fields
 
 import numpy as np
 import pandas as pd
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
-from sklearn.utils.class_weight import compute_class_weight
 
 KINDS = ("numeric", "categorical")
 TRANSFORMS = ("none", "zscore", "minmax", "log1p")
@@ -86,6 +84,8 @@ class Target:
             If a value is missing or not finite, if all values are the same, or if the transform cannot take
             one of them.
         """
+        from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
         _check_transform(transform)
         _check_not_empty(values)
         name = _column_name(values)
@@ -128,6 +128,8 @@ class Target:
         UserWarning
             If a class has one sample only.
         """
+        from sklearn.utils.class_weight import compute_class_weight
+
         _check_not_empty(values)
         name = _column_name(values)
         labels = _labels(name, values)

@@ -1,0 +1,48 @@
+"""What `pretrain` and `fit` share: which network to start from. Imports torch: call from inside actions."""
+
+from dataclasses import fields
+
+import torch
+
+from q2_aam.data.targets import Target
+from q2_aam.models.aam import AAM
+from q2_aam.models.config import Architecture
+from q2_aam.models.model_file import Model, outputs_of
+
+
+def chosen_architecture(arguments: dict, before: Model | None) -> Architecture:
+    """The given encoder's sizes, or those asked for.
+
+    Raises
+    ------
+    ValueError
+        If sizes are asked for (other than the defaults) that the given encoder does not have.
+    """
+    asked = {field.name: arguments[field.name] for field in fields(Architecture) if field.name in arguments}
+    if before is None:
+        return Architecture(**asked)
+    own = before.network.architecture
+    default = Architecture()
+    differing = [
+        f"{name} {value} (the encoder has {getattr(own, name)})"
+        for name, value in asked.items()
+        if value not in (getattr(default, name), getattr(own, name))
+    ]
+    if differing:
+        raise ValueError(
+            f"The encoder's architecture is given with it, but other settings were asked for: {', '.join(differing)}. "
+            "Leave them out, or pretrain an encoder with them."
+        )
+    return own
+
+
+def starting_network(architecture: Architecture, before: Model | None, target: Target | None, random_seed: int) -> AAM:
+    """A network with the given encoder's weights, or fresh ones from the seed; the target head is always fresh."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random_seed)
+        network = AAM(architecture, outputs_of(target))
+    if before is not None:
+        state = before.network.state_dict()
+        head = {name: value for name, value in network.state_dict().items() if name.startswith("target_head.")}
+        network.load_state_dict({**{k: v for k, v in state.items() if not k.startswith("target_head.")}, **head})
+    return network

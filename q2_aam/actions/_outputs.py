@@ -1,0 +1,91 @@
+"""Network outputs as the tables a user gets. Imports scikit-learn: call from inside actions."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from q2_aam.data.communities import Communities, asv_hashes
+from q2_aam.data.targets import Target
+from q2_aam.evaluation.calibration import apply_interval, residual_interval
+from q2_aam.evaluation.metrics import classification_scores, regression_scores
+
+
+def prediction_series(target: Target, sample_ids: np.ndarray, outputs: np.ndarray) -> pd.Series:
+    """Predictions in the target's own units, or names of classes, by sample ID; ``outputs`` is ``[N, O]``."""
+    column = outputs[:, 0] if target.kind == "numeric" else outputs.argmax(1)
+    return pd.Series(target.decode(column), index=pd.Index(sample_ids, name="SampleID"), name="prediction")
+
+
+def interval_of(target: Target, encoded: np.ndarray, outputs: np.ndarray) -> dict | None:
+    """Half width of the 90% interval, in the transform's units, from held-out samples; None for classes.
+
+    In the transform's units, because a target that was logged is off by a factor rather than by an amount; the inverse
+    keeps order, so that the interval holds as often in the target's own units.
+    """
+    if target.kind != "numeric":
+        return None
+    interval = residual_interval(encoded, outputs[:, 0])
+    if not interval["enough"]:
+        warnings.warn(
+            f"There are only {interval['residuals']} validation samples: too few for intervals of "
+            f"{interval['coverage']:.0%}. They are as wide as the largest error. Give more samples or a larger "
+            "validation_share.",
+            stacklevel=2,
+        )
+    return interval
+
+
+def certainty_frame(
+    target: Target, sample_ids: np.ndarray, outputs: np.ndarray, intervals: dict | None
+) -> pd.DataFrame:
+    """Intervals (``lower``, ``upper``, own units) or probabilities (a column a class) by sample ID."""
+    index = pd.Index(sample_ids, name="SampleID")
+    if target.kind == "numeric":
+        lower, upper = (target.decode(end) for end in apply_interval(outputs[:, 0], intervals))
+        return pd.DataFrame({"lower": lower, "upper": upper}, index=index)
+    return pd.DataFrame(softmax(outputs.astype(np.float64), axis=1), index=index, columns=target.classes)
+
+
+def validation_scores(target: Target, truth: pd.Series, predictions: pd.Series) -> dict[str, float]:
+    """Scores of the model that is kept, on its validation samples, for ``model.json``."""
+    if target.kind == "numeric":
+        scores, names = regression_scores(truth, predictions), ("r2", "mae", "rmse", "spearman")
+    else:
+        scores, names = classification_scores(truth, predictions), ("accuracy", "balanced_accuracy")
+    return {f"validation/{name}": scores[name] for name in names if scores[name] is not None}
+
+
+def novelty_frame(communities: Communities, seen_asvs: np.ndarray) -> pd.DataFrame:
+    """A sample a row: how much of it the model had never seen, and how much was not read as it is."""
+    unseen = ~np.isin(asv_hashes(communities.tokens), seen_asvs)
+    presence = communities.counts.copy()
+    presence.data = np.ones_like(presence.data)
+    reads = np.asarray(communities.counts.sum(1, dtype=np.float64)).ravel()
+    unseen_reads = communities.counts.astype(np.float64) @ unseen
+    return pd.DataFrame(
+        {
+            "asvs": np.diff(communities.counts.indptr).astype(float),
+            "reads": reads + communities.reads_dropped,
+            "unseen_asvs": presence @ unseen.astype(np.float64),
+            "unseen_read_share": unseen_reads / reads,
+            "reads_cut": communities.reads_cut,
+            "reads_dropped": communities.reads_dropped,
+            "reads_ambiguous": communities.reads_ambiguous,
+        },
+        index=pd.Index(communities.sample_ids, name="SampleID"),
+    )
+
+
+def novelty_sentence(novelty: pd.DataFrame, n_unseen: int, n_asvs: int) -> str:
+    """The same for the whole table, in one line."""
+    kept = novelty["reads"] - novelty["reads_dropped"]
+    share = (novelty["unseen_read_share"] * kept).sum() / kept.sum()
+    worst = novelty["unseen_read_share"].idxmax()
+    return (
+        f"Novelty: {n_unseen} of {n_asvs} ASVs, with {share:.1%} of the reads, were never seen in training "
+        f"(most in sample {worst}: {novelty.loc[worst, 'unseen_read_share']:.1%}); "
+        f"reads cut {novelty['reads_cut'].sum():.0f}, "
+        f"dropped {novelty['reads_dropped'].sum():.0f}, ambiguous {novelty['reads_ambiguous'].sum():.0f}."
+    )

@@ -1,0 +1,182 @@
+"""`fit`: from sample embeddings to a metadata column."""
+
+from dataclasses import asdict
+
+import biom
+import pandas as pd
+from q2_types.feature_data import DNAFASTAFormat
+from q2_types.tree import NewickFormat
+
+from q2_aam.actions._inputs import (
+    best_scores,
+    data_summary,
+    describe_data,
+    drawn,
+    fasta_sequences,
+    keep_samples,
+    pack_log,
+    readable_warnings,
+    run_directory,
+    say,
+    settings,
+)
+from q2_aam.framework import qiime2
+from q2_aam.models.config import Architecture
+from q2_aam.training.config import FineTuning, Runtime, Sampling, Settings, TargetObjective
+from q2_aam.types import AAMModelDirectoryFormat, AAMTrainingLogDirectoryFormat
+
+
+def fit(
+    table: biom.Table,
+    metadata: qiime2.MetadataColumn,
+    sequences: DNAFASTAFormat = None,
+    encoder: AAMModelDirectoryFormat = None,
+    phylogeny: NewickFormat = None,
+    groups: qiime2.CategoricalMetadataColumn = None,
+    missing_samples: str = "error",
+    target_transform: str = "zscore",
+    freeze_encoder: bool = False,
+    metric: str = "unweighted",
+    sampling_depth: int = None,
+    missing_features: str = "error",
+    validation_share: float = Sampling.validation_share,
+    token_limit: int = Sampling.token_limit,
+    token_choice: str = Sampling.token_choice,
+    epochs: int = FineTuning.epochs,
+    batch_size: int = FineTuning.batch_size,
+    accumulation: int = FineTuning.accumulation,
+    learning_rate: float = FineTuning.learning_rate,
+    weight_decay: float = FineTuning.weight_decay,
+    scheduler: str = FineTuning.scheduler,
+    warmup_share: float = FineTuning.warmup_share,
+    gradient_clip: float = FineTuning.gradient_clip,
+    patience: int = FineTuning.patience,
+    monitor: str = FineTuning.monitor,
+    non_finite: str = FineTuning.non_finite,
+    target_weight: float = TargetObjective.target_weight,
+    unifrac_weight: float = TargetObjective.unifrac_weight,
+    nucleotide_weight: float = TargetObjective.nucleotide_weight,
+    count_weight: float = TargetObjective.count_weight,
+    mask_share: float = TargetObjective.mask_share,
+    dim: int = Architecture.dim,
+    heads: int = Architecture.heads,
+    nucleotides_per_token: int = Architecture.nucleotides_per_token,
+    nucleotide_layers: int = Architecture.nucleotide_layers,
+    sample_layers: int = Architecture.sample_layers,
+    lineages: int = Architecture.lineages,
+    feed_forward: int = Architecture.feed_forward,
+    dropout: float = Architecture.dropout,
+    max_length: int = Architecture.max_length,
+    precision: str = Runtime.precision,
+    device: str = Runtime.device,
+    threads: str = Runtime.threads,
+    random_seed: int = Runtime.random_seed,
+    run_dir: str = Runtime.run_dir,
+) -> (AAMModelDirectoryFormat, pd.Series, pd.DataFrame, AAMTrainingLogDirectoryFormat):
+    """Fit a regressor or classifier; the parameters are described where they are registered."""
+    arguments = dict(locals())
+    objective = settings(TargetObjective, arguments)
+    chosen = Settings(
+        settings(FineTuning, arguments), objective, settings(Sampling, arguments), settings(Runtime, arguments)
+    )
+
+    from q2_aam.actions._models import chosen_architecture, starting_network
+    from q2_aam.actions._outputs import certainty_frame, interval_of, prediction_series, validation_scores
+    from q2_aam.data.batches import CommunityDataset, batch_loader
+    from q2_aam.data.communities import asv_hashes, read_communities
+    from q2_aam.data.splits import split_validation
+    from q2_aam.data.targets import match_metadata
+    from q2_aam.models.model_file import load_model, save_model
+    from q2_aam.training.device import resolve_device, use_threads
+    from q2_aam.training.fitting import encode_target, start_head
+    from q2_aam.training.prediction import encode_samples, predict_targets
+    from q2_aam.training.starting import start_from_data
+    from q2_aam.training.task import Task
+    from q2_aam.training.trainer import train
+
+    with readable_warnings(), use_threads(chosen.runtime) as cores, run_directory(run_dir) as directory:
+        before = None if encoder is None else load_model(str(encoder))
+        architecture = chosen_architecture(arguments, before)
+        values = metadata.to_series()
+        table = keep_samples(table, match_metadata(table.ids(), values, missing_samples))
+        if groups is not None:
+            table = keep_samples(table, match_metadata(table.ids(), groups.to_series(), missing_samples))
+        table = drawn(table, sampling_depth, random_seed)
+        unifrac = None
+        if phylogeny is not None and objective.unifrac_weight:
+            from q2_aam.data.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
+
+            tree = read_phylogeny(str(phylogeny))
+            table = match_tips(table, tip_names(tree), missing_features)
+            unifrac = UniFracDistances(table, tree, metric, cores)
+        communities = read_communities(
+            table, fasta_sequences(sequences), max_length=architecture.max_length, missing_features=missing_features
+        )
+        values = values.reindex(communities.sample_ids)
+        members = None if groups is None else groups.to_series().reindex(communities.sample_ids)
+        numeric = metadata.type == "numeric"
+        train_rows, validation_rows = split_validation(
+            len(communities),
+            validation_share,
+            groups=members,
+            classes=None if numeric else values,
+            random_seed=random_seed,
+        )
+        target, encoded = encode_target(values, train_rows, target_transform if numeric else None)
+        say(describe_data(communities, train_rows, validation_rows))
+
+        network = starting_network(architecture, before, target, random_seed)
+        dataset = CommunityDataset(communities, token_limit, token_choice, unifrac, encoded)
+        if before is None:
+            start_from_data(network, batch_loader(dataset, train_rows, batch_size, random_seed, shuffle=True))
+        where = {"device": resolve_device(device), "token_limit": token_limit, "batch_size": batch_size}
+        members = None if members is None else members.to_numpy()[train_rows]
+        start_head(network, communities.subset(train_rows), encoded[train_rows], members, random_seed, **where)
+        origin = None if before is None else before.description["sha256"]
+        result = train(
+            Task(network, chosen, communities.sample_ids, target),
+            dataset,
+            train_rows,
+            validation_rows,
+            directory,
+            origin=f"{metric if unifrac else None} {origin}",
+            from_probe=True,
+            tune=not freeze_encoder,
+        )
+
+        network.load_state_dict(result.state["model"])
+        held_out = communities.subset(validation_rows)
+        outputs = predict_targets(network, encode_samples(network, held_out, **where))
+        intervals = interval_of(target, encoded[validation_rows], outputs)
+        predictions = prediction_series(target, held_out.sample_ids, outputs)
+        certainty = certainty_frame(target, held_out.sample_ids, outputs, intervals)
+        scores = {**best_scores(result), **validation_scores(target, values.iloc[validation_rows], predictions)}
+
+        seen = asv_hashes(communities.tokens[communities.subset(train_rows).present_asvs()]).tolist()
+        if before is not None:
+            seen += before.seen_asvs.tolist()
+        model, log = AAMModelDirectoryFormat(), AAMTrainingLogDirectoryFormat()
+        save_model(
+            str(model),
+            result.state,
+            architecture,
+            target,
+            seen,
+            training={
+                **asdict(chosen),
+                "metric": metric if unifrac else None,
+                "sampling_depth": sampling_depth,
+                "encoder": origin,
+                "groups": None if groups is None else groups.name,
+                "freeze_encoder": freeze_encoder,
+            },
+            random_seed=random_seed,
+            data=data_summary(communities, train_rows, validation_rows),
+            scores=scores,
+            intervals=intervals,
+        )
+        pack_log(result, "fit", target.name, log)
+        say(result.describe())
+        shown = [f"{k.split('/')[1]} {v:.4g}" for k, v in scores.items() if k.startswith("validation/")]
+        say(f"Validation samples ({target.name}): {', '.join(shown)}.")
+    return model, predictions, certainty, log

@@ -1,0 +1,59 @@
+"""`predict`: a metadata column of new samples, whose ASVs need never have been seen."""
+
+import biom
+import pandas as pd
+from q2_types.feature_data import DNAFASTAFormat
+
+from q2_aam.actions._inputs import drawn, fasta_sequences, readable_warnings, say
+from q2_aam.training.config import Prediction, Runtime
+from q2_aam.types import AAMModelDirectoryFormat
+
+
+def predict(
+    table: biom.Table,
+    model: AAMModelDirectoryFormat,
+    sequences: DNAFASTAFormat = None,
+    sampling_depth: int = None,
+    missing_features: str = "error",
+    batch_size: int = Prediction.batch_size,
+    precision: str = Prediction.precision,
+    device: str = Prediction.device,
+    threads: str = Prediction.threads,
+    random_seed: int = Prediction.random_seed,
+) -> (pd.Series, pd.DataFrame, pd.DataFrame):
+    """Predict; the parameters are described where they are registered."""
+    runtime = Runtime(random_seed=random_seed, precision=precision, device=device, threads=threads)
+
+    from q2_aam.actions._outputs import certainty_frame, novelty_frame, novelty_sentence, prediction_series
+    from q2_aam.data.communities import asv_hashes, read_communities
+    from q2_aam.models.model_file import load_model
+    from q2_aam.training.device import resolve_device, resolve_precision, use_threads
+    from q2_aam.training.prediction import encode_samples, predict_targets
+
+    with readable_warnings(), use_threads(runtime):
+        loaded = load_model(str(model))
+        if loaded.target is None:
+            raise ValueError("The model is an encoder, which has no target. Give it to `qiime aam fit` first.")
+        communities = read_communities(
+            drawn(table, sampling_depth, random_seed),
+            fasta_sequences(sequences),
+            max_length=loaded.network.architecture.max_length,
+            missing_features=missing_features,
+        )
+        device = resolve_device(device)
+        encoding = encode_samples(
+            loaded.network,
+            communities,
+            batch_size=batch_size,
+            token_limit=loaded.description["training"]["sampling"]["token_limit"],
+            precision=resolve_precision(precision, device),
+            device=device,
+        )
+        outputs = predict_targets(loaded.network, encoding)
+        predictions = prediction_series(loaded.target, communities.sample_ids, outputs)
+        certainty = certainty_frame(loaded.target, communities.sample_ids, outputs, loaded.description["intervals"])
+        novelty = novelty_frame(communities, loaded.seen_asvs)
+        unseen = (~pd.Index(asv_hashes(communities.tokens)).isin(loaded.seen_asvs)).sum()
+        say(f"{len(communities)} samples predicted: {loaded.target.name}.")
+        say(novelty_sentence(novelty, int(unseen), len(communities.tokens)))
+    return predictions, certainty, novelty

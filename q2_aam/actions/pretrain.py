@@ -1,0 +1,132 @@
+"""`pretrain`: learn, without labels, sample embeddings whose distances are UniFrac distances."""
+
+from dataclasses import asdict
+
+import biom
+from q2_types.feature_data import DNAFASTAFormat
+from q2_types.tree import NewickFormat
+
+from q2_aam.actions._inputs import (
+    best_scores,
+    data_summary,
+    describe_data,
+    drawn,
+    fasta_sequences,
+    pack_log,
+    readable_warnings,
+    run_directory,
+    say,
+    settings,
+)
+from q2_aam.models.config import Architecture
+from q2_aam.training.config import Objective, Optimization, Runtime, Sampling, Settings
+from q2_aam.types import AAMModelDirectoryFormat, AAMTrainingLogDirectoryFormat
+
+
+def pretrain(
+    table: biom.Table,
+    phylogeny: NewickFormat,
+    sequences: DNAFASTAFormat = None,
+    encoder: AAMModelDirectoryFormat = None,
+    metric: str = "unweighted",
+    sampling_depth: int = None,
+    missing_features: str = "error",
+    validation_share: float = Sampling.validation_share,
+    token_limit: int = Sampling.token_limit,
+    token_choice: str = Sampling.token_choice,
+    epochs: int = Optimization.epochs,
+    batch_size: int = Optimization.batch_size,
+    accumulation: int = Optimization.accumulation,
+    learning_rate: float = Optimization.learning_rate,
+    weight_decay: float = Optimization.weight_decay,
+    scheduler: str = Optimization.scheduler,
+    warmup_share: float = Optimization.warmup_share,
+    gradient_clip: float = Optimization.gradient_clip,
+    patience: int = Optimization.patience,
+    monitor: str = Optimization.monitor,
+    non_finite: str = Optimization.non_finite,
+    unifrac_weight: float = Objective.unifrac_weight,
+    nucleotide_weight: float = Objective.nucleotide_weight,
+    count_weight: float = Objective.count_weight,
+    mask_share: float = Objective.mask_share,
+    dim: int = Architecture.dim,
+    heads: int = Architecture.heads,
+    nucleotides_per_token: int = Architecture.nucleotides_per_token,
+    nucleotide_layers: int = Architecture.nucleotide_layers,
+    sample_layers: int = Architecture.sample_layers,
+    lineages: int = Architecture.lineages,
+    feed_forward: int = Architecture.feed_forward,
+    dropout: float = Architecture.dropout,
+    max_length: int = Architecture.max_length,
+    precision: str = Runtime.precision,
+    device: str = Runtime.device,
+    threads: str = Runtime.threads,
+    random_seed: int = Runtime.random_seed,
+    run_dir: str = Runtime.run_dir,
+) -> (AAMModelDirectoryFormat, AAMTrainingLogDirectoryFormat):
+    """Pretrain an encoder; the parameters are described where they are registered."""
+    arguments = dict(locals())
+    objective = settings(Objective, {**arguments, "target_weight": 0.0})
+    chosen = Settings(
+        settings(Optimization, arguments), objective, settings(Sampling, arguments), settings(Runtime, arguments)
+    )
+
+    import torch
+
+    from q2_aam.actions._models import chosen_architecture, starting_network
+    from q2_aam.data.batches import CommunityDataset, batch_loader
+    from q2_aam.data.communities import asv_hashes, read_communities
+    from q2_aam.data.splits import split_validation
+    from q2_aam.data.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
+    from q2_aam.models.model_file import load_model, save_model
+    from q2_aam.training.device import use_threads
+    from q2_aam.training.starting import start_from_data
+    from q2_aam.training.task import Task
+    from q2_aam.training.trainer import train
+
+    with readable_warnings(), use_threads(chosen.runtime) as cores, run_directory(run_dir) as directory:
+        before = None if encoder is None else load_model(str(encoder))
+        architecture = chosen_architecture(arguments, before)
+        table = drawn(table, sampling_depth, random_seed)
+        tree = read_phylogeny(str(phylogeny))
+        table = match_tips(table, tip_names(tree), missing_features)
+        communities = read_communities(
+            table, fasta_sequences(sequences), max_length=architecture.max_length, missing_features=missing_features
+        )
+        unifrac = UniFracDistances(table, tree, metric, cores)
+        train_rows, validation_rows = split_validation(len(communities), validation_share, random_seed=random_seed)
+        say(describe_data(communities, train_rows, validation_rows))
+
+        network = starting_network(architecture, before, None, random_seed)
+        task = Task(network, chosen, communities.sample_ids)
+        dataset = CommunityDataset(communities, token_limit, token_choice, unifrac)
+        if before is None:
+            start_from_data(network, batch_loader(dataset, train_rows, batch_size, random_seed, shuffle=True))
+        origin = None if before is None else before.description["sha256"]
+        result = train(task, dataset, train_rows, validation_rows, directory, origin=f"{metric} {origin}")
+
+        seen = asv_hashes(communities.tokens[communities.subset(train_rows).present_asvs()])
+        if before is not None:
+            seen = torch.cat([torch.from_numpy(seen), torch.from_numpy(before.seen_asvs)]).numpy()
+        model, log = AAMModelDirectoryFormat(), AAMTrainingLogDirectoryFormat()
+        scores = best_scores(result)
+        save_model(
+            str(model),
+            result.state,
+            architecture,
+            None,
+            seen,
+            training={**asdict(chosen), "metric": metric, "sampling_depth": sampling_depth, "encoder": origin},
+            random_seed=random_seed,
+            data=data_summary(communities, train_rows, validation_rows),
+            scores=scores,
+            intervals=None,
+        )
+        pack_log(result, "pretrain", None, log)
+        shown = ", ".join(
+            f"{name} {scores[f'val/unifrac_{name}']:.4g}" for name in ("r", "rmse") if f"val/unifrac_{name}" in scores
+        )
+        say(result.describe())
+        if shown:
+            say(f"Predicted and true UniFrac of validation samples: {shown}.")
+    return model, log

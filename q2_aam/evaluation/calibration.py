@@ -1,0 +1,89 @@
+"""Prediction intervals for regression from residuals on held-out samples (split conformal prediction)."""
+
+import math
+
+import numpy as np
+
+COVERAGE = 0.9  # of the intervals that models are saved with
+
+
+def residual_interval(truth, predicted, coverage: float = COVERAGE) -> dict:
+    """Half width of an interval around a prediction that holds the true value with a given probability.
+
+    The half width is the ``ceil((n + 1) * coverage)``-th smallest absolute residual of ``n`` held-out
+    samples. For new samples drawn like the held-out ones (exchangeable with them, and not used in fitting),
+    the interval ``prediction +/- half_width`` then holds the true value with probability ``coverage`` or
+    more, whatever the model and the distribution of its errors.
+
+    Parameters
+    ----------
+    truth, predicted : array_like of float `[n]`
+        True values and predictions of the held-out samples, in the target's own units.
+    coverage : float
+        Probability wanted, between 0 and 1.
+
+    Returns
+    -------
+    dict
+        ``half_width`` (float, in the target's units), ``coverage`` (float, as asked), ``residuals`` (int, n)
+        and ``enough`` (bool). With too few residuals (fewer than 9 at 90%) no finite interval has the
+        coverage asked for: ``half_width`` is then the largest absolute residual and ``enough`` is False, so
+        that the caller can warn. All values are plain Python, ready for JSON.
+
+    Raises
+    ------
+    ValueError
+        When there is no sample, lengths differ, a value is not finite, or `coverage` is outside (0, 1).
+
+    References
+    ----------
+    Lei J, G'Sell M, Rinaldo A, Tibshirani RJ, Wasserman L (2018). Distribution-free predictive inference for
+    regression. Journal of the American Statistical Association 113(523):1094-1111.
+    """
+    if not 0 < coverage < 1:
+        raise ValueError(f"The coverage of an interval must lie between 0 and 1, not {coverage}.")
+    truth = np.asarray(truth, dtype=np.float64)
+    predicted = np.asarray(predicted, dtype=np.float64)
+    if truth.ndim != 1 or truth.shape != predicted.shape:
+        raise ValueError(
+            f"True values and predictions must be two lists of one length, not of shapes {truth.shape} and "
+            f"{predicted.shape}."
+        )
+    if truth.size == 0:
+        raise ValueError("A prediction interval needs at least one held-out sample; there is none.")
+    residuals = np.sort(np.abs(truth - predicted))
+    if not np.isfinite(residuals[-1]):
+        raise ValueError(
+            f"{int((~np.isfinite(residuals)).sum())} of {residuals.size} held-out residuals are not finite "
+            "numbers; no prediction interval can be made from them."
+        )
+    # (n + 1) * coverage may land a rounding error above a whole number, which ceil would push one rank too
+    # high.
+    rank = math.ceil(round((residuals.size + 1) * coverage, 9))
+    enough = rank <= residuals.size
+    half_width = residuals[rank - 1] if enough else residuals[-1]
+    return {
+        "half_width": float(half_width),
+        "coverage": float(coverage),
+        "residuals": int(residuals.size),
+        "enough": enough,
+    }
+
+
+def apply_interval(predicted, interval: dict) -> tuple:
+    """Interval of each prediction.
+
+    Parameters
+    ----------
+    predicted : array_like of float `[n]`
+        Predictions in the target's own units.
+    interval : dict
+        What `residual_interval` returned (or the same read back from JSON).
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        ``lower`` and ``upper`` `[n]`, float64, in the target's own units.
+    """
+    predicted = np.asarray(predicted, dtype=np.float64)
+    return predicted - interval["half_width"], predicted + interval["half_width"]

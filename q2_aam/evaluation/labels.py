@@ -1,0 +1,34 @@
+"""Long names made short enough for an axis."""
+
+
+def short_names(names, length: int = 28) -> list:
+    """Names with their middle left out where they are long, all different if the full names are.
+
+    Names of classes often agree at one end or at both, so as much is kept as it takes to tell them apart.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Full names.
+    length : int
+        Letters to keep, when that is enough.
+
+    Returns
+    -------
+    list of str
+        In the same order.
+    """
+    names = [str(name) for name in names]
+    n_different = len(set(names))
+    short = [_shorten(name, length) for name in names]
+    while len(set(short)) < n_different:
+        length += 8
+        short = [_shorten(name, length) for name in names]
+    return short
+
+
+def _shorten(name, length):
+    if len(name) <= length:
+        return name
+    head = (length - 1) // 2
+    return f"{name[:head]}…{name[len(name) - (length - 1 - head) :]}"

@@ -1,0 +1,64 @@
+"""Settings of the network: the single source of the architecture's defaults."""
+
+from dataclasses import asdict, dataclass, fields
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes of the two encoders. Stored in ``model.json``, so that a model is rebuilt without its training script."""
+
+    dim: int = 128
+    """Width of nucleotide, ASV and sample representations."""
+
+    heads: int = 4
+    """Attention heads, in both transformers; must divide ``dim``."""
+
+    nucleotides_per_token: int = 5
+    """Nucleotides that one token spans; 1 is a token a nucleotide, several shorten the sequence by that factor."""
+
+    nucleotide_layers: int = 2
+    """Transformer blocks over the tokens of an ASV."""
+
+    sample_layers: int = 2
+    """Transformer blocks over the ASVs of a sample."""
+
+    lineages: int = 256
+    """Learnt branches on which UniFrac's own formula is evaluated."""
+
+    feed_forward: int = 4
+    """Width of a block's hidden layer, in multiples of ``dim``."""
+
+    dropout: float = 0.0
+    """Dropout inside the sample encoder's blocks, on the path to the target only."""
+
+    max_length: int = 512
+    """Longest sequence read, in nucleotides; longer ones are cut."""
+
+    def __post_init__(self):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "dropout":
+                if not 0 <= value < 1:
+                    raise ValueError(f"dropout must be at least 0 and below 1, but is {value}.")
+            elif value < 1:
+                raise ValueError(f"{field.name} must be at least 1, but is {value}.")
+        if self.dim % self.heads:
+            raise ValueError(f"dim ({self.dim}) must be a multiple of heads ({self.heads}).")
+
+    @property
+    def max_tokens(self) -> int:
+        """Positions that the longest sequence takes: START and one a span of nucleotides."""
+        return 1 + -(-self.max_length // self.nucleotides_per_token)
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: dict) -> "Architecture":
+        """Rebuild from ``model.json``; an unknown key is refused, since it would change the network silently."""
+        unknown = set(settings) - {field.name for field in fields(cls)}
+        if unknown:
+            raise ValueError(
+                f"The model was made with unknown settings: {', '.join(sorted(unknown))}. Update q2-aam and try again."
+            )
+        return cls(**settings)

@@ -1,0 +1,168 @@
+"""The files of a model: ``best_model.pt`` (tensors) and ``model.json`` (everything else)."""
+
+import hashlib
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from q2_aam.data.targets import Target
+from q2_aam.data.tokenizer import VOCABULARY
+from q2_aam.models.aam import AAM
+from q2_aam.models.config import Architecture
+
+SCHEMA_VERSION = 1
+WEIGHTS = "best_model.pt"
+DESCRIPTION = "model.json"
+KINDS = {None: "encoder", "numeric": "regressor", "categorical": "classifier"}
+PACKAGES = ("q2-aam", "torch", "lightning", "numpy", "scikit-learn", "scikit-bio", "unifrac")
+
+
+@dataclass
+class Model:
+    """A network and what is known about it."""
+
+    network: AAM
+    """In evaluation mode."""
+    target: Target | None
+    """None for an encoder."""
+    seen_asvs: np.ndarray
+    """int64 ``[V]``, sorted, the hashes of the ASVs of all training samples so far, pretraining included."""
+    description: dict
+    """``model.json``."""
+
+
+def outputs_of(target: Target | None) -> int | None:
+    """Outputs that the target head needs."""
+    if target is None:
+        return None
+    return max(1, len(target.classes))
+
+
+def sha256_of(path: str | Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def write_atomically(content: dict, path: str | Path) -> None:
+    """``torch.save`` such that the path holds the old file or the new one, never a part of it."""
+    path = Path(path)
+    temporary = path.with_name(path.name + ".new")
+    torch.save(content, temporary)
+    os.replace(temporary, path)
+
+
+def read_tensors(path: str | Path) -> dict:
+    """Read a weights file; nothing in it is ever executed.
+
+    Raises
+    ------
+    ValueError
+        If it is no such file, is cut short, or holds anything but tensors and plain values.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as a model's weights; it is cut short or no such file.") from error
+    except Exception as error:  # torch raises pickle.UnpicklingError; importing pickle for it would suggest its use
+        raise ValueError(f"{path} holds something other than weights and was not loaded.") from error
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages a model depends on; those that are not installed are left out."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def save_model(
+    directory: str | Path,
+    state: dict,
+    architecture: Architecture,
+    target: Target | None,
+    seen_asvs: np.ndarray,
+    **facts,
+) -> dict:
+    """Write a model's two files.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Exists already.
+    state : dict
+        ``model`` (state dict), ``optimizer``, ``scheduler``, ``epoch``, ``score`` as :class:`BestModel` leaves them.
+    architecture : Architecture
+        Sizes of the network.
+    target : Target or None
+        None for an encoder.
+    seen_asvs : np.ndarray
+        int64 ``[V]``.
+    **facts
+        Further keys of ``model.json``: ``training``, ``random_seed``, ``data``, ``scores``, ``intervals``.
+
+    Returns
+    -------
+    dict
+        The description as written.
+    """
+    directory = Path(directory)
+    content = {**state, "seen_asvs": torch.from_numpy(np.unique(seen_asvs).astype(np.int64))}
+    write_atomically(content, directory / WEIGHTS)
+    description = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": KINDS[None if target is None else target.kind],
+        "sha256": sha256_of(directory / WEIGHTS),
+        "architecture": architecture.to_dict(),
+        "tokenizer": {"vocabulary": list(VOCABULARY), "max_length": architecture.max_length},
+        "target": None if target is None else target.to_dict(),
+        "versions": package_versions(),
+        **facts,
+    }
+    text = json.dumps(description, indent=1, allow_nan=False)
+    (directory / DESCRIPTION).write_text(text + "\n")
+    return description
+
+
+def load_model(directory: str | Path) -> Model:
+    """Read a model's two files.
+
+    Raises
+    ------
+    ValueError
+        If the checksum, the vocabulary, the schema or the weights do not fit.
+    """
+    directory = Path(directory)
+    description = json.loads((directory / DESCRIPTION).read_text())
+    if description["schema_version"] > SCHEMA_VERSION:
+        raise ValueError(
+            f"The model has schema version {description['schema_version']}, this q2-aam reads up to {SCHEMA_VERSION}. "
+            "Update q2-aam."
+        )
+    if sha256_of(directory / WEIGHTS) != description["sha256"]:
+        raise ValueError(
+            f"{WEIGHTS} is not the file that {DESCRIPTION} describes (its SHA-256 differs). "
+            "Use an unaltered copy of the model."
+        )
+    if description["tokenizer"]["vocabulary"] != list(VOCABULARY):
+        raise ValueError("The model was trained with another alphabet of tokens. Use the q2-aam that made it.")
+    content = read_tensors(directory / WEIGHTS)
+    target = None if description["target"] is None else Target.from_dict(description["target"])
+    network = AAM(Architecture.from_dict(description["architecture"]), outputs_of(target))
+    try:
+        network.load_state_dict(content["model"])
+    except (RuntimeError, KeyError) as error:
+        raise ValueError(f"The weights in {WEIGHTS} do not fit the architecture in {DESCRIPTION}.") from error
+    return Model(network.eval(), target, content["seen_asvs"].numpy(), description)

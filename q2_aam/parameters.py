@@ -1,0 +1,134 @@
+"""Types and descriptions of parameters and inputs that several actions share. Defaults stand in the settings dataclasses."""
+
+from q2_aam.data.tables import MISSING_FEATURES, TOKEN_CHOICES
+from q2_aam.framework import Categorical, Choices, Float, Int, MetadataColumn, Range, Str
+from q2_aam.training.config import DEVICES, NON_FINITE, PRECISIONS, SCHEDULERS
+
+COUNT = Int % Range(1, None)
+WEIGHT = Float % Range(0, None)
+SHARE = Float % Range(0, 1, inclusive_start=True, inclusive_end=False)
+INNER_SHARE = Float % Range(0, 1, inclusive_start=False, inclusive_end=False)
+
+METRIC = Str % Choices(["unweighted", "weighted_unnormalized", "weighted_normalized", "generalized"])
+TRANSFORM = Str % Choices(["none", "zscore", "minmax", "log1p"])
+
+ARCHITECTURE = {
+    "dim": (COUNT, "Width of the network's vectors."),
+    "heads": (COUNT, "Attention heads; must divide dim."),
+    "nucleotides_per_token": (
+        COUNT,
+        "Nucleotides that one token spans: 1 is a token a nucleotide (slow), several shorten "
+        "the sequence by that factor.",
+    ),
+    "nucleotide_layers": (COUNT, "Transformer layers over the tokens of an ASV."),
+    "sample_layers": (COUNT, "Transformer layers over the ASVs of a sample."),
+    "lineages": (
+        COUNT,
+        "Learnt branches on which distances are computed; a sample embedding has twice as many numbers.",
+    ),
+    "feed_forward": (COUNT, "Width of a layer's hidden part, in multiples of dim."),
+    "dropout": (
+        SHARE,
+        "Dropout in the layers over the ASVs of a sample. It makes distances in training differ from those "
+        "in evaluation; leave it at 0 where UniFrac is learnt.",
+    ),
+    "max_length": (COUNT, "Nucleotides read of each sequence; longer ones are cut, with a warning."),
+}
+
+OPTIMIZATION = {
+    "epochs": (COUNT, "Most passes over the training samples."),
+    "batch_size": (COUNT, "Samples a step. For UniFrac the number of pairs grows as its square."),
+    "accumulation": (COUNT, "Batches whose gradients are averaged before the weights change."),
+    "learning_rate": (Float % Range(0, None, inclusive_start=False), "Highest learning rate."),
+    "weight_decay": (WEIGHT, "Weight decay of AdamW, on matrices only."),
+    "scheduler": (
+        Str % Choices(SCHEDULERS),
+        "Course of the learning rate. 'plateau' halves it when the monitored metric stalls.",
+    ),
+    "warmup_share": (SHARE, "Share of all steps in which the learning rate rises (warmup_cosine, onecycle)."),
+    "gradient_clip": (WEIGHT, "Largest norm of the gradient; 0 turns clipping off."),
+    "patience": (
+        Int % Range(0, None),
+        "Epochs without improvement after which training ends; 0 turns early stopping off.",
+    ),
+    "monitor": (
+        Str,
+        "Metric that picks the best epoch, measured on the validation samples (on the training samples where "
+        "there are none): total_loss, or another column of the training log's history without its 'val/'.",
+    ),
+    "non_finite": (
+        Str % Choices(NON_FINITE),
+        "What a loss or gradient that is not finite does: stop and name the samples, "
+        "or skip the step and count it in the training log.",
+    ),
+}
+
+OBJECTIVE = {
+    "unifrac_weight": (WEIGHT, "Weight of unifrac_loss, the mean squared error of the distances between samples."),
+    "nucleotide_weight": (WEIGHT, "Weight of nucleotide_loss, the cross entropy of masked nucleotides; 0 masks none."),
+    "count_weight": (WEIGHT, "Weight of count_loss, the squared error of withheld abundances; 0 withholds none."),
+    "mask_share": (INNER_SHARE, "Share of nucleotides, and of abundances, withheld to be guessed."),
+}
+
+RUNTIME = {
+    "precision": (
+        Str % Choices(PRECISIONS),
+        "Precision of matrix products: auto is bf16 where the processor has it, else "
+        "32. Distances and losses are always computed in 32.",
+    ),
+    "device": (Str % Choices(DEVICES), "Where to compute; auto is cuda where there is one."),
+    "threads": (COUNT | Str % Choices(["auto"]), "Processor threads; auto takes all cores."),
+    "random_seed": (
+        Int % Range(0, None),
+        "Seed of everything random. On a CPU with precision 32 the same seed and number of "
+        "threads give the same model.",
+    ),
+}
+
+READING = {
+    "sampling_depth": (
+        COUNT,
+        "Rarefy the table to this many reads a sample first; samples with fewer are dropped. By default "
+        "all reads are used.",
+    ),
+    "missing_features": (
+        Str % Choices(MISSING_FEATURES),
+        "Features without a sequence (and, where a phylogeny is used, "
+        "features that are no tip of it): refuse them by name, or leave them out with a count.",
+    ),
+}
+
+LEARNING = {
+    "token_limit": (COUNT, "Most ASVs read of a sample."),
+    "token_choice": (
+        Str % Choices(TOKEN_CHOICES),
+        "Which ASVs are read of a sample that has more: the most abundant, or a fresh random choice each epoch.",
+    ),
+    "run_dir": (
+        Str,
+        "Directory in which event files (for TensorBoard), history and last state are written while the run goes "
+        "on. Repeat a command that was killed with the same run_dir and it goes on from its last epoch.",
+    ),
+    "metric": (METRIC, "The UniFrac that distances between samples are to be."),
+}
+
+GROUPS = (
+    MetadataColumn[Categorical],
+    "Column whose groups (subjects, households, sites) never stand on both sides of a "
+    "split. Give it whenever samples of a group resemble each other: without it scores are too good to be true.",
+)
+MISSING_SAMPLES = (
+    Str % Choices(["error", "ignore"]),
+    "Samples of the table that are not in the metadata: refuse them by "
+    "name, or leave them out with a count. Samples whose value is missing are always left out, with a count.",
+)
+
+
+def types(*tables: dict) -> dict:
+    """Parameter types of registration tables."""
+    return {name: entry[0] for table in tables for name, entry in table.items()}
+
+
+def descriptions(*tables: dict) -> dict:
+    """Parameter descriptions of registration tables."""
+    return {name: entry[1] for table in tables for name, entry in table.items()}

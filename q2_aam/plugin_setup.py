@@ -1,0 +1,220 @@
+"""Registration with QIIME 2: types, formats, actions and their descriptions."""
+
+from q2_sample_classifier import (
+    Classifier,
+    ClassifierPredictions,
+    Probabilities,
+    Regressor,
+    RegressorPredictions,
+)
+from q2_types.feature_data import FeatureData, Sequence
+from q2_types.feature_table import FeatureTable, Frequency
+from q2_types.sample_data import SampleData
+from q2_types.tree import Phylogeny, Rooted
+
+from q2_aam import __version__, parameters
+from q2_aam.actions.fit import fit
+from q2_aam.actions.predict import predict
+from q2_aam.actions.pretrain import pretrain
+from q2_aam.framework import Bool, Categorical, Citations, Float, MetadataColumn, Numeric, Plugin, Range, TypeMap
+from q2_aam.parameters import ARCHITECTURE, LEARNING, OBJECTIVE, OPTIMIZATION, READING, RUNTIME, descriptions, types
+from q2_aam.types import AAMModel, AAMTrainingLog, Encoder, Novelty, PredictionIntervals, register_types
+from q2_aam.visualizers.evaluate import evaluate
+from q2_aam.visualizers.training import summarize_training
+
+citations = Citations.load("citations.bib", package="q2_aam")
+
+plugin = Plugin(
+    name="aam",
+    version=__version__,
+    website="https://github.com/q2-aam/q2-aam",
+    package="q2_aam",
+    citations=[citations["vaswani2017attention"]],
+    short_description="Predict sample metadata from whole microbial communities.",
+    description=(
+        "AAM (Attention All Microbes) reads a community as a set of amplicon sequence variants: a transformer over each "
+        "ASV's nucleotides, a second one over the ASVs of a sample. It learns, without labels, that distances between sample "
+        "embeddings are UniFrac distances, and then predicts a metadata column of new samples, also when their ASVs were "
+        "never seen before."
+    ),
+)
+
+register_types(plugin)
+
+TABLE = "Counts of ASVs in samples."
+SEQUENCES = "Sequences of the table's features. Not needed where the feature IDs are themselves the sequences."
+INTERVALS_OR_PROBABILITIES = (
+    "How sure each prediction is: for a numeric column the 90% interval, from the errors on the validation samples; for a "
+    "categorical one the probability of each class."
+)
+LOG = "What the training run leaves to look at: history, TensorBoard event files, plots. See summarize-training."
+
+plugin.methods.register_function(
+    function=pretrain,
+    inputs={
+        "table": FeatureTable[Frequency],
+        "phylogeny": Phylogeny[Rooted],
+        "sequences": FeatureData[Sequence],
+        "encoder": AAMModel[Encoder],
+    },
+    parameters={
+        **types(LEARNING, READING, OPTIMIZATION, OBJECTIVE, ARCHITECTURE, RUNTIME),
+        "validation_share": parameters.SHARE,
+    },
+    outputs=[("model", AAMModel[Encoder]), ("training_log", AAMTrainingLog)],
+    input_descriptions={
+        "table": TABLE,
+        "phylogeny": "Phylogeny whose tips are the table's features; further tips are ignored.",
+        "sequences": SEQUENCES,
+        "encoder": "A pretrained encoder to go on from, instead of random weights.",
+    },
+    parameter_descriptions={
+        **descriptions(LEARNING, READING, OPTIMIZATION, OBJECTIVE, ARCHITECTURE, RUNTIME),
+        "validation_share": "Share of the samples kept apart to pick the best epoch; 0 picks it by the training samples.",
+    },
+    output_descriptions={"model": "The encoder, to be given to fit.", "training_log": LOG},
+    name="Learn sample embeddings without labels",
+    description=(
+        "Learn from a table, its sequences and a phylogeny, without any metadata, an embedding of samples such that distances "
+        "between samples are their UniFrac distances. The encoder can then be fitted to few labelled samples."
+    ),
+    citations=[citations["lozupone2005unifrac"], citations["sfiligoi2022unifrac"]],
+)
+
+T_column, T_model, T_predictions, T_certainty = TypeMap(
+    {
+        Numeric: (AAMModel[Regressor], SampleData[RegressorPredictions], SampleData[PredictionIntervals]),
+        Categorical: (AAMModel[Classifier], SampleData[ClassifierPredictions], SampleData[Probabilities]),
+    }
+)
+plugin.methods.register_function(
+    function=fit,
+    inputs={
+        "table": FeatureTable[Frequency],
+        "sequences": FeatureData[Sequence],
+        "encoder": AAMModel[Encoder],
+        "phylogeny": Phylogeny[Rooted],
+    },
+    parameters={
+        "metadata": MetadataColumn[T_column],
+        "groups": parameters.GROUPS[0],
+        "missing_samples": parameters.MISSING_SAMPLES[0],
+        "target_transform": parameters.TRANSFORM,
+        "freeze_encoder": Bool,
+        "validation_share": parameters.INNER_SHARE,
+        "target_weight": Float % Range(0, None, inclusive_start=False),
+        **types(LEARNING, READING, OPTIMIZATION, OBJECTIVE, ARCHITECTURE, RUNTIME),
+    },
+    outputs=[
+        ("model", T_model),
+        ("predictions", T_predictions),
+        ("certainty", T_certainty),
+        ("training_log", AAMTrainingLog),
+    ],
+    input_descriptions={
+        "table": TABLE,
+        "sequences": SEQUENCES,
+        "encoder": "The encoder that pretrain made. Without it, everything is learnt from the labelled samples alone.",
+        "phylogeny": "With a phylogeny, the UniFrac loss is kept beside the target's while tuning.",
+    },
+    parameter_descriptions={
+        "metadata": "Column to predict: a numeric one makes a regressor, a categorical one a classifier.",
+        "groups": parameters.GROUPS[1],
+        "missing_samples": parameters.MISSING_SAMPLES[1],
+        "target_transform": "What a numeric column is learnt as; predictions are always in its own units. log1p is "
+        "log(1 + x), then zscore. A categorical column takes none.",
+        "freeze_encoder": "Stop after the head (ridge or logistic regression on the encoder's embeddings): seconds instead of "
+        "minutes, and often nearly as good.",
+        "validation_share": "Share of the samples kept apart (whole groups where groups are given) to pick the best epoch and "
+        "to measure errors; the predictions and certainty that come out are theirs.",
+        "target_weight": "Weight of target_loss, the squared error of the transformed target or the cross entropy of its "
+        "classes, which count alike whatever their sizes.",
+        **descriptions(LEARNING, READING, OPTIMIZATION, OBJECTIVE, ARCHITECTURE, RUNTIME),
+    },
+    output_descriptions={
+        "model": "The fitted model, to be given to predict.",
+        "predictions": "Predictions for the validation samples, which were not learnt from (but picked the best epoch).",
+        "certainty": INTERVALS_OR_PROBABILITIES,
+        "training_log": LOG,
+    },
+    name="Fit a regressor or classifier",
+    description=(
+        "Learn to predict a metadata column. The head starts as the ridge or logistic regression on the encoder's sample "
+        "embeddings; then everything is tuned at a low rate, and whichever does better on the validation samples is kept."
+    ),
+)
+
+T_variant, T_new_predictions, T_new_certainty = TypeMap(
+    {
+        Regressor: (SampleData[RegressorPredictions], SampleData[PredictionIntervals]),
+        Classifier: (SampleData[ClassifierPredictions], SampleData[Probabilities]),
+    }
+)
+plugin.methods.register_function(
+    function=predict,
+    inputs={
+        "table": FeatureTable[Frequency],
+        "model": AAMModel[T_variant],
+        "sequences": FeatureData[Sequence],
+    },
+    parameters={**types(READING, RUNTIME), "batch_size": parameters.COUNT},
+    outputs=[
+        ("predictions", T_new_predictions),
+        ("certainty", T_new_certainty),
+        ("novelty", SampleData[Novelty]),
+    ],
+    input_descriptions={
+        "table": "New samples. Their ASVs need not have been seen in training.",
+        "model": "What fit made.",
+        "sequences": SEQUENCES,
+    },
+    parameter_descriptions={
+        **descriptions(READING, RUNTIME),
+        "batch_size": "Samples at a time; changes nothing but time and memory.",
+    },
+    output_descriptions={
+        "predictions": "The predicted column, in its own units or classes.",
+        "certainty": INTERVALS_OR_PROBABILITIES,
+        "novelty": "How much of each sample the model had never seen in training, and how many reads were cut, dropped or "
+        "ambiguous. Predictions for samples with much novelty deserve doubt.",
+    },
+    name="Predict a metadata column of new samples",
+    description="Predict the column that a model was fitted to, for samples of a new table.",
+)
+
+plugin.visualizers.register_function(
+    function=evaluate,
+    inputs={
+        "predictions": SampleData[RegressorPredictions | ClassifierPredictions],
+        "certainty": SampleData[PredictionIntervals | Probabilities],
+        "novelty": SampleData[Novelty],
+    },
+    parameters={
+        "metadata": MetadataColumn[Numeric | Categorical],
+        "groups": parameters.GROUPS[0],
+        "missing_samples": parameters.MISSING_SAMPLES[0],
+    },
+    input_descriptions={
+        "predictions": "Predictions of fit or predict (or of q2-sample-classifier).",
+        "certainty": "The certainty that came with them.",
+        "novelty": "The novelty that came with them, to see whether errors grow with it.",
+    },
+    parameter_descriptions={
+        "metadata": "Column with the true values: numeric for a regressor's predictions, categorical for a classifier's.",
+        "groups": "Column whose groups are shown and scored apart.",
+        "missing_samples": "Predicted samples that are not in the metadata: refuse them by name, or leave them out with a "
+        "count. Samples whose true value is missing are always left out, with a count.",
+    },
+    name="Show how good predictions are",
+    description="Scores and pictures of predictions beside the truth and beside the answer that looks at no sample.",
+)
+
+plugin.visualizers.register_function(
+    function=summarize_training,
+    inputs={"training_log": AAMTrainingLog},
+    parameters={},
+    input_descriptions={"training_log": "What pretrain or fit left."},
+    parameter_descriptions={},
+    name="Show how training went",
+    description="Losses and metrics of the training and validation samples over the epochs, the best epoch, and the plots.",
+)

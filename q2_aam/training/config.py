@@ -1,0 +1,184 @@
+"""Settings of a training run: the single source of its defaults, one dataclass a concern."""
+
+from dataclasses import dataclass, field
+
+from q2_aam.data.tables import TOKEN_CHOICES
+
+SCHEDULERS = ("warmup_cosine", "cosine", "plateau", "onecycle", "constant")
+PRECISIONS = ("auto", "32", "bf16", "16")
+DEVICES = ("auto", "cpu", "cuda")
+NON_FINITE = ("error", "skip")
+
+
+def _check_choice(settings, name: str, choices: tuple) -> None:
+    value = getattr(settings, name)
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, but is {value!r}.")
+
+
+def _check_least(settings, **least: float) -> None:
+    for name, bound in least.items():
+        value = getattr(settings, name)
+        if not value >= bound:
+            raise ValueError(f"{name} must be at least {bound}, but is {value}.")
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How the weights are changed."""
+
+    epochs: int = 60
+    """Most passes over the training samples."""
+
+    batch_size: int = 32
+    """Samples a step; pairs for UniFrac grow as its square."""
+
+    accumulation: int = 1
+    """Batches whose gradients are averaged before the weights change."""
+
+    learning_rate: float = 1e-3
+    """Highest learning rate of AdamW."""
+
+    weight_decay: float = 0.01
+    """AdamW's decoupled weight decay, on matrices only."""
+
+    scheduler: str = "warmup_cosine"
+    """Course of the learning rate."""
+
+    warmup_share: float = 0.1
+    """Share of the run's steps in which the learning rate rises (``warmup_cosine``, ``onecycle``)."""
+
+    gradient_clip: float = 1.0
+    """Largest norm of the gradient; 0 turns clipping off."""
+
+    patience: int = 10
+    """Epochs without improvement after which training ends; 0 turns early stopping off."""
+
+    monitor: str = "total_loss"
+    """Metric of the validation part (of the training part where there is none) that picks the best epoch."""
+
+    non_finite: str = "error"
+    """What a loss or gradient that is not finite does: stop with an explanation, or skip the step and count it."""
+
+    def __post_init__(self):
+        _check_choice(self, "scheduler", SCHEDULERS)
+        _check_choice(self, "non_finite", NON_FINITE)
+        _check_least(
+            self, epochs=1, batch_size=1, accumulation=1, weight_decay=0, warmup_share=0, gradient_clip=0, patience=0
+        )
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be above 0, but is {self.learning_rate}.")
+        if self.warmup_share >= 1:
+            raise ValueError(f"warmup_share must be below 1, but is {self.warmup_share}.")
+
+
+@dataclass(frozen=True)
+class FineTuning(Optimization):
+    """`fit` starts from a probe: few epochs at a low rate."""
+
+    epochs: int = 20
+    learning_rate: float = 1e-4
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What the loss is made of: ``total_loss`` is the weighted sum of the named losses."""
+
+    unifrac_weight: float = 10.0
+    """Weight of ``unifrac_loss``, the mean squared error of pairwise distances (of the order of 0.01)."""
+
+    nucleotide_weight: float = 0.1
+    """Weight of ``nucleotide_loss``, the cross entropy of masked nucleotides (of the order of 1)."""
+
+    count_weight: float = 0.1
+    """Weight of ``count_loss``, the squared error of withheld abundances (of the order of 1)."""
+
+    target_weight: float = 0.0
+    """Weight of ``target_loss``: squared error in the transform's units, or cross entropy weighted by class."""
+
+    mask_share: float = 0.15
+    """Share of nucleotides, and of abundances, withheld where their losses are on."""
+
+    def __post_init__(self):
+        _check_least(self, unifrac_weight=0, nucleotide_weight=0, count_weight=0, target_weight=0)
+        if not 0 < self.mask_share < 1:
+            raise ValueError(f"mask_share must be between 0 and 1, but is {self.mask_share}.")
+        if not (self.unifrac_weight or self.nucleotide_weight or self.count_weight or self.target_weight):
+            raise ValueError("All loss weights are 0: there is nothing to learn.")
+
+
+@dataclass(frozen=True)
+class TargetObjective(Objective):
+    """`fit` learns the target; with a phylogeny it keeps the UniFrac loss beside it."""
+
+    unifrac_weight: float = 1.0
+    nucleotide_weight: float = 0.0
+    count_weight: float = 0.0
+    target_weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which samples and ASVs are read."""
+
+    validation_share: float = 0.2
+    """Share of the samples kept apart to pick the best epoch."""
+
+    token_limit: int = 1024
+    """Most ASVs read of a sample."""
+
+    token_choice: str = "abundant"
+    """Which ASVs are read of a sample that has more: the most abundant, or a fresh random choice each epoch."""
+
+    def __post_init__(self):
+        if not 0 <= self.validation_share < 1:
+            raise ValueError(f"validation_share must be at least 0 and below 1, but is {self.validation_share}.")
+        _check_least(self, token_limit=1)
+        _check_choice(self, "token_choice", TOKEN_CHOICES)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how the run computes."""
+
+    random_seed: int = 0
+    """Seed of everything random."""
+
+    precision: str = "auto"
+    """``auto`` is bf16 where the processor multiplies it natively, else 32."""
+
+    device: str = "auto"
+    """``auto`` is cuda where there is one."""
+
+    threads: int | str = "auto"
+    """Threads; ``auto`` takes all cores."""
+
+    run_dir: str | None = None
+    """Directory of event files and last state, from which a killed run goes on."""
+
+    def __post_init__(self):
+        _check_choice(self, "precision", PRECISIONS)
+        _check_choice(self, "device", DEVICES)
+        _check_least(self, random_seed=0)
+        if self.threads != "auto":
+            _check_least(self, threads=1)
+
+
+@dataclass(frozen=True)
+class Prediction(Runtime):
+    """`predict` computes in float32: it is quick, and gives the same numbers on every machine."""
+
+    precision: str = "32"
+
+    batch_size: int = 32
+    """Samples at a time; changes nothing but time and memory."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything about a run but its data and architecture."""
+
+    optimization: Optimization = field(default_factory=Optimization)
+    objective: Objective = field(default_factory=Objective)
+    sampling: Sampling = field(default_factory=Sampling)
+    runtime: Runtime = field(default_factory=Runtime)

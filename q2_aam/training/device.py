@@ -1,0 +1,67 @@
+"""Where and how precisely to compute."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import torch
+
+from q2_aam.training.config import Runtime
+
+
+def resolve_device(device: str) -> str:
+    """'cpu' or 'cuda' for 'auto', 'cpu' or 'cuda'.
+
+    Raises
+    ------
+    ValueError
+        If cuda is asked for and there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is 'cuda', but torch finds no CUDA device. Set device to 'auto' or 'cpu'.")
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
+
+
+def multiplies_bf16(device: str) -> bool:
+    """Whether the device multiplies bf16 natively; elsewhere bf16 is emulated and slower than float32."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def resolve_precision(precision: str, device: str) -> str:
+    """'32', 'bf16' or '16' for a setting that may be 'auto'.
+
+    Raises
+    ------
+    ValueError
+        If 16 is asked for on a CPU, where its narrow range has no remedy.
+    """
+    if precision == "auto":
+        return "bf16" if multiplies_bf16(device) else "32"
+    if precision == "16" and device == "cpu":
+        raise ValueError("precision 16 needs a GPU. On a CPU set precision to 'auto', 'bf16' or '32'.")
+    return precision
+
+
+def autocast(precision: str, device: str) -> contextlib.AbstractContextManager:
+    """Context in which matrix products are computed at a resolved precision."""
+    if precision == "32":
+        return contextlib.nullcontext()
+    return torch.autocast(device, torch.bfloat16 if precision == "bf16" else torch.float16)
+
+
+@contextlib.contextmanager
+def use_threads(runtime: Runtime) -> Iterator[int]:
+    """Set torch's threads for a while; gives their number."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = available if runtime.threads == "auto" else runtime.threads
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(before)

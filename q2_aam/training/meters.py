@@ -1,0 +1,87 @@
+"""Metrics of an epoch beside its losses."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from q2_aam.data.targets import Target
+from q2_aam.evaluation.metrics import classification_scores, regression_scores
+
+
+class EpochMeter:
+    """Collects what the network said during an epoch and what was true.
+
+    Parameters
+    ----------
+    target : Target, optional
+        Predictions are scored in its own units.
+    """
+
+    def __init__(self, target: Target | None):
+        self.target = target
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin an epoch."""
+        self._distances: list[tuple[np.ndarray, np.ndarray]] = []
+        self._nucleotides = [0, 0]
+        self._targets: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def add_distances(self, predicted: Tensor, true: Tensor) -> None:
+        """Distances of ``[M]`` pairs."""
+        self._distances.append((predicted.detach().cpu().numpy(), true.cpu().numpy()))
+
+    def add_nucleotides(self, logits: Tensor, codes: Tensor) -> None:
+        """Logits ``[M, 4]`` of masked nucleotides and the right column ``[M]``."""
+        self._nucleotides[0] += int((logits.detach().argmax(1) == codes).sum())
+        self._nucleotides[1] += len(codes)
+
+    def add_targets(self, predicted: Tensor, target: Tensor) -> None:
+        """Network outputs ``[B, O]`` and encoded targets ``[B]``."""
+        self._targets.append((predicted.detach().float().cpu().numpy(), target.cpu().numpy()))
+
+    def targets(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """True and predicted target of the epoch's samples in own units or class names; None without a target."""
+        if not self._targets:
+            return None
+        predicted, true = (np.concatenate(part) for part in zip(*self._targets, strict=True))
+        column = predicted[:, 0] if self.target.kind == "numeric" else predicted.argmax(1)
+        return self.target.decode(true), self.target.decode(column)
+
+    def compute(self) -> dict[str, float]:
+        """Metrics of what was collected; one that is undefined (a correlation of two points, say) is left out."""
+        metrics = {}
+        if self._distances:
+            predicted, true = (np.concatenate(part).astype(np.float64) for part in zip(*self._distances, strict=True))
+            if len(true):
+                metrics["unifrac_rmse"] = float(np.sqrt(np.mean((predicted - true) ** 2)))
+            if len(true) > 2 and predicted.std() > 0 and true.std() > 0:
+                metrics["unifrac_r"] = float(np.corrcoef(predicted, true)[0, 1])
+        if self._nucleotides[1]:
+            metrics["nucleotide_accuracy"] = self._nucleotides[0] / self._nucleotides[1]
+        targets = self.targets()
+        if targets is not None:
+            if self.target.kind == "numeric":
+                scores, names = regression_scores(*targets), ("r2", "mae", "rmse")
+            else:
+                scores, names = classification_scores(*targets), ("accuracy", "balanced_accuracy")
+            metrics.update({name: scores[name] for name in names if scores.get(name) is not None})
+        return metrics
+
+
+def finite(tensor: Tensor) -> bool:
+    """Whether all numbers of a tensor are finite."""
+    return bool(torch.isfinite(tensor).all())
+
+
+def describe(name: str, tensor: Tensor) -> str:
+    """Shape, type and range of a tensor of any type, in a form that never fails itself."""
+    text = f"{name} {tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+    if not tensor.numel():
+        return text + " (empty)"
+    values = tensor.detach().to(torch.float64)
+    good = values[torch.isfinite(values)]
+    bad = values.numel() - good.numel()
+    if good.numel():
+        text += f" min {good.min():.4g} max {good.max():.4g} mean {good.mean():.4g}"
+    return text + (f", {bad} not finite" if bad else "")

@@ -1,0 +1,66 @@
+"""Samples through a trained network, each distinct ASV of the table encoded once."""
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from q2_aam.data.batches import CommunityDataset, batch_loader
+from q2_aam.data.communities import Communities
+from q2_aam.models.aam import AAM
+from q2_aam.models.sample_encoder import SampleEncoding
+from q2_aam.training.device import autocast
+
+
+@torch.no_grad()
+def encode_samples(
+    network: AAM,
+    communities: Communities,
+    *,
+    batch_size: int = 32,
+    token_limit: int = 1024,
+    precision: str = "32",
+    device: str = "cpu",
+) -> SampleEncoding:
+    """Encode samples without learning anything.
+
+    Parameters
+    ----------
+    network : AAM
+        Put in evaluation mode.
+    communities : Communities
+        ``N`` samples.
+    batch_size : int
+        Samples at a time; changes nothing but time and memory.
+    token_limit : int
+        Most ASVs read of a sample, the most abundant.
+    precision, device : str
+        Resolved ones (see ``q2_aam.training.device``).
+
+    Returns
+    -------
+    SampleEncoding
+        ``presence`` and ``share`` ``[N, K]`` float32 on the CPU; ``contextual`` is empty.
+    """
+    network.eval().to(device)
+    present = communities.present_asvs()
+    with autocast(precision, device):
+        encoded = network.encode_asvs(torch.from_numpy(communities.tokens[present]))
+    embeddings = torch.zeros(len(communities.tokens), encoded.shape[1], dtype=encoded.dtype, device=device)
+    embeddings[torch.from_numpy(present)] = encoded
+    dataset = CommunityDataset(communities, token_limit, asv_lookup=True)
+    presence, share = [], []
+    for batch in batch_loader(dataset, np.arange(len(communities)), batch_size):
+        with autocast(precision, device):
+            sample = network.sample_encoder(
+                F.embedding(batch.asv_index.to(device), embeddings), batch.abundance.to(device), batch.mask.to(device)
+            )
+        presence.append(sample.presence.float().cpu())
+        share.append(sample.share.float().cpu())
+    network.cpu()
+    return SampleEncoding(torch.cat(presence), torch.cat(share), torch.empty(0))
+
+
+@torch.no_grad()
+def predict_targets(network: AAM, encoding: SampleEncoding) -> np.ndarray:
+    """Outputs of the target head for encoded samples: float32 ``[N, O]``, in the transform's units or logits."""
+    return network.target_head(encoding.embedding).numpy()

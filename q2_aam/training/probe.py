@@ -1,0 +1,89 @@
+"""The head's start: the ridge or logistic solution on the frozen encoder's sample embeddings."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.linear_model import LogisticRegressionCV, RidgeCV
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
+
+FOLDS = 5
+RIDGE_PENALTIES = np.logspace(0, 6, 13)
+LOGISTIC_INVERSE_PENALTIES = np.logspace(-4, 1, 6)
+
+
+class Probe(NamedTuple):
+    """A linear map on the standardised embedding, as :meth:`TargetHead.start_from` takes it."""
+
+    mean: np.ndarray
+    """``[E]``"""
+    scale: np.ndarray
+    """``[E]``"""
+    weight: np.ndarray
+    """``[O, E]``"""
+    bias: np.ndarray
+    """``[O]``"""
+
+
+def fit_probe(embedding: np.ndarray, target: np.ndarray, groups: np.ndarray | None, random_seed: int) -> Probe:
+    """Fit the linear head; its penalty is chosen by cross-validation inside the training samples.
+
+    Parameters
+    ----------
+    embedding : np.ndarray
+        ``[N, E]``.
+    target : np.ndarray
+        ``[N]`` float32 in the transform's units, or int64 codes of classes.
+    groups : np.ndarray, optional
+        ``[N]``; a group is never on both sides of an inner split.
+    random_seed : int
+        Seed of the inner splits.
+
+    Returns
+    -------
+    Probe
+        ``O`` is 1 or the number of classes; classes are weighted to count alike.
+    """
+    mean, scale = embedding.mean(0), embedding.std(0)
+    # A lineage that is the same in all training samples says nothing, and must not explode in a new one.
+    constant = scale < 1e-4 * max(1e-12, float(scale.max()))
+    scale[constant] = 1.0
+    features = ((embedding - mean) / scale).astype(np.float64)
+    features[:, constant] = 0.0
+    classes = not np.issubdtype(target.dtype, np.floating)
+    splits = inner_splits(target if classes else None, len(target), groups, random_seed)
+    if not classes:
+        ridge = RidgeCV(RIDGE_PENALTIES, cv=splits).fit(features, target.astype(np.float64))
+        weight, bias = ridge.coef_[None, :], np.array([ridge.intercept_])
+    else:
+        logistic = LogisticRegressionCV(
+            Cs=LOGISTIC_INVERSE_PENALTIES,
+            cv=splits,
+            class_weight="balanced",
+            max_iter=1000,
+            scoring="balanced_accuracy",
+        ).fit(features, target)
+        weight, bias = logistic.coef_, logistic.intercept_
+        if len(weight) == 1:
+            # scikit-learn keeps one row for two classes: the difference of their logits.
+            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    weight[:, constant] = 0.0
+    return Probe(mean, scale, weight, bias)
+
+
+def inner_splits(
+    classes: np.ndarray | None, n_samples: int, groups: np.ndarray | None, random_seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Splits for the penalty, by group where there are groups, such that every training part holds every class."""
+    rows = np.zeros((n_samples, 1))
+    if groups is not None and len(np.unique(groups)) >= 2:
+        folds = min(FOLDS, len(np.unique(groups)))
+        splits = list(GroupKFold(folds).split(rows, groups=groups))
+    elif classes is not None:
+        folds = int(min(FOLDS, max(2, np.bincount(classes).min())))
+        splits = list(StratifiedKFold(folds, shuffle=True, random_state=random_seed).split(rows, classes))
+    else:
+        splits = list(KFold(min(FOLDS, n_samples), shuffle=True, random_state=random_seed).split(rows))
+    if classes is None:
+        return splits
+    wanted = len(np.unique(classes))
+    return [split for split in splits if len(np.unique(classes[split[0]])) == wanted]

@@ -1,0 +1,256 @@
+"""A training run: set up Lightning, go on from where a killed run stopped, keep what it leaves."""
+
+import contextlib
+import hashlib
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from q2_aam.data.batches import CommunityDataset, batch_loader
+from q2_aam.models.model_file import read_tensors
+from q2_aam.training.callbacks import BestModel, History, Patience, ProgressBar, mode_of
+from q2_aam.training.device import resolve_device, resolve_precision
+from q2_aam.training.task import Task
+
+LAST_STATE = "last"
+SETTINGS_FILE = "settings.json"
+LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+# Settings that a run may be continued with in another value.
+FREE_SETTINGS = ("threads", "run_dir")
+
+
+@dataclass
+class TrainingResult:
+    """What a run leaves."""
+
+    state: dict
+    """Content of ``best_model.pt``."""
+    directory: Path
+    """Where ``history.tsv``, ``events/`` and ``plots/`` are."""
+    monitor: str
+    mode: str
+    epochs: int
+    """Epochs that were run; 0 when there was no tuning."""
+    stopped: str
+    """Why the run ended."""
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights are kept; 0 is the state before the first step."""
+        return self.state["epoch"]
+
+    def describe(self) -> str:
+        """Which epoch was kept and why the run ended, as sentences."""
+        if not self.epochs:
+            return self.stopped
+        if not self.best_epoch:
+            return f"None of {self.epochs} epochs of tuning did better than the probe, which is kept. {self.stopped}"
+        return f"Epoch {self.best_epoch} of {self.epochs} was best and is kept. {self.stopped}"
+
+
+def train(
+    task: Task,
+    dataset: CommunityDataset,
+    train_rows: np.ndarray,
+    validation_rows: np.ndarray,
+    directory: Path,
+    *,
+    origin: str = "",
+    from_probe: bool = False,
+    tune: bool = True,
+) -> TrainingResult:
+    """Train a task, or go on with the run that is in the directory.
+
+    Parameters
+    ----------
+    task : Task
+        Its network is changed in place and ends in the state of the last epoch; the best is in the result.
+    dataset : CommunityDataset
+        The whole table.
+    train_rows, validation_rows : np.ndarray
+        int, samples to learn from and to pick the best epoch by; the latter may be empty.
+    directory : Path
+        Event files, history, plots, best model and last state.
+    origin : str
+        Whatever else decides the outcome (the encoder begun with, the distances), to know the run again by.
+    from_probe : bool
+        The network can already predict: validate it first, as epoch 0, and keep it unless training improves on it.
+    tune : bool
+        False to stop after that validation.
+
+    Returns
+    -------
+    TrainingResult
+
+    Raises
+    ------
+    ValueError
+        If the directory holds a run with other settings or other data.
+    """
+    settings = task.settings
+    runtime, optimization = settings.runtime, settings.optimization
+    device = resolve_device(runtime.device)
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    last = directory / f"{LAST_STATE}.ckpt"
+    check_same_run(directory, describe_run(task, dataset, train_rows, validation_rows, origin), resumed=last.exists())
+
+    # Lightning keeps the mode it finds, and a network that has just been asked to predict is in evaluation mode.
+    task.train()
+    loader = batch_loader(dataset, train_rows, optimization.batch_size, runtime.random_seed, shuffle=True)
+    validation: DataLoader | None = None
+    if len(validation_rows):
+        validation = batch_loader(dataset, validation_rows, optimization.batch_size, runtime.random_seed)
+    monitor = f"{'val' if validation is not None else 'train'}/{optimization.monitor}"
+    best, history = BestModel(directory, monitor), History(directory, optimization.epochs)
+    stopping = Patience(
+        monitor,
+        mode=mode_of(monitor),
+        patience=optimization.patience or optimization.epochs,
+        check_finite=False,
+        check_on_train_epoch_end=validation is None,
+    )
+    with quiet_lightning():
+        trainer = Trainer(
+            accelerator="gpu" if device == "cuda" else "cpu",
+            devices=1,
+            precision=LIGHTNING_PRECISION[resolve_precision(runtime.precision, device)],
+            max_epochs=optimization.epochs,
+            accumulate_grad_batches=optimization.accumulation,
+            # The task clips by itself (it has to see the norm), but is called to do so only where a value is set.
+            gradient_clip_val=None,
+            callbacks=[
+                stopping,
+                ProgressBar(),
+                best,
+                history,
+                ModelCheckpoint(directory, LAST_STATE, save_on_train_epoch_end=True, enable_version_counter=False),
+            ],
+            logger=TensorBoardLogger(directory, name="", version="events"),
+            log_every_n_steps=1,
+            num_sanity_val_steps=0,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.logger.experiment.add_custom_scalars(overlays())
+        if from_probe and not last.exists():
+            trainer.validate(task, validation, verbose=False)
+            best.offer(trainer, task, 0)
+            history.add(trainer, 0, 0.0)
+        if tune:
+            trainer.fit(task, loader, validation, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+        trainer.logger.finalize("success")
+    return TrainingResult(
+        state=read_tensors(best.path),
+        directory=directory,
+        monitor=monitor,
+        mode=best.mode,
+        epochs=trainer.current_epoch if tune else 0,
+        stopped=reason(trainer, stopping, optimization.patience)
+        if tune
+        else "The encoder was frozen: only the head was fitted.",
+    )
+
+
+def reason(trainer: Trainer, stopping: Patience, patience: int) -> str:
+    """Why a run ended, as a sentence."""
+    if stopping.stopped_epoch:
+        return f"{stopping.monitor} had not improved for {patience} epochs."
+    return f"All {trainer.max_epochs} epochs were run."
+
+
+def describe_run(
+    task: Task, dataset: CommunityDataset, train_rows: np.ndarray, validation_rows: np.ndarray, origin: str
+) -> dict:
+    """Settings, architecture and a fingerprint of data and starting weights, to know a run again."""
+    digest = hashlib.blake2b(digest_size=16)
+    communities = dataset.communities
+    arrays = [
+        communities.tokens,
+        communities.counts.indptr,
+        communities.counts.indices,
+        communities.counts.data,
+        train_rows,
+        validation_rows,
+    ]
+    if dataset.target is not None:
+        arrays.append(dataset.target)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update("\n".join(map(str, communities.sample_ids)).encode())
+    settings = {
+        name: value
+        for group in asdict(task.settings).values()
+        for name, value in group.items()
+        if name not in FREE_SETTINGS
+    }
+    return {"data": digest.hexdigest(), "origin": origin, **task.network.architecture.to_dict(), **settings}
+
+
+def check_same_run(directory: Path, description: dict, resumed: bool) -> None:
+    """Refuse to go on with a run of other data or settings; note them for the next time otherwise."""
+    path = directory / SETTINGS_FILE
+    if resumed and path.exists():
+        before = json.loads(path.read_text())
+        differing = [name for name in description if before.get(name) != description[name]]
+        if differing:
+            shown = "; ".join(
+                {"data": "the table, its split or the target", "origin": "the encoder, metric or phylogeny"}[name]
+                if name in ("data", "origin")
+                else f"{name} was {before.get(name)!r}, now {description[name]!r}"
+                for name in differing
+            )
+            raise ValueError(
+                f"run_dir {directory} holds a run that was begun with other input: {shown}. "
+                "Repeat it with the same input to go on with it, or give another run_dir."
+            )
+    path.write_text(json.dumps(description, indent=1) + "\n")
+
+
+def overlays() -> dict:
+    """TensorBoard's custom page: train and val of each metric in one chart (8.1)."""
+    names = (
+        "total_loss",
+        "unifrac_loss",
+        "nucleotide_loss",
+        "count_loss",
+        "target_loss",
+        "unifrac_rmse",
+        "unifrac_r",
+        "nucleotide_accuracy",
+        "r2",
+        "mae",
+        "rmse",
+        "accuracy",
+        "balanced_accuracy",
+    )
+    return {"train and val": {name: ["Multiline", [f"train/{name}$", f"val/{name}$"]] for name in names}}
+
+
+@contextlib.contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without Lightning's adverts and its hints that are wrong here."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # In-memory batches gain nothing from worker processes.
+            warnings.filterwarnings("ignore", ".*does not have many workers.*")
+            # The directory of a run that is continued is meant to exist.
+            warnings.filterwarnings("ignore", ".*exists and is not empty.*")
+            warnings.filterwarnings("ignore", ".*`isinstance.treespec, LeafSpec.` is deprecated.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,265 @@
+"""What the page of `evaluate` shows of predicted classes."""
+
+import numpy as np
+import pandas as pd
+
+from ._page import number
+from ._samples import listed, some
+
+N_WORST = 10  # samples listed as surest mistakes
+N_NOVELTY_BINS = 5
+MEANINGS = {
+    "balanced_accuracy": (
+        "balanced accuracy",
+        "mean over the classes of the share of its samples that is found",
+    ),
+    "accuracy": ("accuracy", "share of samples predicted right; a large class weighs more"),
+    "macro_precision": (
+        "mean precision",
+        "mean over the classes: how many of those predicted to be in it are",
+    ),
+    "macro_f1": ("mean F1", "mean over the classes of the harmonic mean of precision and recall"),
+    "roc_auc": ("mean area under ROC", "one class against the rest: 1 is perfect, 0.5 is chance"),
+    "average_precision": ("mean area under precision-recall", "one class against the rest: 1 is perfect"),
+    "log_loss": ("log loss", "lower is better; sure mistakes weigh heavily"),
+    "expected_calibration_error": (
+        "calibration error",
+        "how far probabilities are from the share that is right: 0 is perfect",
+    ),
+}
+
+
+def classification_page(page, evaluated):
+    """Fill the page of `evaluate` for predicted classes.
+
+    Parameters
+    ----------
+    page : Page
+        To be filled; not rendered here.
+    evaluated : Evaluated
+        The samples.
+    """
+    from ..evaluation.metrics import classification_scores
+
+    frame, probabilities = evaluated.frame, evaluated.probabilities
+    classes = _classes(page, frame, probabilities)
+    if probabilities is not None:
+        probabilities = probabilities.reindex(columns=classes, fill_value=0.0)
+    scores = classification_scores(frame["true"], frame["predicted"], probabilities, classes)
+    samples = frame.rename_axis("sample").reset_index()
+    samples["right"] = samples["true"] == samples["predicted"]
+    if probabilities is not None:
+        column = probabilities.columns.get_indexer(samples["predicted"])
+        samples["probability"] = probabilities.to_numpy()[np.arange(len(samples)), column]
+    page.write_table("predictions", samples.rename(columns={"sample": "sample-id"}))
+    _verdict(page, scores)
+    _scores_table(page, scores)
+    _confusion(page, scores)
+    if probabilities is not None:
+        _probabilities(page, scores)
+    if "group" in frame:
+        _groups(page, samples, scores)
+    if "unseen_read_share" in frame:
+        _novelty(page, samples)
+    _worst(page, samples)
+
+
+def _classes(page, frame, probabilities):
+    """All classes in order; notes for those that the model or the samples lack."""
+    from natsort import natsorted
+
+    true, predicted = set(frame["true"]), set(frame["predicted"])
+    if not true & predicted:
+        page.notes.append(
+            "No predicted class occurs among the true ones. Is this the column that the model was trained on?"
+        )
+    if probabilities is None:
+        return natsorted(true | predicted)
+    strange = natsorted(true - set(probabilities.columns))
+    if strange:
+        page.notes.append(
+            f"True classes that the model does not know: {listed(strange)}. It cannot predict their samples "
+            "right."
+        )
+    return [*probabilities.columns, *strange]
+
+
+def _verdict(page, scores):
+    baseline = scores["baseline"]
+    largest = baseline["value"]
+    support = max(row["support"] for row in scores["per_class"])
+    if support == scores["samples"]:
+        page.verdict(
+            "Better than always predicting the largest class: cannot be told.",
+            f"All evaluated samples are of the class '{largest}'; {scores['accuracy']:.1%} of them are "
+            "predicted right.",
+            "info",
+        )
+        return
+    gain = scores["balanced_accuracy"] - baseline["balanced_accuracy"]
+    answer, level = (
+        ("yes", "success") if gain > 0.05 else ("hardly", "warning") if gain > 0 else ("no", "danger")
+    )
+    page.verdict(
+        f"Better than always predicting the largest class: {answer}.",
+        f"On average over the classes, {scores['balanced_accuracy']:.1%} of a class's samples are predicted "
+        f"right (balanced accuracy). Always predicting '{largest}', the class of {support:,} of the "
+        f"{scores['samples']:,} samples, would get {baseline['balanced_accuracy']:.1%}. Of all samples, "
+        f"{scores['accuracy']:.1%} are predicted right; always '{largest}' would get "
+        f"{baseline['accuracy']:.1%}.",
+        level,
+    )
+
+
+def _scores_table(page, scores):
+    rows = [
+        {
+            "score": label,
+            "model": scores[key],
+            "always_the_largest_class": scores["baseline"][key],
+            "meaning": meaning,
+        }
+        for key, (label, meaning) in MEANINGS.items()
+        # The last four need probabilities: without them they are not shown.
+        if scores[key] is not None or scores["calibration"] is not None
+    ]
+    text = (
+        "Each score stands beside that of an answer that looks at no sample: the largest class of those "
+        f"evaluated here, '{scores['baseline']['value']}', for every sample"
+    )
+    if scores["calibration"] is not None:
+        text += " (as its probabilities, the classes' shares of the samples)"
+    page.section("Scores", f"{text}. A dash is a score that these samples do not define.")
+    headers = {
+        "score": "Score",
+        "model": "Model",
+        "always_the_largest_class": "Always the largest class",
+        "meaning": "Meaning",
+    }
+    page.table("scores", pd.DataFrame(rows), headers)
+    classes = pd.DataFrame(scores["per_class"])
+    headers = {"class": "Class", "support": "Samples", "predicted": "Predicted", "precision": "Precision"}
+    headers.update({"recall": "Recall", "f1": "F1"})
+    if scores["calibration"] is not None:
+        headers.update({"roc_auc": "Area under ROC", "average_precision": "Area under precision-recall"})
+    page.table("classes", classes, headers, "Each class")
+
+
+def _confusion(page, scores):
+    from ..evaluation.class_charts import confusion_matrix
+
+    table = pd.DataFrame(scores["confusion_matrix"], columns=scores["classes"])
+    # The heading says which way round it is, also when a class has the name of a column.
+    table.insert(0, "true \\ predicted", scores["classes"], allow_duplicates=True)
+    page.section("Which classes are taken for which")
+    told = "Numbers: samples. Colour: share of the true class. A perfect model fills the diagonal only."
+    file = page.write_table("confusion_matrix", table)
+    page.chart("confusion_matrix", confusion_matrix(scores), "Confusion matrix", told, file)
+
+
+def _probabilities(page, scores):
+    from ..evaluation.class_charts import MAX_CURVES, precision_recall, reliability, roc
+
+    page.section(
+        "Probabilities",
+        "How well the probabilities tell a class from the rest, at every threshold, and whether they can "
+        "be taken at their word. Click a class in a legend to see its curve alone; shift-click adds "
+        "another.",
+    )
+    curves = scores["roc_curves"]
+    first = f" The {MAX_CURVES} largest classes." if len(curves) > MAX_CURVES else ""
+    if curves:
+        mean = " Black: their mean." if len(curves) > 2 else ""
+        told = f"One class against the rest; the dashed line is chance.{mean}{first}"
+        file = page.write_table("roc_curves", _long(curves))
+        page.chart("roc", roc(scores), f"ROC curves, mean area {number(scores['roc_auc'])}", told, file)
+    curves = scores["precision_recall_curves"]
+    file = page.write_table("precision_recall_curves", _long(curves))
+    heading = f"Precision-recall curves, mean area {number(scores['average_precision'])}"
+    told = f"One class against the rest; chance is the class's share of the samples.{first}"
+    page.chart("precision_recall", precision_recall(scores), heading, told, file)
+    file = page.write_table("calibration", pd.DataFrame(scores["calibration"]))
+    heading = f"Reliability, calibration error {number(scores['expected_calibration_error'])}"
+    told = (
+        "Of the predictions made with a given probability, how many are right. On the dashed line the "
+        "probabilities hold; below it the model is too sure of itself."
+    )
+    page.chart("reliability", reliability(scores), heading, told, file)
+
+
+def _long(curves):
+    parts = [pd.DataFrame({"class": name, **points}) for name, points in curves.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _groups(page, samples, scores):
+    from ..evaluation.charts import MAX_BARS, group_bars
+
+    by_group = samples.dropna(subset=["group"]).groupby("group", sort=True)
+    table = by_group.agg(
+        samples=("right", "size"), right=("right", "sum"), accuracy=("right", "mean")
+    ).reset_index()
+    if table.empty:
+        return
+    table = table.sort_values(["accuracy", "group"], ignore_index=True)
+    page.section(
+        "Groups",
+        "Samples of one group (a subject, a site, a study) are alike. When a few groups hold most of the "
+        "mistakes, look at what is different about them.",
+    )
+    told = f"Lowest accuracy first. Orange line: accuracy on all samples, {number(scores['accuracy'])}."
+    if len(table) > MAX_BARS:
+        told += f" The {MAX_BARS} worst of {len(table):,} groups."
+    chart = group_bars(table, "accuracy", "accuracy", scores["accuracy"])
+    page.chart("accuracy_by_group", chart, "Accuracy by group", told, "groups.tsv")
+    headers = {"group": "Group", "samples": "Samples", "right": "Predicted right", "accuracy": "Accuracy"}
+    page.table("groups", table, headers)
+
+
+def _novelty(page, samples):
+    from ..evaluation.class_charts import shares_by_bin
+
+    known = samples.dropna(subset=["unseen_read_share"])
+    if known.empty:
+        return
+    # As many samples a bin as can be; equal values stay together.
+    edges = np.unique(np.quantile(known["unseen_read_share"], np.linspace(0, 1, N_NOVELTY_BINS + 1)))
+    position = np.clip(np.searchsorted(edges, known["unseen_read_share"], side="left") - 1, 0, None)
+    table = known.groupby(position).agg(
+        lowest=("unseen_read_share", "min"),
+        highest=("unseen_read_share", "max"),
+        samples=("right", "size"),
+        accuracy=("right", "mean"),
+    )
+    table["bin"] = [
+        f"{low:.1%} to {high:.1%}" for low, high in zip(table["lowest"], table["highest"], strict=True)
+    ]
+    page.section(
+        "Novelty",
+        "Does the model do worse on samples whose ASVs it had not seen in training? If so, trust its "
+        "predictions of such samples less.",
+    )
+    file = page.write_table("accuracy_by_novelty", table.drop(columns="bin"))
+    chart = shares_by_bin(table, "reads in ASVs the model never saw")
+    told = "Samples in order of novelty, cut into parts of about equal size."
+    page.chart("accuracy_by_novelty", chart, "Accuracy against novelty", told, file)
+
+
+def _worst(page, samples):
+    wrong = samples[~samples["right"]]
+    if "probability" in wrong:
+        wrong = wrong.sort_values("probability", ascending=False, kind="stable")
+    headers = {"sample": "Sample", "true": "True", "predicted": "Predicted"}
+    optional = {
+        "probability": "Its probability",
+        "unseen_read_share": "Reads in unseen ASVs",
+        "group": "Group",
+    }
+    headers.update({column: heading for column, heading in optional.items() if column in wrong})
+    if len(wrong):
+        order = "the surest first" if "probability" in wrong else "in the order of the predictions"
+        page.section("Mistakes", f"Up to {N_WORST} of {some(wrong, 'sample')} predicted wrong, {order}.")
+        page.table("mistakes", wrong.head(N_WORST), headers)
+    else:
+        page.section("Mistakes", "Every sample is predicted right.")
+    page.download("predictions.tsv", "all samples: predictions beside true classes, and what else was given")

@@ -1,0 +1,218 @@
+"""A page of a visualization: charts, tables, downloads. It fetches nothing from the network."""
+
+import json
+import math
+import numbers
+import shutil
+from functools import lru_cache
+from pathlib import Path
+
+ASSETS = Path(__file__).parent / "assets"
+MAX_ROWS = 40  # of a table on the page; its file has all
+MAX_SVG_MARKS = 2000  # above that the browser draws on a canvas, which stays quick
+
+
+class Page:
+    """Collects what a page shows, writes its files, and renders it.
+
+    Parameters
+    ----------
+    output_dir : str
+        Where QIIME 2 wants the visualization.
+    title : str
+        Heading of the page.
+    lead : str
+        The sentence below it.
+    """
+
+    def __init__(self, output_dir: str, title: str, lead: str):
+        self.directory = Path(output_dir)
+        self.title = title
+        self.lead = lead
+        self.notes = []
+        self._verdict = None
+        self._sections = []
+        self._charts = {}
+
+    def verdict(self, heading: str, text: str, level: str):
+        """Say what the page comes to.
+
+        Parameters
+        ----------
+        heading, text : str
+            A short answer, and the numbers behind it.
+        level : {'success', 'warning', 'danger', 'info'}
+            Its colour.
+        """
+        self._verdict = {"heading": heading, "text": text, "level": level}
+
+    def section(self, heading: str, text: str = ""):
+        """Begin a section; charts, tables, images and files that follow go into it."""
+        empty = {"figures": [], "tables": [], "images": [], "downloads": []}
+        self._sections.append({"heading": heading, "text": text, **empty})
+
+    def chart(self, name: str, specification: dict, heading: str = "", caption: str = "", data: str = ""):
+        """Add an interactive picture, and write it as PNG and SVG.
+
+        Parameters
+        ----------
+        name : str
+            Name of its files, without ending.
+        specification : dict
+            Vega-Lite specification that carries its data.
+        heading, caption : str
+            Above and below the picture.
+        data : str
+            Name of a file with its numbers, to be offered beside it.
+        """
+        import vl_convert
+
+        svg = vl_convert.vegalite_to_svg(specification, vl_version=_vegalite_version())
+        (self.directory / f"{name}.svg").write_text(svg, encoding="utf-8")
+        (self.directory / f"{name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=2))
+        self._charts[name] = specification
+        figure = {"name": name, "heading": heading, "caption": caption, "data": data}
+        self._sections[-1]["figures"].append(figure)
+
+    def table(self, name: str, frame, headers: dict, heading: str = ""):
+        """Add a table, and write it as TSV with all its rows, columns and digits.
+
+        Parameters
+        ----------
+        name : str
+            Name of its file, without ending.
+        frame : pandas.DataFrame
+            The table; its index is not used.
+        headers : dict
+            Column -> heading on the page, for the columns to be shown there.
+        heading : str
+            Above the table.
+        """
+        self.write_table(name, frame)
+        shown = frame[list(headers)].head(MAX_ROWS).astype(object)
+        rows = [[_cell(value) for value in row] for row in shown.itertuples(index=False)]
+        table = {"name": name, "heading": heading, "headers": list(headers.values()), "rows": rows}
+        self._sections[-1]["tables"].append({**table, "left_out": max(0, len(frame) - MAX_ROWS)})
+
+    def write_table(self, name: str, frame) -> str:
+        """Write a table as TSV without showing it.
+
+        Parameters
+        ----------
+        name : str
+            Name of the file, without ending.
+        frame : pandas.DataFrame
+            The table; its index is not used. Undefined values become empty cells.
+
+        Returns
+        -------
+        str
+            Name of the file.
+        """
+        frame.to_csv(self.directory / f"{name}.tsv", sep="\t", index=False)
+        return f"{name}.tsv"
+
+    def image(self, source, path: str, caption: str):
+        """Copy a picture into the page's folder and show it.
+
+        Parameters
+        ----------
+        source : path
+            The picture.
+        path : str
+            Its name in the page's folder.
+        caption : str
+            Below the picture.
+        """
+        (self.directory / path).parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, self.directory / path)
+        self._sections[-1]["images"].append({"path": path, "caption": caption})
+
+    def download(self, path: str, text: str):
+        """Offer a file that is in the page's folder.
+
+        Parameters
+        ----------
+        path : str
+            Its name there.
+        text : str
+            What it holds.
+        """
+        self._sections[-1]["downloads"].append({"path": path, "text": text})
+
+    def render(self):
+        """Write index.html, and what it needs, into the page's folder."""
+        import q2templates
+
+        shutil.copyfile(ASSETS / "page.css", self.directory / "page.css")
+        if self._charts:
+            (self.directory / "vega.js").write_text(_vega_bundle(), encoding="utf-8")
+            (self.directory / "charts.js").write_text(self._chart_script(), encoding="utf-8")
+        context = {
+            "title": self.title,
+            "lead": self.lead,
+            "verdict": self._verdict,
+            "notes": self.notes,
+            "sections": self._sections,
+            "charts": bool(self._charts),
+        }
+        q2templates.render(str(ASSETS / "index.html"), str(self.directory), context=context)
+
+    def _chart_script(self):
+        """Script that draws each chart in its place."""
+        lines = []
+        for name, specification in self._charts.items():
+            n_marks = sum(len(rows) for rows in specification.get("datasets", {}).values())
+            options = {"actions": False, "renderer": "svg" if n_marks <= MAX_SVG_MARKS else "canvas"}
+            arguments = ", ".join(json.dumps(part) for part in (f"#chart-{name}", specification, options))
+            lines.append(f"vegaEmbed({arguments}).catch(console.error);\n")
+        return "".join(lines)
+
+
+def number(value) -> str:
+    """A number for reading: about three digits; an undefined one is a dash.
+
+    Parameters
+    ----------
+    value : float, int or None
+
+    Returns
+    -------
+    str
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, numbers.Integral):
+        return f"{value:,}"
+    size = abs(value)
+    if size < 1e-12:
+        return "0.000"
+    if size >= 1e6 or size < 1e-3:
+        return f"{value:.2e}"
+    if size >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if size < 10 else f"{value:.4g}"
+
+
+def _cell(value):
+    if value is None or isinstance(value, numbers.Number):
+        return {"text": number(value), "number": True}
+    return {"text": str(value), "number": False}
+
+
+def _vegalite_version():
+    """Vega-Lite version for vl-convert: the one altair writes, or the newest that vl-convert has."""
+    import altair
+    import vl_convert
+
+    wanted = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+    available = vl_convert.get_vegalite_versions()
+    return wanted if wanted in available else available[-1]
+
+
+@lru_cache(maxsize=1)
+def _vega_bundle():
+    """JavaScript of Vega, Vega-Lite and Vega-Embed, for the page's own folder."""
+    import vl_convert
+
+    return vl_convert.javascript_bundle(vl_version=_vegalite_version())

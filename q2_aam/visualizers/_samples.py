@@ -1,0 +1,273 @@
+"""The evaluated samples: predictions beside true values, certainty, novelty and groups, by sample ID."""
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass
+class Evaluated:
+    """Samples with a prediction and a true value.
+
+    Parameters
+    ----------
+    name : str
+        The metadata column.
+    frame : pandas.DataFrame
+        Index sample IDs, in the order of the predictions; columns `true`, `predicted`; where given `lower`,
+        `upper`, `unseen_read_share`, `group` (None where a sample has no group).
+    probabilities : pandas.DataFrame or None
+        A row a sample, a column a class.
+    notes : list of str
+        What the reader should know of how samples were matched.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    probabilities: pd.DataFrame | None = None
+    notes: list = field(default_factory=list)
+
+
+def read_predictions(path) -> pd.Series:
+    """Predictions as text, by sample ID.
+
+    They are not read through q2-sample-classifier's transformer to pandas, which turns class names such as
+    '1' and '01' into numbers.
+
+    Parameters
+    ----------
+    path : path
+        predictions.tsv
+
+    Returns
+    -------
+    pandas.Series of str
+
+    Raises
+    ------
+    ValueError
+        When a sample ID occurs twice, or a sample has no prediction.
+    """
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    predicted = pd.Series(
+        table.iloc[:, 1].str.strip().to_numpy(dtype=object),
+        index=table.iloc[:, 0].str.strip().to_numpy(dtype=object),
+    )
+    twice = predicted.index[predicted.index.duplicated()].unique()
+    if len(twice):
+        raise ValueError(f"The predictions hold {some(twice, 'sample ID')} more than once: {listed(twice)}.")
+    empty = predicted.index[predicted == ""]
+    if len(empty):
+        raise ValueError(
+            f"The predictions hold {some(empty, 'sample')} without a prediction: {listed(empty)}."
+        )
+    return predicted
+
+
+def evaluated_samples(predicted, column, certainty, novelty, groups, missing_samples) -> Evaluated:
+    """Match everything that was given by sample ID, or say what does not fit.
+
+    Parameters
+    ----------
+    predicted : pandas.Series of str
+        What `read_predictions` returned.
+    column : qiime2.MetadataColumn
+        The true values; a numeric column makes it a regression, a categorical one a classification.
+    certainty, novelty : pandas.DataFrame or None
+    groups : qiime2.CategoricalMetadataColumn or None
+    missing_samples : {'error', 'ignore'}
+        What to do with predicted samples that are not in the metadata.
+
+    Returns
+    -------
+    Evaluated
+
+    Raises
+    ------
+    ValueError
+        A sentence that names the samples and columns that do not fit, and what to do.
+    """
+    truth = column.to_series()
+    predicted, notes = _with_truth(predicted, truth, column.name, missing_samples)
+    truth = truth.reindex(predicted.index)
+    numeric = column.type == "numeric"
+    if numeric:
+        values = _numbers(predicted, column.name)
+        frame = pd.DataFrame({"true": truth.astype(float), "predicted": values})
+    else:
+        _refuse_numbers(predicted, column)
+        frame = pd.DataFrame({"true": truth.astype(str), "predicted": predicted}, dtype=object)
+    evaluated = Evaluated(column.name, frame, notes=notes)
+    if certainty is not None:
+        certainty = _rows(certainty, predicted.index, "certainty")
+        if numeric:
+            _add_intervals(evaluated, certainty)
+        else:
+            evaluated.probabilities = _probabilities(certainty, predicted)
+    if novelty is not None:
+        _add_novelty(evaluated, _rows(novelty, predicted.index, "novelty"))
+    if groups is not None:
+        _add_groups(evaluated, groups, missing_samples)
+    return evaluated
+
+
+def listed(names) -> str:
+    """The first five of some names, and how many more there are."""
+    names = [str(name) for name in names]
+    rest = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + rest
+
+
+def some(things, noun, verb: bool = False) -> str:
+    """'1 sample' or '3 samples'; with `verb`, '1 sample is' or '3 samples are'."""
+    count = things if isinstance(things, int) else len(things)
+    ending = "" if count == 1 else "s"
+    return f"{count:,} {noun}{ending}" + (" are" if verb and ending else " is" if verb else "")
+
+
+def _with_truth(predicted, truth, name, missing_samples):
+    notes = []
+    absent = predicted.index.difference(truth.index, sort=False)
+    if len(absent) and missing_samples != "ignore":
+        raise ValueError(
+            f"{some(absent, 'predicted sample', True)} not in the metadata: {listed(absent)}. Add them to "
+            "the metadata file, or set missing_samples to 'ignore' to evaluate the others."
+        )
+    if len(absent):
+        notes.append(
+            f"{some(absent, 'predicted sample', True)} not in the metadata and left out: {listed(absent)}."
+        )
+    predicted = predicted.drop(absent)
+    unknown = predicted.index[truth.reindex(predicted.index).isna()]
+    if len(unknown):
+        notes.append(
+            f"{some(unknown, 'sample', True)} without a value of '{name}' and left out: {listed(unknown)}."
+        )
+    predicted = predicted.drop(unknown)
+    if predicted.empty:
+        raise ValueError(
+            f"No predicted sample has a value in the metadata column '{name}', so there is nothing to "
+            "evaluate. Are the predictions and the metadata of the same study?"
+        )
+    return predicted, notes
+
+
+def _numbers(predicted, name):
+    values = pd.to_numeric(predicted, errors="coerce")
+    bad = predicted.index[~np.isfinite(values.astype(float))]
+    if len(bad):
+        raise ValueError(
+            f"The metadata column '{name}' is numeric, but {some(bad, 'prediction', True)} not "
+            f"a finite number: sample {bad[0]} is predicted '{predicted[bad[0]]}'. Give the numeric "
+            f"column that the model was trained on; or, if '{name}' holds classes written as numbers, "
+            "declare it categorical in the metadata file (a row '#q2:types' below the header)."
+        )
+    return values.astype(float)
+
+
+def _refuse_numbers(predicted, column):
+    """Refuse a regressor's predictions for a categorical column: decimal numbers, none of them a class."""
+    classes = set(column.to_series().dropna())
+    decimal = re.compile(r"[-+]?\d*\.\d+([eE][-+]?\d+)?|[-+]?\d+[eE][-+]?\d+")
+    all_numbers = pd.to_numeric(predicted, errors="coerce").notna().all()
+    any_decimal = predicted.map(lambda text: bool(decimal.fullmatch(text))).any()
+    if all_numbers and any_decimal and not classes & set(predicted):
+        sample = predicted.index[0]
+        raise ValueError(
+            f"The metadata column '{column.name}' is categorical, but the predictions are numbers and none "
+            f"is a class of it: sample {sample} is predicted '{predicted[sample]}'. Give the categorical "
+            f"column that the model was trained on; or, if '{column.name}' holds numbers, declare it "
+            "numeric in the metadata file (a row '#q2:types' below the header)."
+        )
+
+
+def _rows(table, samples, what):
+    absent = samples.difference(table.index, sort=False)
+    if len(absent):
+        raise ValueError(
+            f"The {what} has no row for {some(absent, 'evaluated sample')}: {listed(absent)}. Give the "
+            f"{what} that came with these predictions."
+        )
+    table = table.loc[samples]
+    twice = table.index[table.index.duplicated()].unique()
+    if len(twice):
+        raise ValueError(f"The {what} holds {some(twice, 'sample ID')} more than once: {listed(twice)}.")
+    return table
+
+
+def _add_intervals(evaluated, certainty):
+    if not {"lower", "upper"} <= set(certainty.columns):
+        raise ValueError(
+            f"The metadata column '{evaluated.name}' is numeric, so the certainty must hold intervals, in "
+            f"columns 'lower' and 'upper'; its columns are: {listed(certainty.columns)}. Give the certainty "
+            "that came with these predictions."
+        )
+    ends = certainty[["lower", "upper"]].astype(float)
+    bad = ends.index[~np.isfinite(ends).all(axis=1) | (ends["upper"] < ends["lower"])]
+    if len(bad):
+        raise ValueError(
+            f"The certainty of {some(bad, 'sample')} is no interval (an end is missing, or the upper end is "
+            f"below the lower): {listed(bad)}."
+        )
+    frame = evaluated.frame
+    frame[["lower", "upper"]] = ends
+    # Text files round: a prediction may sit on an end.
+    slack = 1e-6 * (1 + frame["predicted"].abs())
+    outside = frame.index[
+        (frame["predicted"] < frame["lower"] - slack) | (frame["predicted"] > frame["upper"] + slack)
+    ]
+    if len(outside):
+        evaluated.notes.append(
+            f"{some(outside, 'prediction', True)} outside the interval given for the same sample: "
+            f"{listed(outside)}. Did the certainty come with these predictions?"
+        )
+
+
+def _probabilities(certainty, predicted):
+    classes = [str(name) for name in certainty.columns]
+    table = pd.DataFrame(certainty.to_numpy(dtype=float), index=certainty.index, columns=classes)
+    bad = table.index[~((table >= 0).all(axis=1) & ((table.sum(axis=1) - 1).abs() <= 0.01))]
+    if len(bad):
+        raise ValueError(
+            f"The certainty of {some(bad, 'sample')} is not a probability of each class (none negative, "
+            f"together 1): {listed(bad)}. Its columns are: {listed(classes)}. Give the certainty that came "
+            "with these predictions."
+        )
+    strange = predicted.index[~predicted.isin(classes)]
+    if len(strange):
+        raise ValueError(
+            f"Sample {strange[0]} is predicted '{predicted[strange[0]]}', but the certainty has no column "
+            f"of that name (its columns are: {listed(classes)}). Give the certainty that came with these "
+            "predictions."
+        )
+    return table
+
+
+def _add_novelty(evaluated, novelty):
+    if "unseen_read_share" not in novelty:
+        raise ValueError(
+            f"The novelty has no column 'unseen_read_share'; its columns are: {listed(novelty.columns)}. "
+            "Give the novelty that came with these predictions."
+        )
+    evaluated.frame["unseen_read_share"] = novelty["unseen_read_share"].astype(float)
+
+
+def _add_groups(evaluated, groups, missing_samples):
+    values = groups.to_series()
+    samples = evaluated.frame.index
+    absent = samples.difference(values.index, sort=False)
+    if len(absent) and missing_samples != "ignore":
+        raise ValueError(
+            f"{some(absent, 'evaluated sample', True)} not in the metadata of the groups: {listed(absent)}. "
+            "Add them to that metadata file, or set missing_samples to 'ignore'."
+        )
+    values = values.reindex(samples)
+    without = samples[values.isna()]
+    if len(without):
+        evaluated.notes.append(
+            f"{some(without, 'sample', True)} without a value of '{groups.name}' and left out of the scores "
+            f"by group: {listed(without)}."
+        )
+    evaluated.frame["group"] = values.astype(object).where(values.notna(), None)

@@ -1,0 +1,63 @@
+"""`evaluate`: how good predictions are, beside the answer that looks at no sample at all."""
+
+import pandas as pd
+from q2_sample_classifier._format import PredictionsDirectoryFormat
+
+from q2_aam.framework import qiime2
+
+from ._classification import classification_page
+from ._page import Page
+from ._regression import regression_page
+from ._samples import evaluated_samples, read_predictions, some
+
+FEW_SAMPLES = 20  # below that, scores say little
+
+
+def evaluate(
+    output_dir: str,
+    predictions: PredictionsDirectoryFormat,
+    metadata: qiime2.MetadataColumn,
+    certainty: pd.DataFrame = None,
+    novelty: pd.DataFrame = None,
+    groups: qiime2.CategoricalMetadataColumn = None,
+    missing_samples: str = "error",
+) -> None:
+    """Write a page that shows how good predictions are.
+
+    Parameters
+    ----------
+    output_dir : str
+        Where QIIME 2 wants the visualization.
+    predictions : PredictionsDirectoryFormat
+        Predictions by sample ID.
+    metadata : qiime2.MetadataColumn
+        True values. A numeric column makes it a regression, a categorical one a classification.
+    certainty : pandas.DataFrame, optional
+        Regression: prediction intervals (columns `lower`, `upper`). Classification: class probabilities.
+    novelty : pandas.DataFrame, optional
+        What the model had not seen of each sample (column `unseen_read_share`).
+    groups : qiime2.CategoricalMetadataColumn, optional
+        Groups to score one by one.
+    missing_samples : {'error', 'ignore'}
+        What to do with predicted samples that are not in the metadata.
+
+    Raises
+    ------
+    ValueError
+        A sentence that names the samples and columns that do not fit, and what to do.
+    """
+    predicted = read_predictions(predictions.path / "predictions.tsv")
+    evaluated = evaluated_samples(predicted, metadata, certainty, novelty, groups, missing_samples)
+    lead = f"{some(evaluated.frame, 'sample')} with a prediction and a true value."
+    page = Page(output_dir, f"How good are the predictions of '{evaluated.name}'?", lead)
+    page.notes += evaluated.notes
+    if len(evaluated.frame) < FEW_SAMPLES:
+        page.notes.append(
+            f"Only {some(evaluated.frame, 'sample')} could be evaluated: on other samples the scores may be "
+            "quite different."
+        )
+    if metadata.type == "numeric":
+        regression_page(page, evaluated)
+    else:
+        classification_page(page, evaluated)
+    page.render()

@@ -1,0 +1,56 @@
+"""Conformal intervals: the rank by hand, and the coverage that theory promises."""
+
+import json
+
+import numpy as np
+import pytest
+
+from q2_aam.evaluation.calibration import apply_interval, residual_interval
+
+
+@pytest.mark.parametrize("n, rank", [(9, 9), (10, 10), (19, 18), (29, 27), (99, 90), (100, 91), (69, 63)])
+def test_half_width_is_the_residual_of_the_corrected_rank(n, rank):
+    # Residuals 1..n in mixed order and of both signs: the k-th smallest is k.
+    residuals = np.random.default_rng(n).permutation(np.arange(1, n + 1)) * np.where(np.arange(n) % 2, 1, -1)
+    interval = residual_interval(residuals, np.zeros(n))
+    assert interval == {"half_width": float(rank), "coverage": 0.9, "residuals": n, "enough": True}
+
+
+@pytest.mark.parametrize("n", [1, 8])
+def test_too_few_residuals_give_the_largest_and_say_so(n):
+    interval = residual_interval(np.arange(1, n + 1), np.zeros(n))
+    assert interval == {"half_width": float(n), "coverage": 0.9, "residuals": n, "enough": False}
+    assert residual_interval([0, 3], [1, 3], coverage=0.5) == {
+        "half_width": 1.0,
+        "coverage": 0.5,
+        "residuals": 2,
+        "enough": True,
+    }
+
+
+def test_new_samples_are_covered_as_promised():
+    random = np.random.default_rng(5)
+    covered = []
+    for _ in range(2000):
+        errors = random.standard_cauchy(20)
+        half_width = residual_interval(errors[:-1], np.zeros(19))["half_width"]
+        covered.append(abs(errors[-1]) <= half_width)
+    # 18 of 19 + 1: exactly 90% in expectation; three standard errors of 2,000 trials
+    assert np.mean(covered) == pytest.approx(0.9, abs=3 * np.sqrt(0.09 / 2000))
+
+
+def test_interval_lies_around_the_prediction_also_after_json():
+    interval = json.loads(json.dumps(residual_interval(np.arange(20.0), np.arange(20.0) + 0.5)))
+    lower, upper = apply_interval([1, 2.5], interval)
+    assert lower.tolist() == [0.5, 2.0] and upper.tolist() == [1.5, 3.0]
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="needs at least one held-out sample; there is none"):
+        residual_interval([], [])
+    with pytest.raises(ValueError, match="^1 of 2 held-out residuals are not finite"):
+        residual_interval([1, np.nan], [1, 2])
+    with pytest.raises(ValueError, match="between 0 and 1, not 90"):
+        residual_interval([1], [1], coverage=90)
+    with pytest.raises(ValueError, match=r"of shapes \(2,\) and \(1,\)"):
+        residual_interval([1, 2], [1])

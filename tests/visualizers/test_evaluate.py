@@ -1,0 +1,252 @@
+"""The page of `evaluate`: its numbers against scikit-learn, its files, its words."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics
+
+from q2_aam.visualizers.evaluate import evaluate
+from tests.visualizers.pages import assert_works_offline, categorical, numeric, predictions_of, read_page
+
+
+@pytest.fixture(autouse=True)
+def _no_warnings():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # q2templates leaves its temporary folder to the garbage collector, and asks setuptools for its files.
+        warnings.filterwarnings("ignore", category=ResourceWarning)
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", category=UserWarning, module="q2templates")
+        yield
+
+
+def read(directory, name):
+    return pd.read_csv(directory / f"{name}.tsv", sep="\t", dtype={"sample-id": str, "true": object})
+
+
+def regression(n=40, seed=0):
+    random = np.random.default_rng(seed)
+    ids = [f"S{k:02d}" for k in range(n)]
+    truth = random.normal(7, 1, n)
+    predicted = truth + random.normal(0, 0.4, n)
+    intervals = pd.DataFrame({"lower": predicted - 0.6, "upper": predicted + 0.6}, index=ids)
+    novelty = pd.DataFrame({"asvs": 10, "unseen_read_share": random.random(n) / 3}, index=ids)
+    groups = categorical({i: f"site {k % 5}" for k, i in enumerate(ids)}, "site")
+    return ids, truth, predicted, intervals, novelty, groups
+
+
+def classification(classes, n=60, seed=0):
+    random = np.random.default_rng(seed)
+    ids = [f"S{k:02d}" for k in range(n)]
+    truth = random.integers(0, len(classes), n)
+    probabilities = random.dirichlet(np.ones(len(classes)), n) + 0.8 * np.eye(len(classes))[truth]
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    names = np.array(classes, dtype=object)
+    table = pd.DataFrame(probabilities, index=ids, columns=classes)
+    return ids, names[truth], names[probabilities.argmax(1)], table
+
+
+def test_regression_page_with_everything(tmp_path):
+    ids, truth, predicted, intervals, novelty, groups = regression()
+    evaluate(
+        str(tmp_path),
+        predictions_of(dict(zip(ids, predicted, strict=True))),
+        numeric(dict(zip(ids, truth, strict=True))),
+        intervals,
+        novelty,
+        groups,
+    )
+    scores = read(tmp_path, "scores").set_index("score")
+    expected = {
+        "R²": metrics.r2_score(truth, predicted),
+        "mean absolute error": metrics.mean_absolute_error(truth, predicted),
+        "root mean squared error": np.sqrt(metrics.mean_squared_error(truth, predicted)),
+        "Spearman correlation": pd.Series(truth).corr(pd.Series(predicted), method="spearman"),
+        "share of true values inside the interval": np.mean(np.abs(truth - predicted) <= 0.6),
+        "mean width of the intervals": 1.2,
+    }
+    for name, value in expected.items():
+        assert scores.loc[name, "model"] == pytest.approx(value), name
+    median = np.full(len(truth), np.median(truth))
+    assert scores.loc["mean absolute error", "always_the_median"] == pytest.approx(
+        metrics.mean_absolute_error(truth, median)
+    )
+
+    page = read_page(tmp_path)
+    shown = {row[0]: row[1:3] for row in page.tables[0][1:]}
+    assert shown["R²"] == [f"{expected['R²']:.3f}", f"{metrics.r2_score(truth, median):.3f}"]
+    assert shown["Spearman correlation"][1] == "–"
+    error, bar = expected["mean absolute error"], metrics.mean_absolute_error(truth, median)
+    assert "Better than always predicting the median: yes." in page.text
+    assert f"The predictions of 'ph' are off by {error:.3f} on average." in page.text
+    assert f"would be off by {bar:.3f}. The model's error is {1 - error / bar:.0%} smaller." in page.text
+    assert "40 samples with a prediction and a true value." in page.text
+    assert "Please note" not in page.text
+
+    samples = read(tmp_path, "predictions")
+    assert samples["sample-id"].tolist() == ids
+    assert samples["true"].astype(float).to_numpy() == pytest.approx(truth)
+    assert samples["error"].to_numpy() == pytest.approx(predicted - truth)
+    by_group = read(tmp_path, "groups").set_index("group")
+    chosen = np.array([k % 5 == 3 for k in range(len(ids))])
+    assert by_group.loc["site 3", "mae"] == pytest.approx(np.mean(np.abs(predicted - truth)[chosen]))
+    assert by_group.loc["site 3", "bias"] == pytest.approx(np.mean((predicted - truth)[chosen]))
+    assert by_group["mae"].is_monotonic_decreasing
+    worst = read(tmp_path, "largest_errors")["sample"].iloc[0]
+    assert worst == ids[int(np.argmax(np.abs(predicted - truth)))]
+    for name in ("predicted_against_true", "error_by_group", "error_against_novelty"):
+        assert {f"./{name}.png", f"./{name}.svg"} <= set(page.links)
+    assert_works_offline(tmp_path)
+
+
+def test_regression_page_with_nothing_but_predictions(tmp_path):
+    ids, truth, predicted, *_ = regression()
+    evaluate(
+        str(tmp_path),
+        predictions_of(dict(zip(ids, predicted, strict=True))),
+        numeric(dict(zip(ids, truth, strict=True))),
+    )
+    page = read_page(tmp_path)
+    assert "Groups" not in page.text and "Novelty" not in page.text and "intervals" not in page.text
+    assert_works_offline(tmp_path)
+
+
+def test_regression_no_better_than_the_median_says_no(tmp_path):
+    truth = {f"S{k}": float(k) for k in range(30)}
+    evaluate(str(tmp_path), predictions_of({i: 29 - v for i, v in truth.items()}), numeric(truth))
+    page = read_page(tmp_path)
+    assert "Better than always predicting the median: no." in page.text
+    assert "The model's error is 100% larger." in page.text
+
+
+def test_regression_of_one_sample(tmp_path):
+    evaluate(str(tmp_path), predictions_of({"S": 1.5}), numeric({"S": 1.0}))
+    page = read_page(tmp_path)
+    assert "Better than always predicting the median: cannot be told." in page.text
+    assert (
+        "Only 1 sample could be evaluated: on other samples the scores may be quite different." in page.text
+    )
+    assert page.tables[0][1][:3] == ["R²", "–", "–"]
+
+
+def test_left_out_samples_are_counted_on_the_page(tmp_path):
+    truth = {f"S{k}": float(k) for k in range(30)}
+    predicted = predictions_of({**truth, "stranger": 1.0})
+    with pytest.raises(ValueError, match="^1 predicted sample is not in the metadata: stranger."):
+        evaluate(str(tmp_path), predicted, numeric(truth))
+    truth["S3"] = np.nan
+    evaluate(str(tmp_path), predicted, numeric(truth), missing_samples="ignore")
+    page = read_page(tmp_path)
+    assert "29 samples with a prediction and a true value." in page.text
+    assert "1 predicted sample is not in the metadata and left out: stranger." in page.text
+    assert "1 sample is without a value of 'ph' and left out: S3." in page.text
+
+
+@pytest.mark.parametrize("classes", [["forest", "grassland", "wetland"], ["1", "2", "10"]])
+def test_classification_page_with_everything(tmp_path, classes):
+    ids, truth, predicted, probabilities = classification(classes)
+    novelty = pd.DataFrame({"unseen_read_share": np.linspace(0, 0.5, len(ids))}, index=ids)
+    groups = categorical({i: f"host {k % 4}" for k, i in enumerate(ids)}, "host")
+    evaluate(
+        str(tmp_path),
+        predictions_of(dict(zip(ids, predicted, strict=True))),
+        categorical(dict(zip(ids, truth, strict=True))),
+        probabilities,
+        novelty,
+        groups,
+    )
+    scores = read(tmp_path, "scores").set_index("score")
+    truth, predicted = truth.astype(str), predicted.astype(str)
+    ordered = sorted(classes)
+    columns = probabilities[ordered].to_numpy()
+    expected = {
+        "balanced accuracy": metrics.balanced_accuracy_score(truth, predicted),
+        "accuracy": metrics.accuracy_score(truth, predicted),
+        "mean F1": metrics.f1_score(truth, predicted, average="macro"),
+        "mean area under ROC": metrics.roc_auc_score(truth, columns, multi_class="ovr"),
+        "log loss": metrics.log_loss(truth, columns, labels=ordered),
+    }
+    for name, value in expected.items():
+        assert scores.loc[name, "model"] == pytest.approx(value), name
+    largest = pd.Series(truth).value_counts()
+    assert scores.loc["accuracy", "always_the_largest_class"] == pytest.approx(largest.iloc[0] / len(ids))
+    assert scores.loc["balanced accuracy", "always_the_largest_class"] == pytest.approx(1 / 3)
+
+    matrix = pd.read_csv(tmp_path / "confusion_matrix.tsv", sep="\t", index_col=0)
+    assert matrix.index.astype(str).tolist() == matrix.columns.tolist() == classes
+    assert (matrix.to_numpy() == metrics.confusion_matrix(truth, predicted, labels=classes)).all()
+    by_class = pd.read_csv(tmp_path / "classes.tsv", sep="\t", dtype={"class": str}).set_index("class")
+    recall = metrics.recall_score(truth, predicted, labels=classes, average=None)
+    assert by_class.loc[classes, "recall"].to_numpy() == pytest.approx(recall)
+    samples = read(tmp_path, "predictions")
+    assert samples["right"].mean() == pytest.approx(expected["accuracy"])
+    assert samples["probability"].to_numpy() == pytest.approx(probabilities.max(axis=1).to_numpy())
+
+    page = read_page(tmp_path)
+    assert "Better than always predicting the largest class: yes." in page.text
+    assert f"{expected['balanced accuracy']:.1%} of a class's samples are predicted right" in page.text
+    for name in ("confusion_matrix", "roc", "precision_recall", "reliability", "accuracy_by_group"):
+        assert {f"./{name}.png", f"./{name}.svg"} <= set(page.links), name
+    for name in ("roc_curves", "precision_recall_curves", "calibration", "confusion_matrix", "classes"):
+        assert f"./{name}.tsv" in page.links, name
+    mistakes = read(tmp_path, "mistakes")
+    assert (mistakes["true"] != mistakes["predicted"].astype(str)).all()
+    assert mistakes["probability"].is_monotonic_decreasing
+    parts = read(tmp_path, "accuracy_by_novelty")
+    assert parts["samples"].sum() == len(ids) and len(parts) == 5
+    assert (parts["samples"] * parts["accuracy"]).sum() == pytest.approx(samples["right"].sum())
+    assert_works_offline(tmp_path)
+
+
+def test_classification_without_probabilities(tmp_path):
+    truth = {f"S{k}": "ab"[k % 2] for k in range(24)}
+    evaluate(str(tmp_path), predictions_of(truth), categorical(truth))
+    page = read_page(tmp_path)
+    assert "Every sample is predicted right." in page.text
+    assert not (tmp_path / "roc.svg").exists() and "log loss" not in page.text
+    assert_works_offline(tmp_path)
+
+
+def test_classification_of_one_sample_and_of_one_class(tmp_path):
+    probabilities = pd.DataFrame({"a": [0.4], "b": [0.6]}, index=["S"])
+    evaluate(str(tmp_path), predictions_of({"S": "b"}), categorical({"S": "a"}), probabilities)
+    page = read_page(tmp_path)
+    assert "Better than always predicting the largest class: cannot be told." in page.text
+    assert "All evaluated samples are of the class 'a'; 0.0% of them are predicted right." in page.text
+    assert "No predicted class occurs among the true ones." in page.text
+    assert not (tmp_path / "roc.svg").exists()
+
+
+def test_true_class_that_the_model_does_not_know(tmp_path):
+    ids, truth, predicted, probabilities = classification(["a", "b"])
+    truth[:5] = "new"
+    evaluate(
+        str(tmp_path),
+        predictions_of(dict(zip(ids, predicted, strict=True))),
+        categorical(dict(zip(ids, truth, strict=True))),
+        probabilities,
+    )
+    page = read_page(tmp_path)
+    assert (
+        "True classes that the model does not know: new. It cannot predict their samples right." in page.text
+    )
+    by_class = read(tmp_path, "classes").set_index("class")
+    assert by_class.loc["new", "recall"] == 0 and by_class.loc["new", "support"] == 5
+
+
+def test_names_that_look_like_markup_stay_text(tmp_path):
+    evil = "<script>alert(1)</script>"
+    truth = {f"{evil}{k}": f"{evil} {k % 2}" for k in range(20)}
+    wrong = dict.fromkeys(truth, f"{evil} 0")
+    evaluate(str(tmp_path), predictions_of(wrong), categorical(truth, evil), groups=categorical(truth, "g"))
+    assert "<script>alert" not in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_more_than_5000_samples(tmp_path):
+    random = np.random.default_rng(0)
+    truth = {f"S{k}": value for k, value in enumerate(random.normal(size=5200))}
+    evaluate(str(tmp_path), predictions_of({i: value * 0.9 for i, value in truth.items()}), numeric(truth))
+    assert len(read(tmp_path, "predictions")) == 5200
+    assert '"renderer": "canvas"' in (tmp_path / "charts.js").read_text()
