@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from q2_aam.data.communities import Communities
+from q2_aam.data.communities import Communities, asv_hashes
 from q2_aam.data.tables import TOKEN_CHOICES
 from q2_aam.data.tokenizer import PAD
 
@@ -153,6 +154,11 @@ class CommunityDataset(Dataset):
             target=None if self.target is None else torch.from_numpy(self.target[key.rows]),
         )
 
+    @cached_property
+    def _identity(self) -> np.ndarray:
+        """int64 ``[V]``, a number of each ASV that follows from its sequence alone."""
+        return asv_hashes(self.communities.tokens)
+
     def _limit(self, counts, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Columns and counts of the ASVs kept, sample after sample, and how many of each sample."""
         lengths = np.diff(counts.indptr)
@@ -161,7 +167,7 @@ class CommunityDataset(Dataset):
         sample = np.repeat(np.arange(len(lengths)), lengths)
         # Ties among equally abundant ASVs fall to the sequence, not to the table's order, which means nothing.
         draw = generator.random(len(sample)) if self.token_choice == "random" else -counts.data.astype(np.float64)
-        order = np.lexsort((counts.indices, draw, sample))
+        order = np.lexsort((self._identity[counts.indices], draw, sample))
         rank = np.arange(len(sample)) - np.repeat(counts.indptr[:-1], lengths)
         kept = np.sort(order[rank < self.token_limit])
         return counts.indices[kept], counts.data[kept], np.minimum(lengths, self.token_limit)

@@ -1,0 +1,40 @@
+# `make help` says what there is. Every target but help and clean does its own set-up first.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint install bench clean setup setup-tests
+
+# the programs of the active conda environment when it has QIIME 2, else those of .venv
+BIN = $(shell tools/setup-env.sh --bin)
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1 \2/' | \
+	  while read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
+
+setup:
+	@tools/setup-env.sh
+
+setup-tests:
+	@tools/setup-env.sh --tests
+
+demo: setup ## simulate a survey, learn from it with the real qiime program, show the scores (some minutes)
+	@PATH="$(BIN):$$PATH" demo/run.sh
+
+test: lint ## lint, then all tests
+	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
+
+lint: setup-tests ## style (ruff) and which module may import which (import-linter)
+	$(BIN)/python -m ruff check q2_aam tests benchmarks demo tools
+	PATH="$(BIN):$$PATH" lint-imports --no-logo
+
+install: setup ## install the plugin only: into the active conda environment with QIIME 2, or into .venv
+	@echo "Installed: $(BIN)/qiime aam --help"
+
+bench: setup ## measure speed, memory and skill (long); results go to benchmarks/results
+	@for script in benchmarks/bench_*.py; do \
+	  if [ -e "$$script" ]; then echo "== $$script"; PATH="$(BIN):$$PATH" $(BIN)/python "$$script"; fi; \
+	done
+
+clean: ## remove what the demo, the tests and builds left (the environment stays: .venv is yours to delete)
+	rm -rf demo/output build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache lightning_logs
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

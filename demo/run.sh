@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# The whole way on a simulated survey, with the commands that you would type for your own: see README.md.
+# Called by `make demo`, which prepares the environment. Everything it makes is in demo/output.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+demo=$PWD
+rm -rf output
+mkdir output
+cd output
+started=$SECONDS
+
+step() { printf '\n== %s\n' "$*"; }
+run() { # show a command as it would be typed, then run it
+  local word line='$'
+  for word in "$@"; do
+    case $word in
+      *[!A-Za-z0-9_./:=-]*) line+=" '$word'" ;;
+      *) line+=" $word" ;;
+    esac
+  done
+  printf '\n%s\n' "$line"
+  "$@"
+}
+
+step "1. A survey to work on: 200 samples of 40 sites. Ten sites are kept apart, as if sampled later."
+run python -m q2_aam.data.simulate . --keep-apart 0.25
+
+step "2. Import. The table is parted by the metadata: train.qza to learn from, new.qza to predict."
+run qiime tools import --type 'FeatureTable[Frequency]' --input-format BIOMV210Format \
+  --input-path table.biom --output-path table.qza
+run qiime tools import --type 'FeatureData[Sequence]' --input-path sequences.fasta --output-path sequences.qza
+run qiime tools import --type 'Phylogeny[Rooted]' --input-path tree.nwk --output-path tree.qza
+for part in train new; do
+  run qiime feature-table filter-samples --i-table table.qza --m-metadata-file "metadata-$part.tsv" \
+    --o-filtered-table "$part.qza"
+done
+
+step "3. Pretrain: learn, without any metadata, an embedding of samples whose distances are UniFrac."
+run qiime aam pretrain --i-table train.qza --i-sequences sequences.qza --i-phylogeny tree.qza \
+  --o-model encoder.qza --o-training-log pretrain-log.qza --verbose
+run qiime aam summarize-training --i-training-log pretrain-log.qza --o-visualization pretrain-log.qzv
+
+number=4
+for column in ph habitat; do
+  step "$number. Fit $column: on the training sites, some of which are held out to choose when to stop."
+  run qiime aam fit --i-table train.qza --i-sequences sequences.qza --i-encoder encoder.qza \
+    --m-metadata-file metadata.tsv --m-metadata-column "$column" \
+    --m-groups-file metadata.tsv --m-groups-column site \
+    --o-model "$column-model.qza" --o-predictions "$column-validation.qza" \
+    --o-certainty "$column-validation-certainty.qza" --o-training-log "$column-log.qza" --verbose
+  run qiime aam summarize-training --i-training-log "$column-log.qza" --o-visualization "$column-log.qzv"
+
+  step "$((number + 1)). Predict $column at the new sites, and compare with the truth."
+  run qiime aam predict --i-table new.qza --i-sequences sequences.qza --i-model "$column-model.qza" \
+    --o-predictions "$column-predictions.qza" --o-certainty "$column-certainty.qza" \
+    --o-novelty "$column-novelty.qza" --verbose
+  run qiime aam evaluate --i-predictions "$column-predictions.qza" --i-certainty "$column-certainty.qza" \
+    --m-metadata-file metadata.tsv --m-metadata-column "$column" --o-visualization "$column.qzv"
+  number=$((number + 2))
+done
+
+step "Scores at the new sites"
+python "$demo/score_table.py" .
+
+step "To look at"
+for page in *.qzv; do
+  echo "  $PWD/$page"
+done
+echo "Open one with 'qiime tools view FILE', or drop it on https://view.qiime2.org (it stays on your computer)."
+echo "The demo took $((SECONDS - started)) seconds."

@@ -1,0 +1,83 @@
+"""What is said about the package in several files is the same everywhere."""
+
+import re
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pytest
+
+import q2_aam
+
+ROOT = Path(__file__).resolve().parent.parent
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def requirement_names(requirements):
+    return {re.match(r"[A-Za-z0-9_.-]+", line).group().lower() for line in requirements}
+
+
+def constraints():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [line.split("==") for line in lines if line and not line.startswith("#")]
+    assert all(len(pin) == 2 for pin in pins), "every line pins one version"
+    return {name.lower(): pinned for name, pinned in pins}
+
+
+def test_every_dependency_is_pinned_for_ci():
+    names = requirement_names(project()["dependencies"] + project()["optional-dependencies"]["test"])
+    assert names <= set(constraints())
+
+
+def test_releases_of_lightning_that_are_refused():
+    # 2.6.2 and 2.6.3 on PyPI were not what their authors released
+    (lightning,) = (line for line in project()["dependencies"] if line.startswith("lightning"))
+    assert "!=2.6.2" in lightning and "!=2.6.3" in lightning
+    for name in ("lightning", "pytorch-lightning"):
+        assert constraints()[name] not in ("2.6.2", "2.6.3")
+
+
+def test_recipe_needs_what_the_package_needs():
+    recipe = (ROOT / "recipe" / "meta.yaml").read_text()
+    run = recipe.split("  run:\n", 1)[1].split("  build:\n", 1)[0]
+    listed = set(re.findall(r"^  - ([a-z0-9-]+)", run, flags=re.MULTILINE))
+    conda_names = {"torch": "pytorch"}
+    needed = {conda_names.get(name, name) for name in requirement_names(project()["dependencies"])}
+    assert needed <= listed
+    assert {"qiime2", "q2-types", "q2-sample-classifier", "q2templates", "unifrac"} <= listed
+
+
+def test_changelog_tells_of_this_version():
+    assert f"## {q2_aam.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_installed_distribution_is_this_one():
+    try:
+        installed = version("q2-aam")
+    except PackageNotFoundError:
+        pytest.skip("q2-aam is not installed")
+    assert installed == q2_aam.__version__
+
+
+def test_make_help_lists_the_targets():
+    text = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"^  make (\w+)", text, flags=re.MULTILINE) == [
+        "help", "demo", "test", "lint", "install", "bench", "clean",
+    ]  # fmt: skip
+
+
+def test_links_in_the_documents_lead_somewhere():
+    documents = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]
+    assert len(documents) >= 3
+    for document in documents:
+        for target in re.findall(r"\]\(([^)#]+)", document.read_text()):
+            if not target.startswith("http"):
+                assert (document.parent / target).exists(), f"{document.name}: {target}"
