@@ -12,6 +12,25 @@ INNER_SHARE = Float % Range(0, 1, inclusive_start=False, inclusive_end=False)
 METRIC = Str % Choices(["unweighted", "weighted_unnormalized", "weighted_normalized", "generalized"])
 TRANSFORM = Str % Choices(["none", "zscore", "minmax", "log1p"])
 
+# What an epoch measures beside its losses.
+UNIFRAC_METRICS = ("unifrac_rmse", "unifrac_r")
+NUCLEOTIDE_METRICS = ("nucleotide_accuracy",)
+NUMERIC_METRICS = ("r2", "mae", "rmse")
+CATEGORICAL_METRICS = ("accuracy", "balanced_accuracy")
+PRETRAIN_MONITORS = (
+    "total_loss",
+    "unifrac_loss",
+    *UNIFRAC_METRICS,
+    "nucleotide_loss",
+    *NUCLEOTIDE_METRICS,
+    "count_loss",
+)
+FIT_MONITORS = ("total_loss", "target_loss", *NUMERIC_METRICS, *CATEGORICAL_METRICS, *PRETRAIN_MONITORS[1:])
+MONITOR = (
+    "Metric that picks the best epoch (the highest where more is better, else the lowest), measured on the validation "
+    "samples, or on the training samples where there are none."
+)
+
 ARCHITECTURE = {
     "dim": (COUNT, "Width of the network's vectors."),
     "heads": (COUNT, "Attention heads; must divide dim."),
@@ -22,6 +41,11 @@ ARCHITECTURE = {
     ),
     "nucleotide_layers": (COUNT, "Transformer layers over the tokens of an ASV."),
     "sample_layers": (COUNT, "Transformer layers over the ASVs of a sample."),
+    "anchors": (
+        COUNT,
+        "ASVs of the first training batches whose mean embedding is subtracted from every ASV's, because amplicons are alike "
+        "in most places.",
+    ),
     "lineages": (
         COUNT,
         "Learnt branches on which distances are computed; a sample embedding has twice as many numbers.",
@@ -50,11 +74,6 @@ OPTIMIZATION = {
     "patience": (
         Int % Range(0, None),
         "Epochs without improvement after which training ends; 0 turns early stopping off.",
-    ),
-    "monitor": (
-        Str,
-        "Metric that picks the best epoch, measured on the validation samples (on the training samples where "
-        "there are none): total_loss, or another column of the training log's history without its 'val/'.",
     ),
     "non_finite": (
         Str % Choices(NON_FINITE),

@@ -12,11 +12,23 @@ from q2_types.feature_table import FeatureTable, Frequency
 from q2_types.sample_data import SampleData
 from q2_types.tree import Phylogeny, Rooted
 
-from q2_aam import __version__, parameters
+from q2_aam import __version__, examples, parameters
 from q2_aam.actions.fit import fit
 from q2_aam.actions.predict import predict
 from q2_aam.actions.pretrain import pretrain
-from q2_aam.framework import Bool, Categorical, Citations, Float, MetadataColumn, Numeric, Plugin, Range, TypeMap
+from q2_aam.framework import (
+    Bool,
+    Categorical,
+    Choices,
+    Citations,
+    Float,
+    MetadataColumn,
+    Numeric,
+    Plugin,
+    Range,
+    Str,
+    TypeMap,
+)
 from q2_aam.parameters import ARCHITECTURE, LEARNING, OBJECTIVE, OPTIMIZATION, READING, RUNTIME, descriptions, types
 from q2_aam.types import AAMModel, AAMTrainingLog, Encoder, Novelty, PredictionIntervals, register_types
 from q2_aam.visualizers.evaluate import evaluate
@@ -59,6 +71,7 @@ plugin.methods.register_function(
     },
     parameters={
         **types(LEARNING, READING, OPTIMIZATION, OBJECTIVE, ARCHITECTURE, RUNTIME),
+        "monitor": Str % Choices(parameters.PRETRAIN_MONITORS),
         "validation_share": parameters.SHARE,
     },
     outputs=[("model", AAMModel[Encoder]), ("training_log", AAMTrainingLog)],
@@ -70,6 +83,7 @@ plugin.methods.register_function(
     },
     parameter_descriptions={
         **descriptions(LEARNING, READING, OPTIMIZATION, OBJECTIVE, ARCHITECTURE, RUNTIME),
+        "monitor": parameters.MONITOR,
         "validation_share": "Share of the samples kept apart to pick the best epoch; 0 picks it by the training samples.",
     },
     output_descriptions={"model": "The encoder, to be given to fit.", "training_log": LOG},
@@ -79,6 +93,7 @@ plugin.methods.register_function(
         "between samples are their UniFrac distances. The encoder can then be fitted to few labelled samples."
     ),
     citations=[citations["lozupone2005unifrac"], citations["sfiligoi2022unifrac"]],
+    examples={"Small survey": examples.pretrain_example},
 )
 
 T_column, T_model, T_predictions, T_certainty = TypeMap(
@@ -101,6 +116,7 @@ plugin.methods.register_function(
         "missing_samples": parameters.MISSING_SAMPLES[0],
         "target_transform": parameters.TRANSFORM,
         "freeze_encoder": Bool,
+        "monitor": Str % Choices(parameters.FIT_MONITORS),
         "validation_share": parameters.INNER_SHARE,
         "target_weight": Float % Range(0, None, inclusive_start=False),
         **types(LEARNING, READING, OPTIMIZATION, OBJECTIVE, ARCHITECTURE, RUNTIME),
@@ -125,6 +141,8 @@ plugin.methods.register_function(
         "log(1 + x), then zscore. A categorical column takes none.",
         "freeze_encoder": "Stop after the head (ridge or logistic regression on the encoder's embeddings): seconds instead of "
         "minutes, and often nearly as good.",
+        "monitor": parameters.MONITOR
+        + " r2, mae and rmse are measured for a numeric column, the accuracies for a categorical one.",
         "validation_share": "Share of the samples kept apart (whole groups where groups are given) to pick the best epoch and "
         "to measure errors; the predictions and certainty that come out are theirs.",
         "target_weight": "Weight of target_loss, the squared error of the transformed target or the cross entropy of its "
@@ -142,6 +160,7 @@ plugin.methods.register_function(
         "Learn to predict a metadata column. The head starts as the ridge or logistic regression on the encoder's sample "
         "embeddings; then everything is tuned at a low rate, and whichever does better on the validation samples is kept."
     ),
+    examples={"Numeric column": examples.fit_regressor_example, "Categorical column": examples.fit_classifier_example},
 )
 
 T_variant, T_new_predictions, T_new_certainty = TypeMap(
@@ -170,7 +189,10 @@ plugin.methods.register_function(
     },
     parameter_descriptions={
         **descriptions(READING, RUNTIME),
+        "missing_features": "Features without a sequence: refuse them by name, or leave them out with a count.",
         "batch_size": "Samples at a time; changes nothing but time and memory.",
+        "precision": "Precision of matrix products. 32 gives the same numbers on every machine, but for rounding.",
+        "random_seed": "Seed of the draw where sampling_depth is given.",
     },
     output_descriptions={
         "predictions": "The predicted column, in its own units or classes.",
@@ -180,6 +202,7 @@ plugin.methods.register_function(
     },
     name="Predict a metadata column of new samples",
     description="Predict the column that a model was fitted to, for samples of a new table.",
+    examples={"New samples": examples.predict_example},
 )
 
 plugin.visualizers.register_function(
@@ -207,6 +230,7 @@ plugin.visualizers.register_function(
     },
     name="Show how good predictions are",
     description="Scores and pictures of predictions beside the truth and beside the answer that looks at no sample.",
+    examples={"Numeric column": examples.evaluate_example},
 )
 
 plugin.visualizers.register_function(
@@ -217,4 +241,5 @@ plugin.visualizers.register_function(
     parameter_descriptions={},
     name="Show how training went",
     description="Losses and metrics of the training and validation samples over the epochs, the best epoch, and the plots.",
+    examples={"Run of fit": examples.summarize_training_example},
 )

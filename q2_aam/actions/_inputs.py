@@ -14,7 +14,9 @@ import biom
 import numpy as np
 import pandas as pd
 
-from q2_aam.data.tables import rarefy
+from q2_aam.data.tables import name_ids, rarefy
+from q2_aam.parameters import CATEGORICAL_METRICS, NUCLEOTIDE_METRICS, NUMERIC_METRICS, UNIFRAC_METRICS
+from q2_aam.training.config import Objective
 
 
 def settings(kind, arguments: dict):
@@ -33,10 +35,40 @@ def readable_warnings() -> Iterator[None]:
     before = warnings.formatwarning
     warnings.formatwarning = lambda message, *_args, **_kwargs: f"Warning: {message}\n"
     try:
-        yield
+        with warnings.catch_warnings():
+            # They speak of inner folds, of which the user knows nothing and about which there is nothing to do.
+            warnings.filterwarnings("ignore", module=r"sklearn\.")
+            yield
     finally:
         warnings.formatwarning = before
         sys.stderr.flush()
+
+
+def check_monitor(monitor: str, objective: Objective, unifrac: bool, kind: str | None = None) -> None:
+    """Refuse, before anything is trained, a metric that this run does not measure.
+
+    Parameters
+    ----------
+    monitor : str
+        Name without its stage.
+    objective : Objective
+        Losses of weight 0 are not measured.
+    unifrac : bool
+        Whether there is a phylogeny.
+    kind : str, optional
+        Kind of the target, 'numeric' or 'categorical'.
+    """
+    measured = ["total_loss"]
+    if unifrac and objective.unifrac_weight:
+        measured += ["unifrac_loss", *UNIFRAC_METRICS]
+    if objective.nucleotide_weight:
+        measured += ["nucleotide_loss", *NUCLEOTIDE_METRICS]
+    if objective.count_weight:
+        measured += ["count_loss"]
+    if kind is not None:
+        measured += ["target_loss", *(NUMERIC_METRICS if kind == "numeric" else CATEGORICAL_METRICS)]
+    if monitor not in measured:
+        raise ValueError(f"monitor is {monitor!r}, which is not measured here; choose one of {', '.join(measured)}.")
 
 
 def fasta_sequences(sequences) -> dict[str, str] | None:
@@ -58,14 +90,44 @@ def keep_samples(table: biom.Table, rows: np.ndarray) -> biom.Table:
     return biom.Table(table.matrix_data.tocsc()[:, rows].tocsr(), table.ids("observation"), table.ids()[rows])
 
 
+def refuse_lost_classes(
+    values: pd.Series, train_rows: np.ndarray, validation_rows: np.ndarray, groups: pd.Series | None
+) -> None:
+    """Stop when the split by groups has left all samples of a class to validation: it could not be learnt."""
+    lost = sorted(set(values.iloc[validation_rows].astype(str)) - set(values.iloc[train_rows].astype(str)))
+    if groups is not None and lost:
+        raise ValueError(
+            f"No sample is left to learn these classes of column {values.name!r} from: {name_ids(lost)}. Their groups "
+            f"(column {groups.name!r}) were all kept apart for validation. Give a column of smaller groups, another "
+            "random_seed, or leave the samples of these classes out."
+        )
+
+
 @contextlib.contextmanager
 def run_directory(run_dir: str | None) -> Iterator[Path]:
-    """The directory asked for, or one that is gone afterwards."""
-    if run_dir is not None:
-        yield Path(run_dir)
+    """The directory asked for, made where it is not there, or one that is gone afterwards.
+
+    Raises
+    ------
+    ValueError
+        If nothing can be written there.
+    """
+    if run_dir is None:
+        with tempfile.TemporaryDirectory(prefix="q2-aam-") as temporary:
+            yield Path(temporary)
         return
-    with tempfile.TemporaryDirectory(prefix="q2-aam-") as temporary:
-        yield Path(temporary)
+    directory = Path(run_dir)
+    if directory.exists() and not directory.is_dir():
+        raise ValueError(f"run_dir {run_dir} is a file. Give a directory; it is made where it is not there.")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"Nothing can be written to run_dir {run_dir} ({error.strerror}). Give another directory."
+        ) from error
+    yield directory
 
 
 def pack_log(result, action: str, target: str | None, log) -> None:
@@ -114,8 +176,10 @@ def data_summary(communities, train_rows: np.ndarray, validation_rows: np.ndarra
 def describe_data(communities, train_rows: np.ndarray, validation_rows: np.ndarray) -> str:
     """The same in words."""
     richness = np.diff(communities.counts.indptr)
+    dropped = communities.reads_dropped.sum() / (communities.reads_dropped.sum() + communities.counts.sum())
     return (
         f"{len(communities)} samples ({len(train_rows)} to learn from, {len(validation_rows)} for validation), "
         f"{len(communities.tokens)} distinct ASVs, {int(np.median(richness))} a sample (median), "
         f"{richness.max()} at most."
+        + (f" Without {dropped:.2%} of the reads, whose features have no sequence." if dropped else "")
     )

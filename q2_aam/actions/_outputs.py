@@ -29,9 +29,9 @@ def interval_of(target: Target, encoded: np.ndarray, outputs: np.ndarray) -> dic
     interval = residual_interval(encoded, outputs[:, 0])
     if not interval["enough"]:
         warnings.warn(
-            f"There are only {interval['residuals']} validation samples: too few for intervals of "
-            f"{interval['coverage']:.0%}. They are as wide as the largest error. Give more samples or a larger "
-            "validation_share.",
+            f"The validation samples are too few ({interval['residuals']}) for intervals of "
+            f"{interval['coverage']:.0%}, which are as wide as the largest error among them instead. Give more samples "
+            "or a larger validation_share.",
             stacklevel=2,
         )
     return interval
@@ -83,9 +83,9 @@ def novelty_sentence(novelty: pd.DataFrame, n_unseen: int, n_asvs: int) -> str:
     kept = novelty["reads"] - novelty["reads_dropped"]
     share = (novelty["unseen_read_share"] * kept).sum() / kept.sum()
     worst = novelty["unseen_read_share"].idxmax()
+    most = f" (most in sample {worst}: {novelty.loc[worst, 'unseen_read_share']:.1%})" if n_unseen else ""
     return (
-        f"Novelty: {n_unseen} of {n_asvs} ASVs, with {share:.1%} of the reads, were never seen in training "
-        f"(most in sample {worst}: {novelty.loc[worst, 'unseen_read_share']:.1%}); "
+        f"Novelty: {n_unseen} of {n_asvs} ASVs, with {share:.1%} of the reads, were never seen in training{most}; "
         f"reads cut {novelty['reads_cut'].sum():.0f}, "
         f"dropped {novelty['reads_dropped'].sum():.0f}, ambiguous {novelty['reads_ambiguous'].sum():.0f}."
     )

@@ -9,6 +9,7 @@ from q2_types.tree import NewickFormat
 
 from q2_aam.actions._inputs import (
     best_scores,
+    check_monitor,
     data_summary,
     describe_data,
     drawn,
@@ -16,6 +17,7 @@ from q2_aam.actions._inputs import (
     keep_samples,
     pack_log,
     readable_warnings,
+    refuse_lost_classes,
     run_directory,
     say,
     settings,
@@ -63,6 +65,7 @@ def fit(
     nucleotides_per_token: int = Architecture.nucleotides_per_token,
     nucleotide_layers: int = Architecture.nucleotide_layers,
     sample_layers: int = Architecture.sample_layers,
+    anchors: int = Architecture.anchors,
     lineages: int = Architecture.lineages,
     feed_forward: int = Architecture.feed_forward,
     dropout: float = Architecture.dropout,
@@ -79,6 +82,12 @@ def fit(
     chosen = Settings(
         settings(FineTuning, arguments), objective, settings(Sampling, arguments), settings(Runtime, arguments)
     )
+    check_monitor(monitor, objective, phylogeny is not None, metadata.type)
+    if freeze_encoder and encoder is None:
+        raise ValueError(
+            "freeze_encoder needs an encoder: without one, only random weights would be frozen. Give the encoder that "
+            "pretrain made, or leave freeze_encoder out."
+        )
 
     from q2_aam.actions._models import chosen_architecture, starting_network
     from q2_aam.actions._outputs import certainty_frame, interval_of, prediction_series, validation_scores
@@ -86,8 +95,8 @@ def fit(
     from q2_aam.data.communities import asv_hashes, read_communities
     from q2_aam.data.splits import split_validation
     from q2_aam.data.targets import match_metadata
-    from q2_aam.models.model_file import load_model, save_model
-    from q2_aam.training.device import resolve_device, use_threads
+    from q2_aam.models.model_file import load_model, save_model, sha256_of
+    from q2_aam.training.device import resolve_device, resolve_precision, use_threads
     from q2_aam.training.fitting import encode_target, start_head
     from q2_aam.training.prediction import encode_samples, predict_targets
     from q2_aam.training.starting import start_from_data
@@ -95,6 +104,8 @@ def fit(
     from q2_aam.training.trainer import train
 
     with readable_warnings(), use_threads(chosen.runtime) as cores, run_directory(run_dir) as directory:
+        where = {"device": resolve_device(device), "token_limit": token_limit, "batch_size": batch_size}
+        resolve_precision(precision, where["device"])
         before = None if encoder is None else load_model(str(encoder))
         architecture = chosen_architecture(arguments, before)
         values = metadata.to_series()
@@ -102,13 +113,14 @@ def fit(
         if groups is not None:
             table = keep_samples(table, match_metadata(table.ids(), groups.to_series(), missing_samples))
         table = drawn(table, sampling_depth, random_seed)
-        unifrac = None
+        unifrac, distances = None, None
         if phylogeny is not None and objective.unifrac_weight:
             from q2_aam.data.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
 
             tree = read_phylogeny(str(phylogeny))
             table = match_tips(table, tip_names(tree), missing_features)
             unifrac = UniFracDistances(table, tree, metric, cores)
+            distances = f"{metric} {sha256_of(str(phylogeny))}"
         communities = read_communities(
             table, fasta_sequences(sequences), max_length=architecture.max_length, missing_features=missing_features
         )
@@ -122,6 +134,8 @@ def fit(
             classes=None if numeric else values,
             random_seed=random_seed,
         )
+        if not numeric:
+            refuse_lost_classes(values, train_rows, validation_rows, members)
         target, encoded = encode_target(values, train_rows, target_transform if numeric else None)
         say(describe_data(communities, train_rows, validation_rows))
 
@@ -129,17 +143,17 @@ def fit(
         dataset = CommunityDataset(communities, token_limit, token_choice, unifrac, encoded)
         if before is None:
             start_from_data(network, batch_loader(dataset, train_rows, batch_size, random_seed, shuffle=True))
-        where = {"device": resolve_device(device), "token_limit": token_limit, "batch_size": batch_size}
         members = None if members is None else members.to_numpy()[train_rows]
         start_head(network, communities.subset(train_rows), encoded[train_rows], members, random_seed, **where)
         origin = None if before is None else before.description["sha256"]
+        say("Epoch 0 is the probe: the head alone, fitted to the sample embeddings.")
         result = train(
             Task(network, chosen, communities.sample_ids, target),
             dataset,
             train_rows,
             validation_rows,
             directory,
-            origin=f"{metric if unifrac else None} {origin}",
+            origin=f"{distances} {origin} {'frozen' if freeze_encoder else 'tuned'}",
             from_probe=True,
             tune=not freeze_encoder,
         )

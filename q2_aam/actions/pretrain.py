@@ -8,6 +8,7 @@ from q2_types.tree import NewickFormat
 
 from q2_aam.actions._inputs import (
     best_scores,
+    check_monitor,
     data_summary,
     describe_data,
     drawn,
@@ -54,6 +55,7 @@ def pretrain(
     nucleotides_per_token: int = Architecture.nucleotides_per_token,
     nucleotide_layers: int = Architecture.nucleotide_layers,
     sample_layers: int = Architecture.sample_layers,
+    anchors: int = Architecture.anchors,
     lineages: int = Architecture.lineages,
     feed_forward: int = Architecture.feed_forward,
     dropout: float = Architecture.dropout,
@@ -70,6 +72,7 @@ def pretrain(
     chosen = Settings(
         settings(Optimization, arguments), objective, settings(Sampling, arguments), settings(Runtime, arguments)
     )
+    check_monitor(monitor, objective, unifrac=True)
 
     import torch
 
@@ -78,13 +81,14 @@ def pretrain(
     from q2_aam.data.communities import asv_hashes, read_communities
     from q2_aam.data.splits import split_validation
     from q2_aam.data.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
-    from q2_aam.models.model_file import load_model, save_model
-    from q2_aam.training.device import use_threads
+    from q2_aam.models.model_file import load_model, save_model, sha256_of
+    from q2_aam.training.device import resolve_device, resolve_precision, use_threads
     from q2_aam.training.starting import start_from_data
     from q2_aam.training.task import Task
     from q2_aam.training.trainer import train
 
     with readable_warnings(), use_threads(chosen.runtime) as cores, run_directory(run_dir) as directory:
+        resolve_precision(precision, resolve_device(device))
         before = None if encoder is None else load_model(str(encoder))
         architecture = chosen_architecture(arguments, before)
         table = drawn(table, sampling_depth, random_seed)
@@ -103,7 +107,8 @@ def pretrain(
         if before is None:
             start_from_data(network, batch_loader(dataset, train_rows, batch_size, random_seed, shuffle=True))
         origin = None if before is None else before.description["sha256"]
-        result = train(task, dataset, train_rows, validation_rows, directory, origin=f"{metric} {origin}")
+        distances = f"{metric} {sha256_of(str(phylogeny))}"
+        result = train(task, dataset, train_rows, validation_rows, directory, origin=f"{distances} {origin}")
 
         seen = asv_hashes(communities.tokens[communities.subset(train_rows).present_asvs()])
         if before is not None:

@@ -15,9 +15,9 @@ from q2_aam.models.sample_encoder import SampleEncoder, SampleEncoding
 class Encoding(NamedTuple):
     """What the network says of a batch."""
 
+    asv_embeddings: Tensor
+    """``[U, D]``, one row a distinct ASV."""
     sample: SampleEncoding
-    spans: Tensor
-    """``[U, 1 + P, D]``, the nucleotide transformer's output, for the nucleotide head."""
 
 
 class AAM(nn.Module):
@@ -40,14 +40,7 @@ class AAM(nn.Module):
         self.count_head = CountHead(architecture)
         self.target_head = None if outputs is None else TargetHead(2 * architecture.lineages, outputs)
 
-    def forward(
-        self,
-        tokens: Tensor,
-        asv_index: Tensor,
-        abundance: Tensor,
-        mask: Tensor,
-        hidden_abundance: Tensor | None = None,
-    ) -> Encoding:
+    def forward(self, tokens: Tensor, asv_index: Tensor, abundance: Tensor, mask: Tensor) -> Encoding:
         """Encode a batch that holds each ASV once.
 
         Parameters
@@ -56,20 +49,20 @@ class AAM(nn.Module):
             ``[U, 1 + L]`` integers, one row a distinct ASV.
         asv_index : Tensor
             ``[B, S]`` into the rows of ``tokens``.
-        abundance, mask, hidden_abundance : Tensor
+        abundance, mask : Tensor
             ``[B, S]`` as in :class:`SampleEncoder`.
 
         Returns
         -------
         Encoding
         """
-        embeddings, spans = self.asv_encoder(tokens)
-        sample = self.sample_encoder(F.embedding(asv_index, embeddings), abundance, mask, hidden_abundance)
-        return Encoding(sample, spans)
+        embeddings, _ = self.asv_encoder(tokens)
+        return Encoding(embeddings, self.sample_encoder(F.embedding(asv_index, embeddings), abundance, mask))
 
     @torch.no_grad()
     def encode_asvs(self, tokens: Tensor, max_tokens: int = 2**17) -> Tensor:
         """Embed the ASVs of a table, ``[V, 1 + L]`` to ``[V, D]``, about ``max_tokens`` nucleotides at a time."""
         rows = max(1, max_tokens // tokens.shape[1])
-        device = self.asv_encoder.start.device
-        return torch.cat([self.asv_encoder(part.to(device))[0] for part in tokens.split(rows)])
+        device = self.asv_encoder.anchors.device
+        centre = self.asv_encoder.centre()
+        return torch.cat([self.asv_encoder(part.to(device), centre)[0] for part in tokens.split(rows)])

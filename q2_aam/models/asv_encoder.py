@@ -30,17 +30,24 @@ class ASVEncoder(nn.Module):
             architecture.nucleotide_layers, dim, architecture.heads, architecture.feed_forward
         )
         self.pooling = AttentionPooling(dim, architecture.heads)
-        # Amplicons are alike in most places, so that what they have in common would drown what tells them apart.
-        self.centre = nn.Parameter(torch.zeros(dim))
+        # Amplicons are alike in most places, and what they have in common would drown what tells them apart: it is
+        # measured on a few ASVs that are always the same ones, and subtracted. A learnt vector in its place could not
+        # follow the weights: each step would move all ASVs together, and with them all distances.
+        self.register_buffer(
+            "anchors", torch.full((architecture.anchors, 1 + architecture.max_length), PAD, dtype=torch.uint8)
+        )
         self.norm = nn.LayerNorm(dim, bias=False)
 
-    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, tokens: Tensor, centre: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Encode ASVs.
 
         Parameters
         ----------
         tokens : Tensor
             ``[U, 1 + L]`` integers of ``q2_aam.data.tokenizer``, START first, PAD at the end.
+        centre : Tensor, optional
+            ``[D]`` as :meth:`centre` gives it, where many portions are encoded with the same weights; otherwise the
+            anchors are encoded along.
 
         Returns
         -------
@@ -49,21 +56,26 @@ class ASVEncoder(nn.Module):
         contextual : Tensor
             ``[U, 1 + P, D]``, the transformer's output for START and each of the ``P`` spans.
         """
+        if centre is None:
+            centre = self.centre()
         x, mask = self._embed(tokens)
         contextual = self.transformer(x, mask)
         # No ASV, no centre: a row of PAD only stays zero.
-        pooled = self.pooling(contextual, mask) - self.centre * mask.any(1, keepdim=True)
+        pooled = self.pooling(contextual, mask) - centre * mask.any(1, keepdim=True)
         return self.norm(pooled), contextual
 
+    def centre(self) -> Tensor:
+        """Mean of the anchors' pooled vectors, ``[D]``; zero in a network that has not met data yet."""
+        width = max(1, int((self.anchors != PAD).sum(1).max()))
+        x, mask = self._embed(self.anchors[:, :width])
+        return self.pooling(self.transformer(x, mask), mask).mean(0)
+
     @torch.no_grad()
-    def centre_on(self, portions: list[Tensor]) -> None:
-        """Put the centre where the given ASVs' pooled vectors (portions ``[U, 1 + L]``) have their mean."""
-        self.centre.zero_()
-        total = torch.zeros_like(self.centre, dtype=torch.float64)
-        for tokens in portions:
-            spans, mask = self._embed(tokens)
-            total += self.pooling(self.transformer(spans, mask), mask).double().sum(0)
-        self.centre.copy_(total / sum(map(len, portions)))
+    def anchor_on(self, tokens: Tensor) -> None:
+        """Choose anchors among ASVs ``[U, 1 + L]``, evenly through their order; repeated where they are few."""
+        chosen = tokens[torch.linspace(0, len(tokens) - 1, len(self.anchors)).round().long()]
+        self.anchors.fill_(PAD)
+        self.anchors[:, : chosen.shape[1]] = chosen
 
     def _embed(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors of START and the spans ``[U, 1 + P, D]``, and which of them hold anything ``[U, 1 + P]``."""

@@ -22,6 +22,9 @@ class Architecture:
     sample_layers: int = 2
     """Transformer blocks over the ASVs of a sample."""
 
+    anchors: int = 64
+    """ASVs of the first training batches whose mean embedding is subtracted from every ASV's."""
+
     lineages: int = 256
     """Learnt branches on which UniFrac's own formula is evaluated."""
 

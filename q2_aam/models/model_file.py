@@ -71,7 +71,9 @@ def read_tensors(path: str | Path) -> dict:
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, zipfile.BadZipFile, KeyError, ValueError) as error:
+    except FileNotFoundError:
+        raise
+    except (RuntimeError, OSError, EOFError, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as a model's weights; it is cut short or no such file.") from error
     except Exception as error:  # torch raises pickle.UnpicklingError; importing pickle for it would suggest its use
         raise ValueError(f"{path} holds something other than weights and was not loaded.") from error
@@ -163,6 +165,7 @@ def load_model(directory: str | Path) -> Model:
     network = AAM(Architecture.from_dict(description["architecture"]), outputs_of(target))
     try:
         network.load_state_dict(content["model"])
-    except (RuntimeError, KeyError) as error:
+        seen_asvs = content["seen_asvs"].numpy()
+    except (RuntimeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"The weights in {WEIGHTS} do not fit the architecture in {DESCRIPTION}.") from error
-    return Model(network.eval(), target, content["seen_asvs"].numpy(), description)
+    return Model(network.eval(), target, seen_asvs, description)

@@ -79,12 +79,29 @@ class SampleEncoder(nn.Module):
             level = torch.where(hidden.unsqueeze(-1), self.hidden_abundance.to(level.dtype), level)
         contextual = self.norm(self.transformer(asv_embeddings + level, mask))
         logits = self.membership(contextual).float()
-        # In float32, since it decides distances. log(1 - sigmoid(x)) = -softplus(x): the soft OR is a sum.
+        # In float32, since it decides distances.
         with torch.autocast(logits.device.type, enabled=False):
-            none_belongs = -(F.softplus(logits) * mask.unsqueeze(-1)).sum(1)
-            presence = -torch.expm1(none_belongs) * self.log_branch_length.exp()
+            presence = soft_or(F.softplus(logits), mask) * self.log_branch_length.exp()
             share = torch.einsum("bs,bsk->bk", abundance * mask, logits.sigmoid())
         return SampleEncoding(presence, share, contextual)
+
+
+def soft_or(doubt: Tensor, mask: Tensor) -> Tensor:
+    """Probability that at least one ASV of a sample belongs to a lineage: one minus the product over its ASVs.
+
+    Parameters
+    ----------
+    doubt : Tensor
+        ``[B, S, K]``, minus the logarithm of the probability that the ASV does not belong: softplus of the logit.
+    mask : Tensor
+        ``[B, S]`` boolean.
+
+    Returns
+    -------
+    Tensor
+        ``[B, K]``, 0 for a row without any ASV.
+    """
+    return -torch.expm1(-(doubt * mask.unsqueeze(-1)).sum(1))
 
 
 def log_share(abundance: Tensor) -> Tensor:

@@ -11,14 +11,7 @@ from tqdm import tqdm
 
 from q2_aam.evaluation.figures import confusion_matrix_figure, pixels, predicted_against_true
 from q2_aam.models.model_file import WEIGHTS, write_atomically
-
-# Metrics of which more is better; all others are losses or errors.
-HIGHER_IS_BETTER = ("unifrac_r", "nucleotide_accuracy", "r2", "accuracy", "balanced_accuracy")
-
-
-def mode_of(metric: str) -> str:
-    """'max' or 'min', for a metric with or without its ``train/`` or ``val/``."""
-    return "max" if metric.split("/")[-1] in HIGHER_IS_BETTER else "min"
+from q2_aam.training.meters import mode_of
 
 
 class BestModel(Checkpoint):
@@ -174,7 +167,7 @@ class ProgressBar(Callback):
     """One bar over the steps of the whole run, with named losses, learning rate and time left (8.10)."""
 
     def on_train_start(self, trainer, task) -> None:
-        total = int(trainer.estimated_stepping_batches) * trainer.accumulate_grad_batches
+        total = trainer.num_training_batches * trainer.max_epochs
         self.bar = tqdm(
             total=total, initial=trainer.fit_loop.total_batch_idx + 1, unit="batch", disable=None, dynamic_ncols=True
         )

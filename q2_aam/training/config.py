@@ -27,7 +27,7 @@ def _check_least(settings, **least: float) -> None:
 class Optimization:
     """How the weights are changed."""
 
-    epochs: int = 60
+    epochs: int = 40
     """Most passes over the training samples."""
 
     batch_size: int = 32
@@ -36,7 +36,7 @@ class Optimization:
     accumulation: int = 1
     """Batches whose gradients are averaged before the weights change."""
 
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
     """Highest learning rate of AdamW."""
 
     weight_decay: float = 0.01
@@ -172,6 +172,10 @@ class Prediction(Runtime):
 
     batch_size: int = 32
     """Samples at a time; changes nothing but time and memory."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_least(self, batch_size=1)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,14 @@ from torch import Tensor
 from q2_aam.data.targets import Target
 from q2_aam.evaluation.metrics import classification_scores, regression_scores
 
+# Metrics of which more is better; all others are losses or errors.
+HIGHER_IS_BETTER = ("unifrac_r", "nucleotide_accuracy", "r2", "accuracy", "balanced_accuracy")
+
+
+def mode_of(metric: str) -> str:
+    """'max' or 'min', for a metric with or without its ``train/`` or ``val/``."""
+    return "max" if metric.split("/")[-1] in HIGHER_IS_BETTER else "min"
+
 
 class EpochMeter:
     """Collects what the network said during an epoch and what was true.
@@ -39,6 +47,12 @@ class EpochMeter:
     def add_targets(self, predicted: Tensor, target: Tensor) -> None:
         """Network outputs ``[B, O]`` and encoded targets ``[B]``."""
         self._targets.append((predicted.detach().float().cpu().numpy(), target.cpu().numpy()))
+
+    def take(self, other: "EpochMeter") -> None:
+        """Add what another meter has collected."""
+        self._distances += other._distances
+        self._nucleotides = [own + more for own, more in zip(self._nucleotides, other._nucleotides, strict=True)]
+        self._targets += other._targets
 
     def targets(self) -> tuple[np.ndarray, np.ndarray] | None:
         """True and predicted target of the epoch's samples in own units or class names; None without a target."""

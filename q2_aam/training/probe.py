@@ -1,9 +1,10 @@
 """The head's start: the ridge or logistic solution on the frozen encoder's sample embeddings."""
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.linear_model import LogisticRegressionCV, RidgeCV
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, RidgeCV
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
 FOLDS = 5
@@ -52,16 +53,23 @@ def fit_probe(embedding: np.ndarray, target: np.ndarray, groups: np.ndarray | No
     classes = not np.issubdtype(target.dtype, np.floating)
     splits = inner_splits(target if classes else None, len(target), groups, random_seed)
     if not classes:
-        ridge = RidgeCV(RIDGE_PENALTIES, cv=splits).fit(features, target.astype(np.float64))
+        # By squared error, which a part of one sample has too.
+        ridge = RidgeCV(RIDGE_PENALTIES, cv=splits, scoring="neg_mean_squared_error").fit(
+            features, target.astype(np.float64)
+        )
         weight, bias = ridge.coef_[None, :], np.array([ridge.intercept_])
     else:
-        logistic = LogisticRegressionCV(
-            Cs=LOGISTIC_INVERSE_PENALTIES,
-            cv=splits,
-            class_weight="balanced",
-            max_iter=1000,
-            scoring="balanced_accuracy",
-        ).fit(features, target)
+        how = {"class_weight": "balanced", "max_iter": 1000}
+        if splits:
+            logistic = LogisticRegressionCV(
+                Cs=LOGISTIC_INVERSE_PENALTIES, cv=splits, scoring="balanced_accuracy", **how
+            )
+        else:
+            logistic = LogisticRegression(C=LOGISTIC_INVERSE_PENALTIES[len(LOGISTIC_INVERSE_PENALTIES) // 2], **how)
+        with warnings.catch_warnings():
+            # A part that lacks a class is scored by the others.
+            warnings.filterwarnings("ignore", "y_pred contains classes not in y_true")
+            logistic.fit(features, target)
         weight, bias = logistic.coef_, logistic.intercept_
         if len(weight) == 1:
             # scikit-learn keeps one row for two classes: the difference of their logits.
@@ -73,14 +81,20 @@ def fit_probe(embedding: np.ndarray, target: np.ndarray, groups: np.ndarray | No
 def inner_splits(
     classes: np.ndarray | None, n_samples: int, groups: np.ndarray | None, random_seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Splits for the penalty, by group where there are groups, such that every training part holds every class."""
+    """Splits for the penalty, by group where there are groups, such that every training part holds every class.
+
+    There may be none: where each class has a group of its own, say.
+    """
     rows = np.zeros((n_samples, 1))
     if groups is not None and len(np.unique(groups)) >= 2:
         folds = min(FOLDS, len(np.unique(groups)))
         splits = list(GroupKFold(folds).split(rows, groups=groups))
     elif classes is not None:
         folds = int(min(FOLDS, max(2, np.bincount(classes).min())))
-        splits = list(StratifiedKFold(folds, shuffle=True, random_state=random_seed).split(rows, classes))
+        with warnings.catch_warnings():
+            # A class of one sample: the split that has it in its training part is kept.
+            warnings.filterwarnings("ignore", "The least populated class")
+            splits = list(StratifiedKFold(folds, shuffle=True, random_state=random_seed).split(rows, classes))
     else:
         splits = list(KFold(min(FOLDS, n_samples), shuffle=True, random_state=random_seed).split(rows))
     if classes is None:

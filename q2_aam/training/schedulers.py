@@ -6,6 +6,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
 from q2_aam.training.config import Optimization
+from q2_aam.training.meters import mode_of
 
 
 def build_scheduler(optimizer: Optimizer, settings: Optimization, steps: int) -> LRScheduler | ReduceLROnPlateau:
@@ -16,7 +17,7 @@ def build_scheduler(optimizer: Optimizer, settings: Optimization, steps: int) ->
     optimizer : Optimizer
         At its highest learning rate.
     settings : Optimization
-        ``scheduler``, ``learning_rate``, ``warmup_share``, ``patience``.
+        ``scheduler``, ``learning_rate``, ``warmup_share``, ``patience``, ``monitor``.
     steps : int
         Optimizer steps of the whole run; with accumulation, a remainder of an epoch counts as a step.
 
@@ -26,14 +27,16 @@ def build_scheduler(optimizer: Optimizer, settings: Optimization, steps: int) ->
         The latter is stepped once an epoch with the monitored metric, the others once a step.
     """
     if settings.scheduler == "plateau":
-        return ReduceLROnPlateau(optimizer, factor=0.5, patience=max(1, settings.patience // 3))
+        mode = mode_of(settings.monitor)
+        return ReduceLROnPlateau(optimizer, mode, factor=0.5, patience=max(1, settings.patience // 3))
     if settings.scheduler == "onecycle":
-        # One step more than the run has: the scheduler refuses to be asked beyond its end.
+        # One step more than the run has: the scheduler refuses to be asked beyond its end. Neither phase may be without
+        # a step: it divides by their lengths.
         return OneCycleLR(
             optimizer,
             settings.learning_rate,
             total_steps=steps + 1,
-            pct_start=min(max(settings.warmup_share, 1 / (steps + 1)), 0.99),
+            pct_start=min(max(settings.warmup_share, 2 / (steps + 1)), 0.99),
         )
     warmup = math.ceil(settings.warmup_share * steps) if settings.scheduler == "warmup_cosine" else 0
 

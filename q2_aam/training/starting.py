@@ -1,25 +1,32 @@
 """A fresh network's start from the data: random weights, but distances of the right size."""
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from q2_aam.data.batches import Batch
 from q2_aam.models.aam import AAM
-from q2_aam.models.sample_encoder import lineage_distances
+from q2_aam.models.sample_encoder import lineage_distances, soft_or
 from q2_aam.training.losses import pairs
 
 # What a survey's samples are typically at, where there is no phylogeny to tell.
 USUAL_DISTANCE = 0.6
+# Mean presence of a lineage in a sample: near 0 or 1 its gradients vanish.
+PRESENCE = 0.1
+# Beyond that, memberships are so sharp that they hardly learn.
+SHARPEST = 2.0
 BATCHES = 4
-STEPS = 16
+STEPS = 20
 
 
 @torch.no_grad()
 def start_from_data(network: AAM, loader: DataLoader) -> None:
-    """Centre the ASV embeddings and set how rare a lineage is, from the first batches of the training samples.
+    """Choose the anchors, and set how sharp and how rare lineages are, from the first batches of the training samples.
 
-    Without it, all ASVs look alike to random weights, all samples are near distance zero, and the first epochs go
-    into finding the mean distance.
+    The mean distance is then right from the first step on. Otherwise finding it takes many steps, in which all lineages
+    move together and what random weights know of the sequences is lost.
 
     Parameters
     ----------
@@ -30,23 +37,42 @@ def start_from_data(network: AAM, loader: DataLoader) -> None:
     """
     network.eval()
     batches = [batch for batch, _ in zip(loader, range(BATCHES), strict=False)]
-    network.asv_encoder.centre_on([batch.tokens for batch in batches])
-    bias = network.sample_encoder.membership.bias
-    embeddings = [network.asv_encoder(batch.tokens)[0] for batch in batches]
+    network.asv_encoder.anchor_on(batches[0].tokens)
+    membership = network.sample_encoder.membership
+    masks = [batch.mask for batch in batches]
+    logits = []
+    for batch in batches:
+        encoding = network(batch.tokens, batch.asv_index, batch.abundance, batch.mask)
+        logits.append(membership(encoding.sample.contextual))
+    centre = torch.cat([part[mask] for part, mask in zip(logits, masks, strict=True)]).mean(0)
+    true = [pairs(batch.unifrac) for batch in batches if batch.unifrac is not None]
+    wanted = float(torch.cat(true).mean()) if sum(map(len, true)) else USUAL_DISTANCE
 
-    def distance(batch: Batch, embedding) -> torch.Tensor:
-        sample = network.sample_encoder(embedding[batch.asv_index], batch.abundance, batch.mask)
-        return pairs(lineage_distances(sample.presence))
+    def presences(sharpness: float, bias: float) -> list[Tensor]:
+        changed = [F.softplus((part - centre) * sharpness + bias) for part in logits]
+        return [soft_or(*both) for both in zip(changed, masks, strict=True)]
 
-    wanted = [pairs(batch.unifrac) for batch in batches if batch.unifrac is not None]
-    wanted = float(torch.cat(wanted).mean()) if wanted and len(torch.cat(wanted)) else USUAL_DISTANCE
-    begun, low, high = bias.clone(), -20.0, 20.0
-    # Rarer lineages are shared by fewer samples: the mean distance falls as the bias rises.
+    def mean_distance(sharpness: float, bias: float) -> float:
+        return float(torch.cat([pairs(lineage_distances(part)) for part in presences(sharpness, bias)]).mean())
+
+    def bias_of(sharpness: float) -> float:
+        return bisect(lambda bias: float(torch.cat(presences(sharpness, bias)).mean()) < PRESENCE, -60.0, 10.0)
+
+    # One sample a batch has no distance: lineages stay as sharp as they were drawn.
+    sharpness, paired = 1.0, any(len(mask) > 1 for mask in masks)
+    # Sharper lineages are shared by fewer samples, and so are rarer ones.
+    if paired:
+        sharpness = bisect(lambda value: mean_distance(value, bias_of(value)) < wanted, 0.0, SHARPEST)
+    bias = bias_of(sharpness)
+    if paired and mean_distance(sharpness, bias) < 0.99 * wanted:
+        bias = bisect(lambda value: mean_distance(sharpness, value) > wanted, bias - 10.0, bias)
+    membership.bias.copy_((membership.bias - centre) * sharpness + bias)
+    membership.weight.mul_(sharpness)
+
+
+def bisect(below: Callable[[float], bool], low: float, high: float) -> float:
+    """The point between ``low`` and ``high`` where ``below`` turns from True to False."""
     for _ in range(STEPS):
         middle = (low + high) / 2
-        bias.copy_(begun + middle)
-        found = torch.cat([distance(*pair) for pair in zip(batches, embeddings, strict=True)])
-        if not len(found):
-            bias.copy_(begun)
-            return
-        low, high = (middle, high) if found.mean() > wanted else (low, middle)
+        low, high = (middle, high) if below(middle) else (low, middle)
+    return (low + high) / 2

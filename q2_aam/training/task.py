@@ -3,9 +3,12 @@
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
+from torch.nn import functional as F
 
 from q2_aam.data.batches import Batch
+from q2_aam.data.tables import name_ids
 from q2_aam.data.targets import Target
 from q2_aam.data.tokenizer import A
 from q2_aam.models.aam import AAM
@@ -15,6 +18,16 @@ from q2_aam.training.config import Settings
 from q2_aam.training.losses import count_loss, nucleotide_loss, pairs, target_loss, unifrac_loss
 from q2_aam.training.meters import EpochMeter, describe, finite
 from q2_aam.training.schedulers import build_scheduler
+
+# Share of a batch's ASVs, and of its samples, of which something is withheld to be guessed. They are encoded once more
+# for that: distances and targets are learnt on what they are later predicted from, which is never masked.
+GUESSED_SHARE = 0.25
+
+
+def _some(number: int, generator: torch.Generator) -> Tensor:
+    """A random ``GUESSED_SHARE`` of the numbers below ``number``, at least one of them, in order."""
+    chosen = torch.randperm(number, generator=generator)[: max(1, round(GUESSED_SHARE * number))]
+    return chosen.sort().values
 
 
 class NonFiniteError(ValueError):
@@ -46,47 +59,56 @@ class Task(LightningModule):
         self.register_buffer("class_weights", weights, persistent=False)
         self.meters = {"train": EpochMeter(target), "val": EpochMeter(target)}
         self.skipped_steps = 0
+        self.step_batches: list[Batch] = []
 
     # Losses
 
     def losses(self, batch: Batch, meter: EpochMeter) -> dict[str, tuple[Tensor, int]]:
         """Named losses of a batch, each with the number of things it is a mean over."""
-        objective = self.settings.objective
+        objective, network = self.settings.objective, self.network
         generator = torch.Generator().manual_seed(batch.seed)
-        tokens, masked, hidden = batch.tokens, None, None
-        if objective.nucleotide_weight:
-            tokens, masked = hide_nucleotides(tokens, objective.mask_share, generator)
-        if objective.count_weight:
-            drawn = torch.rand(batch.mask.shape, generator=generator).to(batch.mask.device)
-            hidden = (drawn < objective.mask_share) & batch.mask
-        encoding = self.network(tokens, batch.asv_index, batch.abundance, batch.mask, hidden)
-
         losses = {}
+        encoding = network(batch.tokens, batch.asv_index, batch.abundance, batch.mask)
         if objective.unifrac_weight and batch.unifrac is not None:
             distances = lineage_distances(encoding.sample.presence)
             predicted, true = pairs(distances), pairs(batch.unifrac)
             losses["unifrac_loss"] = unifrac_loss(distances, batch.unifrac), len(true)
             meter.add_distances(predicted, true)
-        if masked is not None:
-            logits, truth = self.network.nucleotide_head(encoding.spans, masked), batch.tokens[:, 1:][masked]
+        if objective.nucleotide_weight:
+            tokens = batch.tokens[_some(len(batch.tokens), generator)]
+            hidden_tokens, masked = hide_nucleotides(tokens, objective.mask_share, generator)
+            _, spans = network.asv_encoder(hidden_tokens)
+            logits, truth = network.nucleotide_head(spans, masked), tokens[:, 1:][masked]
             losses["nucleotide_loss"] = nucleotide_loss(logits, truth), len(truth)
             meter.add_nucleotides(logits, truth.long() - A)
-        if hidden is not None:
-            guessed = self.network.count_head(encoding.sample.contextual[hidden])
-            losses["count_loss"] = count_loss(guessed, log_share(batch.abundance[hidden])), len(guessed)
+        if objective.count_weight:
+            rows = _some(len(batch.rows), generator)
+            abundance, mask = batch.abundance[rows], batch.mask[rows]
+            hidden = (torch.rand(mask.shape, generator=generator).to(mask.device) < objective.mask_share) & mask
+            embeddings = F.embedding(batch.asv_index[rows], encoding.asv_embeddings)
+            sample = network.sample_encoder(embeddings, abundance, mask, hidden)
+            guessed = network.count_head(sample.contextual[hidden])
+            losses["count_loss"] = count_loss(guessed, log_share(abundance[hidden])), len(guessed)
         if objective.target_weight and batch.target is not None:
-            predicted = self.network.target_head(encoding.sample.embedding)
+            predicted = network.target_head(encoding.sample.embedding)
             losses["target_loss"] = target_loss(predicted, batch.target, self.class_weights), len(batch.target)
             meter.add_targets(predicted, batch.target)
         return losses
 
     def _step(self, batch: Batch, stage: str) -> Tensor:
-        meter = self.meters[stage]
-        losses = self.losses(batch, meter)
+        seen = EpochMeter(self.target)
+        losses = self.losses(batch, seen)
+        if not losses:
+            raise ValueError(
+                "There is nothing to learn: the losses whose weight is above 0 need a phylogeny or a target, and there "
+                "is none. Give it, or set another weight above 0."
+            )
         objective = self.settings.objective
         total = sum(getattr(objective, name.replace("loss", "weight")) * loss for name, (loss, _) in losses.items())
         if not finite(total):
-            return self._not_finite("loss", batch, {name: loss for name, (loss, _) in losses.items()}, stage)
+            return self._not_finite("loss", [batch], {name: loss for name, (loss, _) in losses.items()}, stage)
+        # Not before: what a skipped step saw would spoil the epoch's metrics.
+        self.meters[stage].take(seen)
         losses["total_loss"] = total, len(batch.rows)
         for name, (loss, count) in losses.items():
             if count:
@@ -103,10 +125,10 @@ class Task(LightningModule):
     def training_step(self, batch: Batch, batch_number: int) -> Tensor | None:
         # Dropout follows from the batch too, so that a run that goes on from a checkpoint repeats itself.
         torch.manual_seed(batch.seed)
-        self.last_batch = batch
+        accumulation = self.settings.optimization.accumulation
+        self.step_batches = [*self.step_batches, batch] if batch_number % accumulation else [batch]
         total = self._step(batch, "train")
         # Lightning divides by the accumulation; the remainder of an epoch is a mean over fewer batches.
-        accumulation = self.settings.optimization.accumulation
         if total is None or accumulation == 1:
             return total
         first = batch_number // accumulation * accumulation
@@ -116,6 +138,16 @@ class Task(LightningModule):
         self.log_dict({f"train/{name}": value for name, value in self.meters["train"].compute().items()})
         if self.settings.optimization.non_finite == "skip":
             self.log("train/skipped_steps", float(self.skipped_steps))
+        if self.settings.optimization.scheduler == "plateau":
+            metric = monitored(self.trainer, self.settings.optimization.monitor)
+            if metric in self.trainer.callback_metrics:
+                self.lr_schedulers().step(self.trainer.callback_metrics[metric])
+
+    def lr_scheduler_step(self, scheduler, metric) -> None:
+        # Lightning steps a plateau only after the epoch's state is saved, and a run that goes on from there would lack
+        # that step: `on_train_epoch_end` has taken it.
+        if metric is None:
+            scheduler.step()
 
     def on_validation_epoch_start(self) -> None:
         self.meters["val"].reset()
@@ -132,28 +164,27 @@ class Task(LightningModule):
         norm = torch.nn.utils.clip_grad_norm_(self.parameters(), clip)
         if not finite(norm):
             bad = {name: p.grad for name, p in self.named_parameters() if p.grad is not None and not finite(p.grad)}
-            self._not_finite("gradient", self.last_batch, dict(list(bad.items())[:3]), "train")
+            self._not_finite("gradient", self.step_batches, dict(list(bad.items())[:3]), "train")
             # Without gradients the optimizer leaves the weights, its moments and the decay alone.
             optimizer.zero_grad(set_to_none=True)
 
-    def _not_finite(self, what: str, batch: Batch, tensors: dict[str, Tensor], stage: str) -> None:
+    def _not_finite(self, what: str, batches: list[Batch], tensors: dict[str, Tensor], stage: str) -> None:
         """Explain and stop, or count the step as skipped."""
         if self.settings.optimization.non_finite == "skip" and stage == "train":
             self.skipped_steps += 1
             return None
-        ids = [str(self.sample_ids[row]) for row in batch.rows.tolist()]
-        inputs = {
-            "tokens": batch.tokens,
-            "abundance": batch.abundance,
-            "unifrac": batch.unifrac,
-            "target": batch.target,
-        }
-        shown = [describe(name, tensor) for name, tensor in {**tensors, **inputs}.items() if tensor is not None]
+        ids = [str(self.sample_ids[row]) for batch in batches for row in batch.rows.tolist()]
+        inputs = [
+            (name, getattr(batch, name)) for batch in batches for name in ("tokens", "abundance", "unifrac", "target")
+        ]
+        shown = [describe(name, tensor) for name, tensor in [*tensors.items(), *inputs] if tensor is not None]
+        # Counted as in the history: 0 is the state before the first step.
+        epoch = self.current_epoch + (self.trainer.state.fn == TrainerFn.FITTING)
+        skip = "; set non_finite to 'skip' to go on without such steps" if stage == "train" else ""
         raise NonFiniteError(
-            f"The {what} is not finite in epoch {self.current_epoch}, step {self.global_step} ({stage}). Samples of the batch: "
-            f"{', '.join(ids[:5])}{f' and {len(ids) - 5} more' if len(ids) > 5 else ''}. {'; '.join(shown)}. "
-            "Look at these samples, lower learning_rate, or set precision to 32; set non_finite to 'skip' to go on "
-            "without such steps."
+            f"The {what} is not finite in epoch {epoch}, after {self.global_step} steps ({stage}). Samples: "
+            f"{name_ids(ids)}. {'; '.join(shown)}. "
+            f"Look at these samples, lower learning_rate, or set precision to 32{skip}."
         )
 
     def configure_optimizers(self):

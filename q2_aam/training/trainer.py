@@ -17,8 +17,9 @@ from torch.utils.data import DataLoader
 
 from q2_aam.data.batches import CommunityDataset, batch_loader
 from q2_aam.models.model_file import read_tensors
-from q2_aam.training.callbacks import BestModel, History, Patience, ProgressBar, mode_of
+from q2_aam.training.callbacks import BestModel, History, Patience, ProgressBar
 from q2_aam.training.device import resolve_device, resolve_precision
+from q2_aam.training.meters import mode_of
 from q2_aam.training.task import Task
 
 LAST_STATE = "last"
@@ -116,6 +117,8 @@ def train(
         monitor,
         mode=mode_of(monitor),
         patience=optimization.patience or optimization.epochs,
+        # A metric that is not measured is an error of BestModel, which names those that are.
+        strict=False,
         check_finite=False,
         check_on_train_epoch_end=validation is None,
     )
@@ -126,7 +129,7 @@ def train(
             precision=LIGHTNING_PRECISION[resolve_precision(runtime.precision, device)],
             max_epochs=optimization.epochs,
             accumulate_grad_batches=optimization.accumulation,
-            # The task clips by itself (it has to see the norm), but is called to do so only where a value is set.
+            # The task clips by itself, in `configure_gradient_clipping`: it has to see the norm.
             gradient_clip_val=None,
             callbacks=[
                 stopping,
@@ -247,6 +250,10 @@ def quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             # In-memory batches gain nothing from worker processes.
             warnings.filterwarnings("ignore", ".*does not have many workers.*")
+            # No validation part, as was asked for.
+            warnings.filterwarnings("ignore", ".*have no `val_dataloader`.*")
+            # A step that is skipped is counted instead.
+            warnings.filterwarnings("ignore", ".*`training_step` returned `None`.*")
             # The directory of a run that is continued is meant to exist.
             warnings.filterwarnings("ignore", ".*exists and is not empty.*")
             warnings.filterwarnings("ignore", ".*`isinstance.treespec, LeafSpec.` is deprecated.*")

@@ -1,0 +1,181 @@
+"""Usage examples: one an action, on a small simulated survey.
+
+QIIME 2 shows them in the help of each action and in Galaxy, and runs them where asked to. Nothing is simulated or
+trained until then.
+"""
+
+import tempfile
+from functools import lru_cache
+
+from q2_aam.framework import Artifact, qiime2, sdk
+
+# Enough for what an example shows, and seconds of computing.
+SMALL = {"dim": 16, "heads": 2, "nucleotide_layers": 1, "sample_layers": 1, "lineages": 16}
+
+
+@lru_cache(maxsize=1)
+def _parts() -> tuple:
+    """Samples to learn from, and samples of other sites to predict."""
+    from q2_aam.data.simulate import keep_sites_apart, simulate_survey
+
+    return keep_sites_apart(simulate_survey(n_samples=64, n_asvs=120, length=60))
+
+
+def training_table():
+    """Counts of the samples to learn from."""
+    return Artifact.import_data("FeatureTable[Frequency]", _parts()[0].table)
+
+
+def new_table():
+    """Counts of the samples to predict."""
+    return Artifact.import_data("FeatureTable[Frequency]", _parts()[1].table)
+
+
+def sequences():
+    """Sequences of all features."""
+    return _imported("FeatureData[Sequence]", "sequences.fasta")
+
+
+def phylogeny():
+    """Phylogeny of all features."""
+    return _imported("Phylogeny[Rooted]", "tree.nwk")
+
+
+def _imported(semantic_type: str, file: str):
+    with tempfile.TemporaryDirectory() as directory:
+        return Artifact.import_data(semantic_type, str(_parts()[0].write(directory) / file))
+
+
+def metadata():
+    """Metadata of all samples: `ph` is numeric, `habitat` and `site` are categorical."""
+    import pandas as pd
+
+    return qiime2.Metadata(pd.concat([part.metadata for part in _parts()]))
+
+
+@lru_cache(maxsize=1)
+def _pretrained() -> tuple:
+    action = _action("pretrain")
+    return tuple(action(table=training_table(), sequences=sequences(), phylogeny=phylogeny(), epochs=2, **SMALL))
+
+
+@lru_cache(maxsize=1)
+def _fitted() -> tuple:
+    action, column = _action("fit"), metadata().get_column("ph")
+    return tuple(action(table=training_table(), sequences=sequences(), encoder=encoder(), metadata=column, epochs=2))
+
+
+@lru_cache(maxsize=1)
+def _predicted() -> tuple:
+    return tuple(_action("predict")(table=new_table(), sequences=sequences(), model=model()))
+
+
+def _action(name: str):
+    return sdk.PluginManager().plugins["aam"].methods[name]
+
+
+def encoder():
+    """What `pretrain` makes."""
+    return _pretrained()[0]
+
+
+def model():
+    """What `fit` makes for the column `ph`."""
+    return _fitted()[0]
+
+
+def training_log():
+    """What `fit` leaves to look at."""
+    return _fitted()[3]
+
+
+def predictions():
+    """What `predict` makes for the new samples."""
+    return _predicted()[0]
+
+
+def certainty():
+    """Its intervals."""
+    return _predicted()[1]
+
+
+def pretrain_example(use):
+    """Learn an encoder."""
+    use.action(
+        use.UsageAction(plugin_id="aam", action_id="pretrain"),
+        use.UsageInputs(
+            table=use.init_artifact("table", training_table),
+            sequences=use.init_artifact("sequences", sequences),
+            phylogeny=use.init_artifact("phylogeny", phylogeny),
+            epochs=2,
+            **SMALL,
+        ),
+        use.UsageOutputNames(model="encoder", training_log="pretraining_log"),
+    )
+
+
+def fit_regressor_example(use):
+    """Fit an encoder to a numeric column."""
+    _fit(use, "ph")
+
+
+def fit_classifier_example(use):
+    """Fit an encoder to a categorical column."""
+    _fit(use, "habitat")
+
+
+def _fit(use, column: str):
+    samples = use.init_metadata("metadata", metadata)
+    use.action(
+        use.UsageAction(plugin_id="aam", action_id="fit"),
+        use.UsageInputs(
+            table=use.init_artifact("table", training_table),
+            sequences=use.init_artifact("sequences", sequences),
+            encoder=use.init_artifact("encoder", encoder),
+            metadata=use.get_metadata_column(column, column, samples),
+            groups=use.get_metadata_column("site", "site", samples),
+            epochs=2,
+        ),
+        use.UsageOutputNames(
+            model=f"{column}_model",
+            predictions=f"{column}_validation_predictions",
+            certainty=f"{column}_validation_certainty",
+            training_log=f"{column}_training_log",
+        ),
+    )
+
+
+def predict_example(use):
+    """Predict new samples."""
+    use.action(
+        use.UsageAction(plugin_id="aam", action_id="predict"),
+        use.UsageInputs(
+            table=use.init_artifact("new_table", new_table),
+            sequences=use.init_artifact("sequences", sequences),
+            model=use.init_artifact("ph_model", model),
+        ),
+        use.UsageOutputNames(predictions="ph_predictions", certainty="ph_certainty", novelty="novelty"),
+    )
+
+
+def evaluate_example(use):
+    """Compare predictions with the truth."""
+    samples = use.init_metadata("metadata", metadata)
+    use.action(
+        use.UsageAction(plugin_id="aam", action_id="evaluate"),
+        use.UsageInputs(
+            predictions=use.init_artifact("ph_predictions", predictions),
+            certainty=use.init_artifact("ph_certainty", certainty),
+            metadata=use.get_metadata_column("ph", "ph", samples),
+        ),
+        use.UsageOutputNames(visualization="ph_evaluation"),
+    )
+
+
+def summarize_training_example(use):
+    """Look at a training run."""
+    use.action(
+        use.UsageAction(plugin_id="aam", action_id="summarize_training"),
+        use.UsageInputs(training_log=use.init_artifact("ph_training_log", training_log)),
+        use.UsageOutputNames(visualization="ph_training"),
+    )
