@@ -30,10 +30,9 @@ lint: setup-tests ## style (ruff) and which module may import which (import-lint
 install: setup ## install the plugin only: into the active conda environment with QIIME 2, or into .venv
 	@echo "Installed: $(BIN)/qiime aam --help"
 
-bench: setup ## measure speed, memory and skill (long); results go to benchmarks/results
-	@for script in benchmarks/bench_*.py; do \
-	  if [ -e "$$script" ]; then echo "== $$script"; PATH="$(BIN):$$PATH" $(BIN)/python "$$script"; fi; \
-	done
+bench: setup ## the main job on two real studies: seconds, memory, scores (long); results in benchmarks/results
+	PATH="$(BIN):$$PATH" $(BIN)/python benchmarks/end_to_end.py ecam-infant-age month_of_life host_subject_id
+	PATH="$(BIN):$$PATH" $(BIN)/python benchmarks/end_to_end.py ibd-crohns-families ibd host_subject_id
 
 clean: ## remove what the demo, the tests and builds left (the environment stays: .venv is yours to delete)
 	rm -rf demo/output build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache lightning_logs

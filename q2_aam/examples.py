@@ -4,6 +4,8 @@ QIIME 2 shows them in the help of each action and in Galaxy, and runs them where
 trained until then.
 """
 
+import contextlib
+import io
 import tempfile
 from functools import lru_cache
 
@@ -53,25 +55,27 @@ def metadata():
     return qiime2.Metadata(pd.concat([part.metadata for part in _parts()]))
 
 
+def _run(name: str, **given) -> tuple:
+    """Outputs of an action, without what it prints: it is not the one that the user asked for."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return tuple(sdk.PluginManager().plugins["aam"].methods[name](**given))
+
+
 @lru_cache(maxsize=1)
 def _pretrained() -> tuple:
-    action = _action("pretrain")
-    return tuple(action(table=training_table(), sequences=sequences(), phylogeny=phylogeny(), epochs=2, **SMALL))
+    given = {"table": training_table(), "sequences": sequences(), "phylogeny": phylogeny()}
+    return _run("pretrain", **given, epochs=2, **SMALL)
 
 
 @lru_cache(maxsize=1)
 def _fitted() -> tuple:
-    action, column = _action("fit"), metadata().get_column("ph")
-    return tuple(action(table=training_table(), sequences=sequences(), encoder=encoder(), metadata=column, epochs=2))
+    given = {"table": training_table(), "sequences": sequences(), "encoder": encoder()}
+    return _run("fit", **given, metadata=metadata().get_column("ph"), epochs=2)
 
 
 @lru_cache(maxsize=1)
 def _predicted() -> tuple:
-    return tuple(_action("predict")(table=new_table(), sequences=sequences(), model=model()))
-
-
-def _action(name: str):
-    return sdk.PluginManager().plugins["aam"].methods[name]
+    return _run("predict", table=new_table(), sequences=sequences(), model=model())
 
 
 def encoder():

@@ -1,0 +1,38 @@
+"""What is trained once for all tests of the actions."""
+
+import pytest
+
+from q2_aam.data.simulate import simulate_survey
+
+from .small import Study, run_fit, run_pretrain
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory):
+    """48 samples of 9 sites, with at most 120 ASVs of 60 nt, whose IDs are MD5 sums."""
+    survey = simulate_survey(48, 120, 60)
+    directory = survey.write(tmp_path_factory.mktemp("study"))
+    return Study(survey.table, survey.sequences, survey.tree, survey.metadata, directory)
+
+
+@pytest.fixture(scope="session")
+def pretrained(study):
+    """An encoder and its training log."""
+    return run_pretrain(study)
+
+
+@pytest.fixture(scope="session")
+def encoder(pretrained):
+    return pretrained[0]
+
+
+@pytest.fixture(scope="session")
+def regressor(study, encoder):
+    """Model, predictions, certainty and log for `ph`."""
+    return run_fit(study, "ph", encoder)
+
+
+@pytest.fixture(scope="session")
+def classifier(study, encoder):
+    """Model, predictions, certainty and log for `habitat`, by site."""
+    return run_fit(study, "habitat", encoder, groups=study.column("site"))

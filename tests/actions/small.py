@@ -1,0 +1,91 @@
+"""A small simulated study and the actions at tiny sizes, for the tests of everything above the network."""
+
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import biom
+import pandas as pd
+from q2_types.feature_data import DNAFASTAFormat
+from q2_types.tree import NewickFormat
+
+from q2_aam.actions.fit import fit
+from q2_aam.actions.predict import predict
+from q2_aam.actions.pretrain import pretrain
+from q2_aam.framework import qiime2
+
+SIZES = {"dim": 16, "heads": 2, "nucleotide_layers": 1, "sample_layers": 1, "lineages": 16}
+RUN = {"precision": "32", "threads": 1}
+# As many validation samples as intervals of 90% take.
+SHARE = {"validation_share": 0.25}
+
+
+@dataclass
+class Study:
+    """A table and what belongs to it, as the actions take it."""
+
+    table: biom.Table
+    sequence_of: dict
+    tree: object
+    frame: pd.DataFrame
+    directory: Path
+
+    @property
+    def sequences(self):
+        return DNAFASTAFormat(str(self.directory / "sequences.fasta"), "r")
+
+    @property
+    def phylogeny(self):
+        return NewickFormat(str(self.directory / "tree.nwk"), "r")
+
+    def column(self, name):
+        """A column of the metadata."""
+        return as_column(self.frame[name])
+
+    def samples(self, sample_ids):
+        """The table of some samples."""
+        return self.table.filter(set(sample_ids), axis="sample", inplace=False)
+
+
+def as_column(series):
+    """A metadata column of a series of numbers or text."""
+    return qiime2.Metadata(series.rename_axis("sample-id").to_frame()).get_column(series.name)
+
+
+def newick(tree, path):
+    """A tree of scikit-bio as the actions take it."""
+    tree.write(str(path), format="newick")
+    return NewickFormat(str(path), "r")
+
+
+def run_pretrain(study, **changes):
+    """Pretrain on the study, with what is to differ from tiny."""
+    given = {"table": study.table, "phylogeny": study.phylogeny, "sequences": study.sequences}
+    return pretrain(**{**given, "epochs": 2, **SIZES, **RUN, **SHARE, **changes})
+
+
+def run_fit(study, column, encoder=None, **changes):
+    """Fit on the study; `column` is a name or a metadata column."""
+    column = study.column(column) if isinstance(column, str) else column
+    given = {"table": study.table, "metadata": column, "sequences": study.sequences, "encoder": encoder}
+    sizes = SIZES if encoder is None else {}
+    return fit(**{**given, "epochs": 2, **sizes, **RUN, **SHARE, **changes})
+
+
+def run_predict(study, model, **changes):
+    """Predict the study's samples."""
+    return predict(**{"table": study.table, "model": model, "sequences": study.sequences, "threads": 1, **changes})
+
+
+@contextmanager
+def told():
+    """Collect the warnings that a user would be shown."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        # Python shows users no DeprecationWarning of libraries.
+        for category in (UserWarning, RuntimeWarning, FutureWarning):
+            warnings.simplefilter("always", category)
+        messages = []
+        yield messages
+    messages += [str(warning.message) for warning in caught]

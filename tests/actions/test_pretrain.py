@@ -1,0 +1,221 @@
+"""`pretrain` called as QIIME 2 calls it: what it leaves, and what may not change it."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import skbio
+import torch
+from q2_types.feature_data import DNAFASTAFormat
+
+from q2_aam.data.tokenizer import tokenize
+from q2_aam.models.model_file import load_model
+from q2_aam.training.config import Objective, Optimization, Runtime, Sampling
+
+from .small import SIZES, newick, run_pretrain, told
+
+
+def weights(model):
+    return load_model(str(model)).network.state_dict()
+
+
+def assert_same_weights(model, other, atol=0.0):
+    ours, theirs = weights(model), weights(other)
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=atol, msg=name)
+
+
+def history_of(log):
+    return pd.read_csv(log.path / "history.tsv", sep="\t")
+
+
+def test_leaves_an_encoder_that_says_what_it_is(study, pretrained):
+    model, log = pretrained
+    model.validate("max")
+    log.validate("max")
+    description = json.loads((model.path / "model.json").read_text())
+    assert description["kind"] == "encoder" and description["target"] is None
+    assert {name: description["architecture"][name] for name in SIZES} == SIZES
+    assert description["data"]["samples"] == 48
+    assert description["data"]["validation_samples"] == 12
+    assert description["data"]["reads"] == study.table.sum()
+    summary = json.loads((log.path / "log.json").read_text())
+    assert summary["action"] == "pretrain" and summary["epochs"] == 2
+    # the scores are those of the epoch that was kept
+    kept = history_of(log).set_index("epoch").loc[summary["best_epoch"]]
+    assert description["scores"]["val/unifrac_loss"] == kept["val/unifrac_loss"]
+
+
+def test_settings_are_kept_with_the_model(pretrained):
+    training = json.loads((pretrained[0].path / "model.json").read_text())["training"]
+    for group, kind in (
+        ("optimization", Optimization),
+        ("objective", Objective),
+        ("sampling", Sampling),
+        ("runtime", Runtime),
+    ):
+        assert training[group].keys() == set(kind.__dataclass_fields__)
+    assert training["optimization"]["epochs"] == 2
+    assert training["sampling"]["validation_share"] == 0.25
+    assert training["metric"] == "unweighted"
+
+
+def test_train_and_validation_metrics_have_the_same_names(pretrained):
+    """8.1"""
+    columns = set(history_of(pretrained[1]).columns) - {"epoch", "learning_rate", "seconds"}
+    train = {name.removeprefix("train/") for name in columns if name.startswith("train/")}
+    val = {name.removeprefix("val/") for name in columns if name.startswith("val/")}
+    assert train == val
+    assert {"total_loss", "unifrac_loss", "nucleotide_loss", "count_loss", "unifrac_r"} <= val
+
+
+def test_total_loss_is_the_weighted_sum_of_the_named_losses(pretrained):
+    history, objective = history_of(pretrained[1]), Objective()
+    total = sum(
+        getattr(objective, f"{name}_weight") * history[f"val/{name}_loss"]
+        for name in ("unifrac", "nucleotide", "count")
+    )
+    # Each loss is a mean over what it counts, the total over samples: the same with one validation batch.
+    np.testing.assert_allclose(history["val/total_loss"], total, rtol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(study, encoder):
+    again, other = run_pretrain(study)[0], run_pretrain(study, random_seed=1)[0]
+    assert_same_weights(encoder, again)
+    with pytest.raises(AssertionError):
+        assert_same_weights(encoder, other, atol=1e-3)
+
+
+def test_tips_that_no_sample_holds_change_nothing(study, encoder, tmp_path):
+    crowded = study.tree.deepcopy()
+    for number, tip in enumerate(list(crowded.tips())[::7]):
+        tip.parent.append(skbio.TreeNode(f"extra-{number}", length=0.5))
+    model = run_pretrain(study, phylogeny=newick(crowded, tmp_path / "crowded.nwk"))[0]
+    assert_same_weights(encoder, model)
+
+
+def test_goes_on_from_an_encoder(study, encoder):
+    with told() as messages:
+        model, log = run_pretrain(study, encoder=encoder, epochs=1, learning_rate=1e-12)
+    assert messages == []
+    assert_same_weights(encoder, model, atol=1e-6)
+    before = json.loads((encoder.path / "model.json").read_text())
+    after = json.loads((model.path / "model.json").read_text())
+    assert after["training"]["encoder"] == before["sha256"]
+    # what the first encoder had seen counts as seen
+    assert set(load_model(str(encoder)).seen_asvs) <= set(load_model(str(model)).seen_asvs)
+
+
+def test_twenty_steps_learn_distances(study):
+    """A short run learns too: warm-up is a share of it, not a number of steps."""
+    # 36 training samples in batches of 18: two steps an epoch
+    history = history_of(run_pretrain(study, epochs=10, batch_size=18, learning_rate=3e-3)[1])
+    for name in ("val/total_loss", "val/unifrac_loss", "val/nucleotide_loss"):
+        assert history[name].iloc[2:].min() < 0.95 * history[name].iloc[0], name
+    assert history["val/total_loss"].min() < 0.8 * history["val/total_loss"].iloc[0]
+    assert history["learning_rate"].max() == pytest.approx(3e-3, rel=0.1)
+
+
+def test_without_validation_part_the_training_loss_picks_the_epoch(study):
+    """8.2"""
+    with told() as messages:
+        model, log = run_pretrain(study, validation_share=0.0)
+    assert messages == []
+    summary = json.loads((log.path / "log.json").read_text())
+    assert summary["monitor"] == "train/total_loss"
+    assert not [name for name in history_of(log).columns if name.startswith("val/")]
+    log.validate("max")
+    assert json.loads((model.path / "model.json").read_text())["data"]["training_samples"] == 48
+
+
+@pytest.mark.parametrize("metric", ["weighted_normalized", "generalized", "weighted_unnormalized"])
+def test_other_kinds_of_unifrac(study, metric, encoder):
+    with told() as messages:
+        model, log = run_pretrain(study, metric=metric, epochs=1)
+    assert messages == []
+    assert np.isfinite(history_of(log)["val/unifrac_rmse"]).all()
+    assert json.loads((model.path / "model.json").read_text())["training"]["metric"] == metric
+    with pytest.raises(AssertionError):
+        assert_same_weights(encoder, model, atol=1e-3)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 37])
+def test_any_batch_size(study, batch_size):
+    """8.6: odd batch sizes, a last batch of one sample, batches of one sample."""
+    with told() as messages:
+        _, log = run_pretrain(study, batch_size=batch_size, epochs=1, validation_share=10 / 48)
+    assert messages == []
+    losses = history_of(log).filter(like="_loss")
+    assert not losses.drop(columns=["train/unifrac_loss", "val/unifrac_loss"], errors="ignore").isna().any(axis=None)
+    # a batch of one sample has no pair of samples, and with it no distance to learn
+    assert ("val/unifrac_loss" in losses) == (batch_size > 1)
+
+
+def test_token_limit_works_with_accumulation(study):
+    """8.9"""
+    with told() as messages:
+        _, log = run_pretrain(study, token_limit=10, token_choice="random", batch_size=5, accumulation=3, epochs=1)
+    assert messages == []
+    assert np.isfinite(history_of(log).filter(like="_loss")).all(axis=None)
+
+
+def test_sequences_longer_than_max_length_are_cut_with_a_count(study):
+    with told() as messages:
+        model, _ = run_pretrain(study, max_length=59, epochs=1)
+    features = study.table.shape[0]
+    assert messages == [
+        f"{features} of {features} features have a sequence longer than 59 nucleotides (max_length); only the first "
+        "59 are read."
+    ]
+    description = json.loads((model.path / "model.json").read_text())
+    assert description["tokenizer"]["max_length"] == 59
+    assert description["data"]["features_cut"] == features
+    assert tokenize([next(iter(study.sequence_of.values()))], 59).shape[1] == 60
+
+
+def test_features_that_are_no_tips_are_left_out_with_a_count(study, tmp_path):
+    ids = study.table.ids("observation")
+    tree = newick(study.tree.shear(set(ids[3:])), tmp_path / "tree.nwk")
+    share = study.table.matrix_data[:3].sum() / study.table.sum()
+    with told() as messages:
+        model, _ = run_pretrain(study, phylogeny=tree, missing_features="ignore")
+    assert messages == [
+        f"3 of 120 features, with {share:.2%} of the reads, are no tips of the phylogeny and are left out: "
+        f"{ids[0]}, {ids[1]}, {ids[2]}."
+    ]
+    kept = study.table.filter(set(ids[3:]), axis="observation", inplace=False)
+    assert_same_weights(model, run_pretrain(study, table=kept, phylogeny=tree)[0])
+
+
+def test_features_without_a_sequence_are_left_out_with_a_count(study, tmp_path, capsys):
+    ids = study.table.ids("observation")
+    few = "".join(f">{name}\n{study.sequence_of[name]}\n" for name in ids[3:])
+    (tmp_path / "few.fasta").write_text(few)
+    share = study.table.matrix_data[:3].sum() / study.table.sum()
+    sequences = DNAFASTAFormat(str(tmp_path / "few.fasta"), "r")
+    with told() as messages:
+        run_pretrain(study, sequences=sequences, missing_features="ignore", epochs=1)
+    assert messages == []
+    first = capsys.readouterr().out.splitlines()[0]
+    assert ", 117 distinct ASVs, " in first
+    assert first.endswith(f" at most. Without {share:.2%} of the reads, whose features have no sequence.")
+
+
+def test_what_is_printed_is_readable(study, capsys):
+    run_pretrain(study)
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert err == ""
+    richness = np.diff(study.table.matrix_data.tocsc().indptr)
+    assert lines[0] == (
+        f"48 samples (36 to learn from, 12 for validation), {study.table.shape[0]} distinct ASVs, "
+        f"{int(np.median(richness))} a sample (median), {richness.max()} at most."
+    )
+    assert [line.split(",")[0] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
+    for name in ("unifrac_loss train", "nucleotide_loss train", "count_loss train", "total_loss train"):
+        assert f" {name} " in lines[1]
+    assert lines[3].startswith("Epoch ") and lines[3].endswith("of 2 was best and is kept. All 2 epochs were run.")
+    assert lines[4].startswith("Predicted and true UniFrac of validation samples: r ")
+    assert len(lines) == 5

@@ -1,0 +1,345 @@
+"""Bad input is refused before anything is trained, with a sentence that names it and says what to do."""
+
+import re
+
+import biom
+import numpy as np
+import pandas as pd
+import pytest
+from q2_types.feature_data import DNAFASTAFormat
+
+from q2_aam.training import trainer
+
+from .small import SIZES, as_column, newick, run_fit, run_predict, run_pretrain, told
+
+
+@pytest.fixture(autouse=True)
+def no_training(monkeypatch):
+    def begin(*args, **kwargs):
+        pytest.fail("training began")
+
+    monkeypatch.setattr(trainer, "train", begin)
+
+
+def refused(message):
+    return pytest.raises(ValueError, match=f"^{re.escape(message)}$")
+
+
+def with_count(table, row, column, value):
+    counts = table.matrix_data.toarray()
+    counts[row, column] = value
+    return biom.Table(counts, table.ids("observation"), table.ids())
+
+
+def actions(study, model, encoder):
+    """Each action, with a table to be given."""
+    return {
+        "pretrain": lambda table: run_pretrain(study, table=table),
+        "fit": lambda table: run_fit(study, "ph", encoder, table=table),
+        "predict": lambda table: run_predict(study, model, table=table),
+    }
+
+
+@pytest.fixture(params=["pretrain", "fit", "predict"])
+def run(request, study, regressor, encoder):
+    return actions(study, regressor[0], encoder)[request.param]
+
+
+# The table
+
+
+def test_empty_samples(study, run):
+    counts = study.table.matrix_data.toarray()
+    counts[:, [2, 5]] = 0
+    with refused("2 of 48 samples have no reads: S03, S06. Remove them from the feature table."):
+        run(biom.Table(counts, study.table.ids("observation"), study.table.ids()))
+
+
+@pytest.mark.parametrize("value, kind", [(-3, "negative"), (2.5, "fractional"), (np.inf, "non-finite")])
+def test_counts_that_are_no_counts(study, run, value, kind):
+    feature = study.table.ids("observation")[7]
+    with refused(
+        f"The feature table has 1 {kind} counts ({value:g} of feature {feature} in sample S05). Reads are needed: give "
+        "the table as it was before it was normalized or transformed."
+    ):
+        run(with_count(study.table, 7, 4, value))
+
+
+def test_features_without_a_sequence(study, run):
+    ids = {name: f"OTU{number}" for number, name in enumerate(study.table.ids("observation"))}
+    table = study.table.update_ids(ids, axis="observation", inplace=False)
+    lacking = "(have no sequence|are no tips of the phylogeny)"
+    named = r"OTU0, OTU1, OTU2, OTU3, OTU4, \.\.\. \(120 in all\)"
+    with pytest.raises(ValueError, match=f"^120 of 120 features {lacking}: {named}"):
+        run(table)
+
+
+def test_features_without_a_sequence_in_full(study, encoder):
+    ids = study.table.ids("observation")
+    sequences = {name: study.sequence_of[name] for name in ids[2:]}
+    path = study.directory / "few.fasta"
+    path.write_text("".join(f">{name}\n{sequence}\n" for name, sequence in sequences.items()))
+    with refused(
+        f"2 of 120 features have no sequence: {ids[0]}, {ids[1]}. Their IDs are no nucleotide sequences and are not "
+        "among the sequences. Give the sequences of all features, or set missing_features to 'ignore' to leave these "
+        "features out."
+    ):
+        run_fit(study, "ph", encoder, sequences=DNAFASTAFormat(str(path), "r"))
+
+
+def test_duplicate_ids_of_sequences(study, encoder, tmp_path):
+    (tmp_path / "twice.fasta").write_text(">x\nACGTACGTACGTACGTACGTACGT\n>x\nACGTACGTACGTACGTACGTACGA\n")
+    with pytest.raises(ValueError, match="more than one sequence for these feature IDs: x. Keep one of each.$"):
+        run_fit(study, "ph", encoder, sequences=DNAFASTAFormat(str(tmp_path / "twice.fasta"), "r"))
+
+
+def test_duplicate_ids_of_the_table(study, run):
+    table = study.table.copy()
+    table._sample_ids[1] = "S01"  # biom makes no such table itself
+    with refused("The feature table has more than one sample of the same ID: S01. Rename or merge them."):
+        run(table)
+
+
+def test_sampling_depth_too_high(study, encoder, regressor):
+    largest = int(study.table.sum("sample").max())
+    message = (
+        f"None of the 48 samples has 1000000 reads (sampling_depth); the largest has {largest}. Choose a lower "
+        "sampling depth."
+    )
+    for call in (
+        lambda: run_pretrain(study, sampling_depth=10**6),
+        lambda: run_fit(study, "ph", encoder, sampling_depth=10**6),
+        lambda: run_predict(study, regressor[0], sampling_depth=10**6),
+    ):
+        with refused(message):
+            call()
+
+
+def test_one_sample_is_too_few_to_learn_from(study, encoder):
+    with refused(
+        "a training and a validation part need two samples or more; there is 1. Set the validation share to 0, or add "
+        "samples."
+    ):
+        run_fit(study, "ph", encoder, table=study.samples(["S01"]))
+
+
+# The phylogeny
+
+
+def test_phylogeny_that_lacks_features(study, encoder, tmp_path):
+    ids = study.table.ids("observation")
+    tree = newick(study.tree.shear(set(ids[3:])), tmp_path / "tree.nwk")
+    for call in (lambda: run_pretrain(study, phylogeny=tree), lambda: run_fit(study, "ph", encoder, phylogeny=tree)):
+        with refused(
+            f"3 of 120 features are no tips of the phylogeny: {ids[0]}, {ids[1]}, {ids[2]}. Give the phylogeny that "
+            "was made for this table, or set missing_features to 'ignore' to leave these features out."
+        ):
+            call()
+
+
+def test_tips_of_the_same_name(study, tmp_path):
+    path = tmp_path / "tree.nwk"
+    path.write_text("((a:1,b:1):1,(a:1,c:1):1);")
+    with pytest.raises(ValueError, match="has more than one tip of the same name: a. Keep one tip of each.$"):
+        run_pretrain(study, phylogeny=str(path))
+
+
+# The target
+
+
+def test_constant_target(study, encoder):
+    column = as_column(pd.Series(7.0, index=study.frame.index, name="depth"))
+    with refused(
+        "column 'depth' has the same value (7) in all 36 training samples: there is nothing to learn. Choose another "
+        "column."
+    ):
+        run_fit(study, column, encoder)
+
+
+def test_one_class_only(study, encoder):
+    column = as_column(pd.Series("soil", index=study.frame.index, name="biome"))
+    with refused(
+        "column 'biome' has one class only ('soil') in the 36 training samples: two or more are needed. Choose another "
+        "column, or samples of more classes."
+    ):
+        run_fit(study, column, encoder)
+
+
+def test_no_value_at_all(study, encoder):
+    values = study.frame["ph"].copy()
+    values[:] = np.nan
+    values["elsewhere"] = 5.0
+    with refused("no sample of the table has a value in the metadata column 'ph'. Choose another column."):
+        run_fit(study, as_column(values), encoder)
+
+
+def test_logarithm_of_too_little(study, encoder):
+    values = study.frame["ph"].copy()
+    values.iloc[:2] = -1.0
+    with pytest.raises(ValueError, match="^column 'ph': . samples have values of -1 or less.*'zscore'.$"):
+        run_fit(study, as_column(values), encoder, target_transform="log1p")
+
+
+def test_metadata_of_none_of_the_samples(study, encoder):
+    elsewhere = study.frame["ph"].rename(index=lambda name: f"x{name}")
+    for missing_samples in ("error", "ignore"):
+        with refused(
+            "none of the table's 48 samples (S01, S02, S03, S04, S05 and 43 more) is in the metadata (xS01, xS02, "
+            "xS03, xS04, xS05 and 43 more). Check that both name their samples alike."
+        ):
+            run_fit(study, as_column(elsewhere), encoder, missing_samples=missing_samples)
+
+
+def test_metadata_that_lacks_samples(study, encoder):
+    with refused(
+        "6 of the table's 48 samples are not in the metadata: S01, S02, S03, S04, S05 and 1 more. Add them to the "
+        "metadata, filter them from the table, or set missing_samples to 'ignore'."
+    ):
+        run_fit(study, as_column(study.frame["ph"].iloc[6:]), encoder)
+
+
+# The groups
+
+
+def test_one_group(study, encoder):
+    groups = as_column(pd.Series("here", index=study.frame.index, name="site"))
+    with refused(
+        "all samples are of one group: two groups or more are needed to keep one apart for validation. Choose another "
+        "group column, leave it out, or set the validation share to 0."
+    ):
+        run_fit(study, "ph", encoder, groups=groups)
+
+
+def test_groups_that_lack_samples(study, encoder):
+    with refused(
+        "2 of the table's 48 samples are not in the metadata: S01, S02. Add them to the metadata, filter them from the "
+        "table, or set missing_samples to 'ignore'."
+    ):
+        run_fit(study, "ph", encoder, groups=as_column(study.frame["site"].iloc[2:]))
+
+
+def test_classes_that_are_whole_groups(study, encoder):
+    with told(), pytest.raises(ValueError) as refusal:
+        run_fit(study, "site", encoder, groups=study.column("site"))
+    assert re.fullmatch(
+        r"No sample is left to learn these classes of column 'site' from: site-\d(, site-\d)*\. Their groups \(column "
+        r"'site'\) were all kept apart for validation\. Give a column of smaller groups, another random_seed, or leave "
+        r"the samples of these classes out\.",
+        str(refusal.value),
+    )
+
+
+# The models
+
+
+def test_encoder_given_to_predict(study, encoder):
+    with refused("The model is an encoder, which has no target. Give it to `qiime aam fit` first."):
+        run_predict(study, encoder)
+
+
+def test_other_sizes_than_the_encoders(study, encoder):
+    message = (
+        "The encoder's architecture is given with it, but other settings were asked for: dim 32 (the encoder has 16), "
+        "max_length 100 (the encoder has 512). Leave them out, or pretrain an encoder with them."
+    )
+    for call in (
+        lambda: run_fit(study, "ph", encoder, dim=32, max_length=100),
+        lambda: run_pretrain(study, encoder=encoder, **{**SIZES, "dim": 32}, max_length=100),
+    ):
+        with refused(message):
+            call()
+
+
+def test_frozen_without_encoder(study):
+    with refused(
+        "freeze_encoder needs an encoder: without one, only random weights would be frozen. Give the encoder that "
+        "pretrain made, or leave freeze_encoder out."
+    ):
+        run_fit(study, "ph", freeze_encoder=True)
+
+
+# Settings
+
+
+def test_dim_that_heads_do_not_divide(study):
+    with refused("dim (30) must be a multiple of heads (4)."):
+        run_pretrain(study, dim=30, heads=4)
+
+
+def test_nothing_to_learn(study):
+    with refused("All loss weights are 0: there is nothing to learn."):
+        run_pretrain(study, unifrac_weight=0.0, nucleotide_weight=0.0, count_weight=0.0)
+
+
+MEASURED = {
+    "pretrain": "total_loss, unifrac_loss, unifrac_rmse, unifrac_r, nucleotide_loss, nucleotide_accuracy, count_loss",
+    "ph": "total_loss, target_loss, r2, mae, rmse",
+    "habitat": "total_loss, target_loss, accuracy, balanced_accuracy",
+}
+
+
+@pytest.mark.parametrize("monitor", ["val/total_loss", "r3", "skipped_steps"])
+def test_unknown_monitor(study, encoder, monitor):
+    def message(known):
+        return f"monitor is {monitor!r}, which is not measured here; choose one of {known}."
+
+    with refused(message(MEASURED["pretrain"])):
+        run_pretrain(study, monitor=monitor)
+    for column in ("ph", "habitat"):
+        with refused(message(MEASURED[column])):
+            run_fit(study, column, encoder, monitor=monitor)
+
+
+@pytest.mark.parametrize("column, monitor", [("ph", "accuracy"), ("habitat", "r2"), ("ph", "unifrac_r")])
+def test_monitor_of_another_kind_of_run(study, encoder, column, monitor):
+    with refused(f"monitor is {monitor!r}, which is not measured here; choose one of {MEASURED[column]}."):
+        run_fit(study, column, encoder, monitor=monitor)
+
+
+def test_monitor_of_a_loss_that_is_off(study):
+    with pytest.raises(ValueError, match="^monitor is 'count_loss', which is not measured here"):
+        run_pretrain(study, monitor="count_loss", count_weight=0.0)
+
+
+def test_cuda_where_there_is_none(study, encoder, regressor, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for call in (
+        lambda: run_pretrain(study, device="cuda"),
+        lambda: run_fit(study, "ph", encoder, device="cuda"),
+        lambda: run_predict(study, regressor[0], device="cuda"),
+    ):
+        with refused("device is 'cuda', but torch finds no CUDA device. Set device to 'auto' or 'cpu'."):
+            call()
+
+
+def test_precision_16_on_a_cpu(study, encoder, regressor):
+    for call in (
+        lambda: run_pretrain(study, device="cpu", precision="16"),
+        lambda: run_fit(study, "ph", encoder, device="cpu", precision="16"),
+        lambda: run_predict(study, regressor[0], device="cpu", precision="16"),
+    ):
+        with refused("precision 16 needs a GPU. On a CPU set precision to 'auto', 'bf16' or '32'."):
+            call()
+
+
+# The run directory
+
+
+def test_run_dir_that_is_a_file(study, encoder, tmp_path):
+    (tmp_path / "run").write_text("")
+    message = f"run_dir {tmp_path / 'run'} is a file. Give a directory; it is made where it is not there."
+    for call in (
+        lambda: run_pretrain(study, run_dir=str(tmp_path / "run")),
+        lambda: run_fit(study, "ph", encoder, run_dir=str(tmp_path / "run")),
+    ):
+        with refused(message):
+            call()
+
+
+def test_run_dir_that_cannot_be_written_to(study, encoder, tmp_path):
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "file" / "run"
+    with refused(f"Nothing can be written to run_dir {path} (Not a directory). Give another directory."):
+        run_fit(study, "ph", encoder, run_dir=str(path))

@@ -1,0 +1,126 @@
+"""The real `qiime` program, with a cache of its own, and one flow through it that all tests look at."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from q2_aam.data.simulate import keep_sites_apart, simulate_survey, write_metadata
+from q2_aam.framework import Artifact, sdk
+
+SIZES = (
+    "--p-dim 16 --p-heads 2 --p-nucleotide-layers 1 --p-sample-layers 1 --p-lineages 16 --p-epochs 2 --p-threads 1 "
+    "--p-precision 32"
+)
+TUNING = "--p-epochs 2 --p-threads 1 --p-precision 32"
+
+
+@dataclass
+class Said:
+    """What a command printed."""
+
+    out: str
+    err: str
+    code: int
+
+    @property
+    def lines(self):
+        return self.out.splitlines()
+
+
+@dataclass
+class Program:
+    """`qiime`, run in a folder."""
+
+    folder: Path
+    environment: dict
+
+    def __call__(self, command, python=(), ok=True):
+        """Run a command as it would be typed; lines may end in a backslash."""
+        words = shlex.split(command.replace("\\\n", " "))
+        assert words[0] == "qiime"
+        done = subprocess.run(
+            [sys.executable, *python, "-m", "q2cli", *words[1:]],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert not ok or done.returncode == 0, done.stdout + done.stderr
+        return Said(done.stdout, done.stderr, done.returncode)
+
+    def check(self, file):
+        """An artifact or visualization of the folder, validated."""
+        artifact = sdk.Result.load(str(self.folder / file))
+        artifact.validate("max")
+        return artifact
+
+
+@pytest.fixture(scope="session")
+def qiime(tmp_path_factory):
+    """The program, its cache made from the present sources."""
+    folder = tmp_path_factory.mktemp("cli")
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != "CONDA_PREFIX"},
+        "XDG_CONFIG_HOME": str(tmp_path_factory.mktemp("config")),
+        "OMP_NUM_THREADS": "1",
+    }
+    program = Program(folder, environment)
+    program.refreshed = program("qiime dev refresh-cache", python=("-X", "importtime"))
+    return program
+
+
+@pytest.fixture(scope="session")
+def survey(qiime):
+    """The files that a user has: T.qza to learn from, new.qza to predict, S.qza, P.qza, md.tsv."""
+    survey = simulate_survey(60, 120, 60)
+    train, new = keep_sites_apart(survey)
+    folder = survey.write(qiime.folder)
+    write_metadata(survey.metadata, folder / "md.tsv")
+    for part, name in ((train, "T.qza"), (new, "new.qza")):
+        Artifact.import_data("FeatureTable[Frequency]", part.table).save(str(folder / name))
+    Artifact.import_data("FeatureData[Sequence]", str(folder / "sequences.fasta")).save(str(folder / "S.qza"))
+    qiime("qiime tools import --type 'Phylogeny[Rooted]' --input-path tree.nwk --output-path P.qza")
+    return train, new
+
+
+@pytest.fixture(scope="session")
+def flow(qiime, survey):
+    """The five commands as the documents give them (and small sizes), for both kinds of column."""
+    said = {}
+    said["pretrain"] = qiime(
+        r"""qiime aam pretrain --i-table T.qza --i-sequences S.qza --i-phylogeny P.qza --o-model encoder.qza \
+        --o-training-log log.qza --verbose """
+        + SIZES
+    )
+    for column, verbose in (("ph", "--verbose"), ("habitat", "")):
+        said["fit", column] = qiime(
+            rf"""qiime aam fit --i-table T.qza --i-sequences S.qza --i-encoder encoder.qza \
+            --m-metadata-file md.tsv --m-metadata-column {column} \
+            --m-groups-file md.tsv --m-groups-column site --o-model {column}-model.qza \
+            --o-predictions {column}-val.qza --o-certainty {column}-val-certainty.qza \
+            --o-training-log {column}-fit-log.qza {TUNING} {verbose}"""
+        )
+        said["predict", column] = qiime(
+            rf"""qiime aam predict --i-table new.qza --i-sequences S.qza --i-model {column}-model.qza \
+            --o-predictions {column}-pred.qza --o-certainty {column}-cert.qza --o-novelty {column}-nov.qza {verbose}"""
+        )
+    said["evaluate"] = qiime(
+        r"""qiime aam evaluate --i-predictions ph-pred.qza --i-certainty ph-cert.qza --m-metadata-file md.tsv \
+        --m-metadata-column ph --o-visualization ph.qzv --verbose"""
+    )
+    said["summarize-training"] = qiime(
+        "qiime aam summarize-training --i-training-log ph-fit-log.qza --o-visualization fit-log.qzv --verbose"
+    )
+    return said
+
+
+def plain(text):
+    """Text without colours and line breaks."""
+    return re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", text)).strip()

@@ -1,0 +1,77 @@
+"""Help is quick and complete; wrong input ends in a sentence."""
+
+import re
+
+import pytest
+
+from .conftest import SIZES, TUNING, plain
+
+HEAVY = {"torch", "lightning", "sklearn", "altair", "unifrac", "matplotlib", "tensorboard", "vl_convert"}
+ACTIONS = ("pretrain", "fit", "predict", "evaluate", "summarize-training")
+
+
+def imported(importtime):
+    """Top-level packages in the output of `python -X importtime`."""
+    return {name.split(".")[0] for name in re.findall(r"\|\s+([\w.]+)\s*$", importtime, flags=re.MULTILINE)}
+
+
+def test_the_list_of_imports_is_read():
+    line = "import time:       105 |       2000 |   torch.nn.modules\nimport time:  1 | 2 | os\n"
+    assert imported(line) == {"torch", "os"}
+
+
+@pytest.mark.parametrize("command", ["", *ACTIONS])
+def test_help_loads_nothing_heavy(qiime, command):
+    said = qiime(f"qiime aam {command} --help", python=("-X", "importtime"))
+    assert "click" in imported(said.err)
+    assert imported(said.err) & HEAVY == set()
+    if not command:
+        for action in ACTIONS:
+            assert f"  {action} " in said.out
+
+
+def test_registering_the_plugin_loads_no_network(qiime):
+    """Where q2cli has no cache yet, help reads all plugins; q2-sample-classifier's own loads scikit-learn."""
+    assert "q2_aam" in imported(qiime.refreshed.err)
+    assert imported(qiime.refreshed.err) & {"torch", "lightning", "altair", "tensorboard", "vl_convert"} == set()
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_help_shows_an_example(qiime, action):
+    out = qiime(f"qiime aam {action} --help").out
+    assert "NO DESCRIPTION" not in out.upper().replace("_", " ")
+    assert f"  qiime aam {action} \\\n" in out
+    assert "# ### example: " in out
+
+
+def test_example_of_fit_is_the_command_of_the_documents(qiime):
+    example = qiime("qiime aam fit --help").out.split("# ### example: Numeric column")[1].split("# ###")[0]
+    assert plain(example.replace("\\\n", " ")) == (
+        "qiime aam fit --i-table table.qza --i-sequences sequences.qza --i-encoder encoder.qza "
+        "--m-metadata-file metadata.tsv --m-metadata-column ph --m-groups-file metadata.tsv --m-groups-column site "
+        "--p-epochs 2 --o-model ph-model.qza --o-predictions ph-validation-predictions.qza "
+        "--o-certainty ph-validation-certainty.qza --o-training-log ph-training-log.qza"
+    )
+
+
+def test_refusal_is_a_sentence_and_leaves_nothing(qiime, survey):
+    said = qiime(
+        f"qiime aam pretrain --i-table T.qza --i-phylogeny P.qza --o-model no.qza --o-training-log no-log.qza {SIZES}",
+        ok=False,
+    )
+    assert said.code == 1
+    features = survey[0].table.shape[0]
+    assert re.search(rf"{features} of {features} features have no sequence: \w{{32}}, ", plain(said.err))
+    assert "missing_features to 'ignore'" in plain(said.err)
+    assert not (qiime.folder / "no.qza").exists()
+
+
+def test_parameters_are_refused_before_anything_is_loaded(qiime, survey):
+    said = qiime(
+        "qiime aam fit --i-table T.qza --i-sequences S.qza --m-metadata-file md.tsv --m-metadata-column ph "
+        f"--p-monitor val/r2 --output-dir never {TUNING}",
+        ok=False,
+        python=("-X", "importtime"),
+    )
+    assert said.code == 1
+    assert "val/r2" in said.err and "torch" not in imported(said.err)

@@ -1,0 +1,96 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from q2_aam.models.attention import Attention, Block, Transformer, masked_softmax
+
+
+def rows_with_padding(rows=4, length=6, dim=16, seed=0):
+    """Random rows of 6, 4, 1 and 0 vectors."""
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.tensor([6, 4, 1, 0])[:rows]
+    return torch.randn(rows, length, dim, generator=generator), torch.arange(length) < lengths[:, None]
+
+
+def test_masked_softmax_is_the_softmax_of_the_allowed_scores():
+    scores = torch.tensor([[0.5, -1.0, 3.0, 2.0], [1.0, 1.0, 9.0, 9.0]])
+    mask = torch.tensor([[True, False, True, True], [True, True, False, False]])
+    weights = masked_softmax(scores, mask)
+    assert torch.allclose(weights[0][mask[0]], torch.tensor([0.5, 3.0, 2.0]).softmax(0))
+    assert torch.equal(weights[1], torch.tensor([0.5, 0.5, 0.0, 0.0]))
+    assert weights[0, 1] == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_8_9_masked_softmax_of_nothing_is_zero_with_zero_gradient(dtype):
+    scores = torch.randn(2, 3, dtype=dtype, requires_grad=True)
+    mask = torch.tensor([[False, False, False], [True, False, True]])
+    weights = masked_softmax(scores, mask)
+    assert torch.equal(weights[0], torch.zeros(3, dtype=dtype))
+    (weights * torch.tensor([1.0, 2.0, 3.0], dtype=dtype)).sum().backward()
+    assert torch.isfinite(scores.grad).all()
+    assert torch.equal(scores.grad[0], torch.zeros(3, dtype=dtype))
+    assert scores.grad[1, 0] != 0
+
+
+def test_masked_softmax_ignores_scores_of_padding_that_are_not_finite():
+    scores = torch.tensor([[1.0, float("nan"), float("inf")]])
+    assert torch.equal(masked_softmax(scores, torch.tensor([[True, False, False]])), torch.tensor([[1.0, 0.0, 0.0]]))
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_attention_is_torchs_own(masked):
+    torch.manual_seed(0)
+    attention = Attention(16, 4)
+    x, mask = rows_with_padding(3)
+    query, key, value = (
+        part.unflatten(-1, (4, 4)).transpose(1, 2) for part in (x @ attention.project.weight.T).split(16, -1)
+    )
+    allowed = mask[:, None, None, :] if masked else None
+    mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
+    expected = mixed.transpose(1, 2).flatten(2) @ attention.merge.weight.T
+    assert torch.allclose(attention(x, mask if masked else None), expected, atol=1e-6)
+
+
+def test_what_padding_holds_reaches_no_vector():
+    torch.manual_seed(0)
+    transformer = Transformer(2, 16, 2, 2)
+    x, mask = rows_with_padding()
+    other = torch.where(mask[..., None], x, torch.full_like(x, 7.0))
+    assert torch.allclose(transformer(x, mask)[mask], transformer(other, mask)[mask], atol=1e-6)
+
+
+def test_a_row_is_computed_alike_with_and_without_padding():
+    torch.manual_seed(0)
+    transformer = Transformer(2, 16, 2, 2)
+    x, mask = rows_with_padding()
+    padded = transformer(x, mask)
+    assert torch.allclose(padded[1, :4], transformer(x[1:2, :4])[0], atol=1e-5)
+    assert torch.allclose(padded[0], transformer(x[:1], mask[:1])[0], atol=1e-5)
+
+
+def test_8_9_a_row_of_padding_alone_has_finite_gradients():
+    torch.manual_seed(0)
+    transformer = Transformer(2, 16, 2, 2)
+    x, mask = rows_with_padding()
+    x.requires_grad_()
+    transformer(x, mask).square().sum().backward()
+    for tensor in (x, *transformer.parameters()):
+        assert torch.isfinite(tensor.grad).all()
+
+
+def test_attention_keeps_zeros():
+    """Norms and projections carry no bias, so that nothing comes of nothing."""
+    torch.manual_seed(0)
+    block = Block(16, 2, 2)
+    zeros = torch.zeros(1, 3, 16)
+    assert torch.equal(block.attention(block.norm_attention(zeros)), zeros)
+
+
+def test_dropout_acts_in_training_only():
+    torch.manual_seed(0)
+    block = Block(16, 2, 2, dropout=0.5)
+    x, _ = rows_with_padding(1)
+    assert not torch.equal(block(x), block(x))
+    block.eval()
+    assert torch.equal(block(x), block(x))

@@ -1,0 +1,76 @@
+"""Every usage example runs, calls its own action and gives what it says."""
+
+import os
+
+import biom
+import pytest
+
+from q2_aam import examples
+from q2_aam.framework import sdk, usage
+
+TYPES = {
+    ("pretrain", "Small survey"): {"encoder": "AAMModel[Encoder]", "pretraining_log": "AAMTrainingLog"},
+    ("fit", "Numeric column"): {
+        "ph_model": "AAMModel[Regressor]",
+        "ph_validation_predictions": "SampleData[RegressorPredictions]",
+        "ph_validation_certainty": "SampleData[PredictionIntervals]",
+        "ph_training_log": "AAMTrainingLog",
+    },
+    ("fit", "Categorical column"): {
+        "habitat_model": "AAMModel[Classifier]",
+        "habitat_validation_predictions": "SampleData[ClassifierPredictions]",
+        "habitat_validation_certainty": "SampleData[Probabilities]",
+        "habitat_training_log": "AAMTrainingLog",
+    },
+    ("predict", "New samples"): {
+        "ph_predictions": "SampleData[RegressorPredictions]",
+        "ph_certainty": "SampleData[PredictionIntervals]",
+        "novelty": "SampleData[Novelty]",
+    },
+    ("evaluate", "Numeric column"): {"ph_evaluation": "Visualization"},
+    ("summarize_training", "Run of fit"): {"ph_training": "Visualization"},
+}
+
+
+@pytest.fixture(scope="module")
+def actions():
+    return sdk.PluginManager().plugins["aam"].actions
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    # The examples show the commands with their defaults, which take all cores: too many beside other tests.
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0})
+
+
+class Recorder(usage.ExecutionUsage):
+    """Runs an example and keeps which actions it called."""
+
+    def __init__(self):
+        super().__init__()
+        self.called = []
+
+    def action(self, action, input_opts, output_opts):
+        self.called.append(action.action_id)
+        return super().action(action, input_opts, output_opts)
+
+
+def test_every_action_has_an_example(actions):
+    registered = {(action, name) for action, record in actions.items() for name in record.examples}
+    assert registered == set(TYPES)
+
+
+@pytest.mark.parametrize("action, name", TYPES)
+def test_example_runs(actions, action, name):
+    use = Recorder()
+    actions[action].examples[name](use)
+    made = {key: str(variable.value.type) for key, variable in use.render().items() if key in TYPES[action, name]}
+    assert use.called == [action]
+    assert made == TYPES[action, name]
+
+
+def test_new_samples_are_of_sites_of_which_nothing_was_learnt():
+    site = examples.metadata().get_column("site").to_series()
+    learnt, new = (artifact.view(biom.Table).ids() for artifact in (examples.training_table(), examples.new_table()))
+    assert len(learnt) + len(new) == len(site)
+    assert not set(site[learnt]) & set(site[new])

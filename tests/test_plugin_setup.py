@@ -1,0 +1,190 @@
+"""What is registered is what the code reads, with the defaults of the settings dataclasses."""
+
+import ast
+import inspect
+import subprocess
+import sys
+import textwrap
+from dataclasses import fields
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import q2_aam
+from q2_aam import parameters
+from q2_aam.data.tables import MISSING_FEATURES, TOKEN_CHOICES
+from q2_aam.data.targets import TRANSFORMS
+from q2_aam.data.unifrac import METRICS
+from q2_aam.models.config import Architecture
+from q2_aam.plugin_setup import plugin
+from q2_aam.training.config import (
+    DEVICES,
+    NON_FINITE,
+    PRECISIONS,
+    SCHEDULERS,
+    FineTuning,
+    Objective,
+    Optimization,
+    Prediction,
+    Runtime,
+    Sampling,
+    TargetObjective,
+)
+
+PACKAGE = Path(q2_aam.__file__).parent
+SETTINGS = {
+    "pretrain": (Optimization, Objective, Sampling, Runtime, Architecture),
+    "fit": (FineTuning, TargetObjective, Sampling, Runtime, Architecture),
+    "predict": (Prediction,),
+}
+# Settings that an action does not offer, because they would have no meaning there.
+LEFT_OUT = {"pretrain": {"target_weight"}, "fit": set(), "predict": {"run_dir"}}
+ACTIONS = ("pretrain", "fit", "predict", "evaluate", "summarize_training")
+
+
+def parts_of(action):
+    """All inputs, parameters and outputs of an action by name."""
+    signature = plugin.actions[action].signature
+    outputs = signature.outputs if action in SETTINGS else {}
+    return {**signature.inputs, **signature.parameters, **outputs}
+
+
+def test_the_actions_are_those_of_the_design():
+    assert tuple(plugin.methods) == ACTIONS[:3]
+    assert tuple(plugin.visualizers) == ACTIONS[3:]
+    assert plugin.name == "aam" and plugin.package == "q2_aam"
+
+
+@pytest.mark.parametrize("action", SETTINGS)
+def test_defaults_are_those_of_the_dataclasses(action):
+    signature = plugin.actions[action].signature
+    for kind in SETTINGS[action]:
+        defaults = kind()
+        for field in fields(kind):
+            if field.name not in LEFT_OUT[action]:
+                assert signature.parameters[field.name].default == getattr(defaults, field.name), field.name
+
+
+@pytest.mark.parametrize("action", SETTINGS)
+def test_every_setting_can_be_given(action):
+    offered = set(plugin.actions[action].signature.parameters)
+    for kind in SETTINGS[action]:
+        assert {field.name for field in fields(kind)} - LEFT_OUT[action] <= offered
+
+
+@pytest.mark.parametrize("action", SETTINGS)
+def test_every_default_is_of_the_registered_type(action):
+    for name, spec in plugin.actions[action].signature.parameters.items():
+        if spec.has_default() and spec.default is not None:
+            assert spec.default in spec.qiime_type, name
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_everything_is_described(action):
+    record = plugin.actions[action]
+    assert len(record.description) > 20 and record.name
+    for name, spec in parts_of(action).items():
+        assert spec.has_description() and len(spec.description) > 10, name
+        assert spec.description[0].isupper() and spec.description.endswith("."), name
+
+
+def names_read(function):
+    """Names that a function's body reads, those of nested functions included."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    body = tree.body[0].body
+    return {n.id for part in body for n in ast.walk(part) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_every_parameter_is_read(action):
+    record = plugin.actions[action]
+    folder = "actions" if action in SETTINGS else "visualizers"
+    module = "training" if action == "summarize_training" else action
+    function = getattr(sys.modules[f"q2_aam.{folder}.{module}"], action)
+    by_settings = set()
+    if action != "predict":
+        # `settings(kind, arguments)` fills each dataclass by name
+        by_settings = {field.name for kind in SETTINGS.get(action, ()) for field in fields(kind)}
+    unread = (set(record.signature.inputs) | set(record.signature.parameters)) - names_read(function) - by_settings
+    assert unread == set()
+
+
+def test_every_setting_is_read_somewhere():
+    """No option that nothing reads: beyond the dataclasses, each name is used in the code."""
+    used = set()
+    for file in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                # a default in a signature, `Sampling.token_limit`, is no use of it
+                if not (isinstance(node.value, ast.Name) and node.value.id[0].isupper()):
+                    used.add(node.attr)
+    for kinds in SETTINGS.values():
+        for kind in kinds:
+            # the actions read these of their own arguments
+            own = {"validation_share", "token_limit", "token_choice", "batch_size", "run_dir"}
+            weights = {"unifrac_weight", "nucleotide_weight", "count_weight", "target_weight"}
+            assert {field.name for field in fields(kind)} - used <= own | weights, kind
+
+
+def test_choices_are_those_that_the_code_knows():
+    def choices(expression):
+        return set(expression.predicate.template.choices)
+
+    assert choices(parameters.METRIC) == set(METRICS)
+    assert choices(parameters.TRANSFORM) == set(TRANSFORMS)
+    registered = {**parameters.OPTIMIZATION, **parameters.RUNTIME, **parameters.READING, **parameters.LEARNING}
+    for name, known in (
+        ("scheduler", SCHEDULERS),
+        ("non_finite", NON_FINITE),
+        ("precision", PRECISIONS),
+        ("device", DEVICES),
+        ("missing_features", MISSING_FEATURES),
+        ("token_choice", TOKEN_CHOICES),
+    ):
+        assert choices(registered[name][0]) == set(known), name
+
+
+def test_names_are_the_ecosystems():
+    for action in ACTIONS:
+        for name in parts_of(action):
+            assert name == name.lower() and "-" not in name
+    offered = plugin.methods["fit"].signature
+    assert {"table", "sequences", "phylogeny"} <= set(offered.inputs)
+    assert {"metadata", "groups", "missing_samples", "sampling_depth", "random_seed", "threads"} <= set(
+        offered.parameters
+    )
+
+
+# Portability
+
+
+def primitives(expression):
+    """Names of the primitive types of a parameter's type."""
+    parts = getattr(expression, "members", None) or [expression]
+    return {part.name for part in parts}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_parameters_are_of_types_that_every_interface_shows(action):
+    """Galaxy and the command line know these; a union only of primitives, and no nested collections."""
+    for name, spec in plugin.actions[action].signature.parameters.items():
+        expression = spec.qiime_type
+        known = {"Int", "Float", "Str", "Bool", "MetadataColumn"}
+        assert primitives(expression) <= known, f"{name}: {expression!r}"
+
+
+@pytest.mark.skipif(find_spec("q2galaxy") is None, reason="q2galaxy is not installed")
+def test_galaxy_makes_a_tool_of_every_action():
+    from q2galaxy.core.templating import make_tool
+
+    for action in plugin.actions.values():
+        assert make_tool(plugin, action) is not None
+
+
+def test_registration_loads_nothing_heavy():
+    code = "import sys, q2_aam.plugin_setup\nprint(*sorted({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    heavy = {"torch", "lightning", "sklearn", "altair", "unifrac", "bp", "matplotlib", "tensorboard", "vl_convert"}
+    assert heavy & set(done.stdout.split()) == set()
+    assert done.stderr == ""

@@ -1,0 +1,95 @@
+import re
+
+import pytest
+
+from q2_aam.training.config import (
+    FineTuning,
+    Objective,
+    Optimization,
+    Prediction,
+    Runtime,
+    Sampling,
+    Settings,
+    TargetObjective,
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [
+        (Optimization, {"epochs": 0}, "epochs must be at least 1, but is 0."),
+        (Optimization, {"batch_size": 0}, "batch_size must be at least 1, but is 0."),
+        (Optimization, {"accumulation": 0}, "accumulation must be at least 1, but is 0."),
+        (Optimization, {"learning_rate": 0.0}, "learning_rate must be above 0, but is 0.0."),
+        (Optimization, {"learning_rate": float("nan")}, "learning_rate must be above 0, but is nan."),
+        (Optimization, {"weight_decay": -1}, "weight_decay must be at least 0, but is -1."),
+        (Optimization, {"warmup_share": 1.0}, "warmup_share must be below 1, but is 1.0."),
+        (Optimization, {"warmup_share": -0.1}, "warmup_share must be at least 0, but is -0.1."),
+        (Optimization, {"gradient_clip": -1.0}, "gradient_clip must be at least 0, but is -1.0."),
+        (Optimization, {"patience": -1}, "patience must be at least 0, but is -1."),
+        (
+            Optimization,
+            {"scheduler": "linear"},
+            "scheduler must be one of warmup_cosine, cosine, plateau, onecycle, constant, but is 'linear'.",
+        ),
+        (Optimization, {"non_finite": "ignore"}, "non_finite must be one of error, skip, but is 'ignore'."),
+        (FineTuning, {"epochs": -3}, "epochs must be at least 1, but is -3."),
+        (Objective, {"unifrac_weight": -1}, "unifrac_weight must be at least 0, but is -1."),
+        (Objective, {"nucleotide_weight": float("nan")}, "nucleotide_weight must be at least 0, but is nan."),
+        (Objective, {"count_weight": -1}, "count_weight must be at least 0, but is -1."),
+        (Objective, {"target_weight": -1}, "target_weight must be at least 0, but is -1."),
+        (Objective, {"mask_share": 0.0}, "mask_share must be between 0 and 1, but is 0.0."),
+        (Objective, {"mask_share": 1.0}, "mask_share must be between 0 and 1, but is 1.0."),
+        (
+            Objective,
+            {"unifrac_weight": 0, "nucleotide_weight": 0, "count_weight": 0},
+            "All loss weights are 0: there is nothing to learn.",
+        ),
+        (
+            TargetObjective,
+            {"unifrac_weight": 0, "target_weight": 0},
+            "All loss weights are 0: there is nothing to learn.",
+        ),
+        (
+            Sampling,
+            {"validation_share": 1.0},
+            "validation_share must be at least 0 and below 1, but is 1.0.",
+        ),
+        (
+            Sampling,
+            {"validation_share": -0.1},
+            "validation_share must be at least 0 and below 1, but is -0.1.",
+        ),
+        (Sampling, {"token_limit": 0}, "token_limit must be at least 1, but is 0."),
+        (Sampling, {"token_choice": "rare"}, "token_choice must be one of abundant, random, but is 'rare'."),
+        (Runtime, {"precision": "64"}, "precision must be one of auto, 32, bf16, 16, but is '64'."),
+        (Runtime, {"device": "tpu"}, "device must be one of auto, cpu, cuda, but is 'tpu'."),
+        (Runtime, {"threads": 0}, "threads must be at least 1, but is 0."),
+        (Runtime, {"random_seed": -1}, "random_seed must be at least 0, but is -1."),
+        (Prediction, {"precision": "8"}, "precision must be one of auto, 32, bf16, 16, but is '8'."),
+        (Prediction, {"batch_size": 0}, "batch_size must be at least 1, but is 0."),
+    ],
+)
+def test_wrong_settings_are_refused(kind, changes, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        kind(**changes)
+
+
+def test_8_3_early_stopping_is_on_with_a_patience_of_10_epochs():
+    assert Optimization().patience == FineTuning().patience == 10
+
+
+def test_8_7_clipping_is_on_and_what_is_not_finite_stops():
+    assert Optimization().gradient_clip == FineTuning().gradient_clip == 1.0
+    assert Optimization().non_finite == FineTuning().non_finite == "error"
+
+
+def test_8_11_warmup_is_a_share_of_the_run():
+    assert 0 < Optimization().warmup_share <= 0.2
+
+
+def test_settings_have_one_field_of_each_name():
+    """The actions fill them by name."""
+    names = [name for kind in (Optimization, Objective, Sampling, Runtime) for name in kind.__dataclass_fields__]
+    assert len(set(names)) == len(names)
+    assert Settings().optimization == Optimization() and Settings().runtime == Runtime()

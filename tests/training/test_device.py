@@ -1,0 +1,75 @@
+import re
+from contextlib import nullcontext
+
+import pytest
+import torch
+
+from q2_aam.training import device
+from q2_aam.training.config import Runtime
+from q2_aam.training.device import autocast, multiplies_bf16, resolve_device, resolve_precision, use_threads
+
+
+def test_auto_is_cuda_where_there_is_one(monkeypatch):
+    for available, expected in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
+        assert resolve_device("auto") == expected
+        assert resolve_device("cpu") == "cpu"
+
+
+def test_cuda_is_refused_where_there_is_none(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    message = "device is 'cuda', but torch finds no CUDA device. Set device to 'auto' or 'cpu'."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        resolve_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16"), ({"avx512_bf16": False}, "32"), ({}, "32")],
+)
+def test_auto_is_bf16_where_the_processor_multiplies_it(monkeypatch, capabilities, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert resolve_precision("auto", "cpu") == expected
+
+
+def test_auto_is_32_where_torch_cannot_tell(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert not multiplies_bf16("cpu")
+    assert resolve_precision("auto", "cpu") == "32"
+
+
+def test_a_precision_asked_for_is_taken(monkeypatch):
+    monkeypatch.setattr(device, "multiplies_bf16", lambda _: False)
+    assert resolve_precision("bf16", "cpu") == "bf16"
+    assert resolve_precision("32", "cuda") == "32"
+    assert resolve_precision("16", "cuda") == "16"
+
+
+def test_precision_16_is_refused_on_a_cpu():
+    message = "precision 16 needs a GPU. On a CPU set precision to 'auto', 'bf16' or '32'."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        resolve_precision("16", "cpu")
+
+
+def test_autocast_multiplies_in_the_precision():
+    x = torch.randn(4, 4)
+    for precision, dtype in (("32", torch.float32), ("bf16", torch.bfloat16)):
+        with autocast(precision, "cpu"):
+            assert (x @ x).dtype == dtype
+    assert isinstance(autocast("32", "cpu"), nullcontext)
+
+
+def test_threads_are_set_for_a_while():
+    before = torch.get_num_threads()
+    with use_threads(Runtime(threads=3)) as threads:
+        assert threads == torch.get_num_threads() == 3
+    assert torch.get_num_threads() == before
+    with pytest.raises(RuntimeError), use_threads(Runtime(threads=2)):
+        raise RuntimeError
+    assert torch.get_num_threads() == before
+
+
+def test_auto_threads_are_the_cores_this_process_may_use(monkeypatch):
+    monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
+    with use_threads(Runtime()) as threads:
+        assert threads == torch.get_num_threads() == 3

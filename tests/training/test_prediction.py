@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+import torch
+
+from q2_aam.data.communities import Communities
+from q2_aam.training.prediction import encode_samples, predict_targets
+from tests import tiny
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture
+def network():
+    """A regressor to which samples are quite different."""
+    network = tiny.network(1)
+    network.asv_encoder.anchor_on(torch.from_numpy(tiny.survey().tokens))
+    torch.nn.init.constant_(network.sample_encoder.membership.bias, -3.0)
+    assert encode_samples(network, tiny.survey()).embedding.std(0).mean() > 0.02
+    return network
+
+
+def shuffled(communities: Communities, seed=0) -> tuple[Communities, np.ndarray]:
+    """The same table with its samples and its ASVs in another order; and the samples' order."""
+    rng = np.random.default_rng(seed)
+    columns, rows = rng.permutation(len(communities.tokens)), rng.permutation(len(communities))
+    counts = communities.counts[:, columns].sorted_indices()
+    tokens = np.ascontiguousarray(communities.tokens[columns])
+    return tiny.changed(communities, counts=counts, tokens=tokens).subset(rows), rows
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 20, 64])
+def test_8_6_the_batch_size_changes_nothing(network, batch_size):
+    expected = encode_samples(network, tiny.survey())
+    found = encode_samples(network, tiny.survey(), batch_size=batch_size)
+    assert found.presence.shape == found.share.shape == (tiny.SAMPLES, 8)
+    assert torch.allclose(found.presence, expected.presence, atol=1e-5)
+    assert torch.allclose(found.share, expected.share, atol=1e-5)
+    assert np.allclose(predict_targets(network, found), predict_targets(network, expected), atol=1e-5)
+
+
+@pytest.mark.parametrize("token_limit", [1024, 5])
+def test_shuffled_rows_and_columns_change_nothing(network, token_limit):
+    expected = encode_samples(network, tiny.survey(), token_limit=token_limit).embedding
+    table, rows = shuffled(tiny.survey())
+    found = encode_samples(network, table, token_limit=token_limit, batch_size=6).embedding
+    assert torch.allclose(found, expected[torch.from_numpy(rows)], atol=1e-5)
+
+
+def test_other_samples_of_the_table_change_nothing(network):
+    communities = tiny.survey()
+    expected = encode_samples(network, communities).embedding
+    for rows in ([4], [17, 2, 9]):
+        found = encode_samples(network, communities.subset(rows)).embedding
+        assert torch.allclose(found, expected[rows], atol=1e-5)
+
+
+def test_prediction_and_training_see_the_same_embedding(network):
+    run = tiny.Run("", kind="numeric")
+    batch = run.dataset[tiny.key([5, 1, 8])]
+    trained = network(batch.tokens, batch.asv_index, batch.abundance, batch.mask).sample
+    found = encode_samples(network, tiny.survey().subset([5, 1, 8]))
+    assert torch.allclose(found.embedding, trained.embedding, atol=1e-5)
+    with torch.no_grad():
+        expected = network.target_head(trained.embedding).numpy()
+    assert np.allclose(predict_targets(network, found), expected, atol=1e-5)
+
+
+def test_each_distinct_asv_is_encoded_once_and_those_of_no_sample_never(network):
+    communities = tiny.survey().subset(np.arange(3))
+    present = len(communities.present_asvs())
+    assert present < len(communities.tokens)
+    sizes = []
+    network.asv_encoder.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    encode_samples(network, communities, batch_size=1)
+    assert sum(sizes) == present
+
+
+def test_nothing_is_learnt_and_dropout_is_off():
+    network = tiny.network(dropout=0.5).train()
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    first, again = (encode_samples(network, tiny.survey()).embedding for _ in range(2))
+    assert torch.equal(first, again) and not first.requires_grad
+    assert all(torch.equal(weight, before[name]) for name, weight in network.state_dict().items())
+
+
+def test_bf16_is_used_where_it_is_asked_for_and_gives_float32(network):
+    expected = encode_samples(network, tiny.survey())
+    types = set()
+    network.asv_encoder.transformer.blocks[0].attention.project.register_forward_hook(
+        lambda _, __, output: types.add(output.dtype)
+    )
+    found = encode_samples(network, tiny.survey(), precision="bf16")
+    assert types == {torch.bfloat16}
+    assert found.presence.dtype == found.share.dtype == torch.float32
+    assert torch.allclose(found.presence, expected.presence, atol=0.05)
+    assert not torch.equal(found.presence, expected.presence)
+
+
+def test_predictions_are_float32_with_a_column_an_output():
+    network = tiny.network(3)
+    found = predict_targets(network, encode_samples(network, tiny.survey()))
+    assert found.shape == (tiny.SAMPLES, 3) and found.dtype == np.float32

@@ -1,0 +1,150 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from q2_aam.models.heads import TargetHead
+from q2_aam.training.probe import LOGISTIC_INVERSE_PENALTIES, RIDGE_PENALTIES, fit_probe, inner_splits
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def samples(n=40, features=6, seed=0):
+    """Embeddings on quite different scales, of which two features matter."""
+    rng = np.random.default_rng(seed)
+    embedding = rng.normal(3, 1, (n, features)) * np.logspace(-2, 2, features)
+    level = embedding[:, 0] * 100 + embedding[:, 5] / 100 + rng.normal(0, 0.3, n)
+    return embedding.astype(np.float32), level.astype(np.float32)
+
+
+def groups_of(n=40, size=5):
+    return np.array([f"subject {i // size}" for i in range(n)], dtype=object)
+
+
+def labels(level, classes):
+    return np.digitize(level, np.quantile(level, np.arange(1, classes) / classes)).astype(np.int64)
+
+
+def outputs(probe, embedding):
+    """What a target head that starts from the probe says."""
+    head = TargetHead(embedding.shape[1], len(probe.bias))
+    head.start_from(*(torch.from_numpy(np.asarray(part, dtype=np.float32)) for part in probe))
+    with torch.no_grad():
+        return head(torch.from_numpy(embedding)).numpy()
+
+
+@pytest.mark.parametrize("groups", [None, groups_of()])
+def test_a_numeric_probe_and_the_head_it_starts_are_scikit_learns_pipeline(groups):
+    embedding, level = samples()
+    new, _ = samples(seed=1)
+    splits = inner_splits(None, 40, groups, 0)
+    ridge = RidgeCV(RIDGE_PENALTIES, cv=splits, scoring="neg_mean_squared_error")
+    expected = make_pipeline(StandardScaler(), ridge).fit(embedding.astype(float), level.astype(float)).predict(new)
+    probe = fit_probe(embedding, level, groups, 0)
+    assert probe.weight.shape == (1, 6) and probe.bias.shape == (1,)
+    assert np.allclose(((new - probe.mean) / probe.scale) @ probe.weight[0] + probe.bias, expected, atol=1e-4)
+    assert np.allclose(outputs(probe, new)[:, 0], expected, atol=1e-4)
+    assert np.corrcoef(expected, samples(seed=1)[1])[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("groups", [None, groups_of()])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_probe_of_classes_and_the_head_it_starts_are_scikit_learns_pipeline(classes, groups):
+    embedding, level = samples()
+    new, _ = samples(seed=1)
+    target = labels(level, classes)
+    logistic = LogisticRegressionCV(
+        Cs=LOGISTIC_INVERSE_PENALTIES,
+        cv=inner_splits(target, 40, groups, 0),
+        class_weight="balanced",
+        max_iter=1000,
+        scoring="balanced_accuracy",
+    )
+    pipeline = make_pipeline(StandardScaler(), logistic).fit(embedding.astype(float), target)
+    found = outputs(fit_probe(embedding, target, groups, 0), new)
+    assert found.shape == (40, classes)
+    assert np.allclose(torch.from_numpy(found).softmax(1).numpy(), pipeline.predict_proba(new), atol=1e-3)
+    assert np.array_equal(found.argmax(1), pipeline.predict(new))
+    assert np.mean(found.argmax(1) == labels(samples(seed=1)[1], classes)) > 0.5
+
+
+def test_classes_of_unequal_size_count_alike():
+    """Few of a class that overlaps with a large one: weighted, about half of its samples are still recognised."""
+    rng = np.random.default_rng(0)
+    target = np.repeat([0, 1], [180, 20]).astype(np.int64)
+    embedding = (rng.normal(0, 1, (200, 1)) + target[:, None]).astype(np.float32)
+    guessed = outputs(fit_probe(embedding, target, None, 0), embedding).argmax(1)
+    assert np.mean(guessed[target == 1]) > 0.5
+
+
+def test_a_feature_that_is_the_same_in_all_samples_is_left_out():
+    embedding, level = samples()
+    embedding[:, 2] = 0.7
+    embedding[:, 3] = np.float32(1e5) + np.arange(40) % 2 * np.float32(1e-2)
+    for target in (level, labels(level, 3)):
+        probe = fit_probe(embedding, target, None, 0)
+        assert (probe.weight[:, 2] == 0).all() and probe.scale[2] == 1
+        new = embedding.copy()
+        new[:, 2] = 1e4
+        assert np.array_equal(outputs(probe, new), outputs(probe, embedding))
+
+
+def test_a_probe_follows_from_its_seed():
+    embedding, level = samples()
+    first, again = (fit_probe(embedding, level, None, 3) for _ in range(2))
+    assert all(np.array_equal(*parts) for parts in zip(first, again, strict=True))
+    assert not np.array_equal(inner_splits(None, 40, None, 3)[0][1], inner_splits(None, 40, None, 4)[0][1])
+
+
+@pytest.mark.parametrize("classes", [None, 3])
+def test_inner_splits_keep_groups_together(classes):
+    _, level = samples()
+    groups = groups_of()
+    splits = inner_splits(None if classes is None else labels(level, classes), 40, groups, 0)
+    assert len(splits) == 5
+    for train, test in splits:
+        assert not set(groups[train]) & set(groups[test])
+        assert sorted([*train, *test]) == list(range(40))
+
+
+def test_inner_splits_are_stratified_and_every_training_part_has_every_class():
+    target = np.array([0] * 30 + [1] * 8 + [2] * 2)
+    for train, test in inner_splits(target, 40, None, 0):
+        assert set(target[train]) == {0, 1, 2}
+        assert np.bincount(target[test], minlength=3).tolist() == [15, 4, 1]
+
+
+EDGES = {
+    "two samples": (None, 2, None),
+    "a part of one sample": (None, 6, None),
+    "groups of one sample": (None, 5, groups_of(5, 1)),
+    "one group": (None, 40, np.repeat("a", 40)),
+    "a group for each class": (np.repeat([0, 1], 20), 40, np.repeat(["a", "b"], 20)),
+    "classes that are not in every group": (np.repeat([0, 1, 2, 1], 10), 40, groups_of(40, 10)),
+    "a class of one sample": (np.array([0] * 39 + [1]), 40, None),
+    "two classes of one sample": (np.array([0] * 38 + [1, 2]), 40, None),
+    "a class of two samples": (np.array([0] * 38 + [1, 1]), 40, None),
+}
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_few_samples_of_a_class_or_a_group_are_no_error_and_no_warning(edge):
+    target, n, groups = EDGES[edge]
+    embedding, level = samples(n)
+    probe = fit_probe(embedding, level if target is None else target.astype(np.int64), groups, 0)
+    assert all(np.isfinite(part).all() for part in probe)
+    if target is None:
+        assert np.abs(probe.weight).max() > 0
+    else:
+        assert len(probe.bias) == target.max() + 1
+
+
+def test_without_a_split_to_choose_it_by_the_penalty_is_a_middling_one():
+    target = np.repeat([0, 1], 20).astype(np.int64)
+    embedding, _ = samples()
+    logistic = LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000)
+    expected = make_pipeline(StandardScaler(), logistic).fit(embedding.astype(float), target).predict_proba(embedding)
+    found = outputs(fit_probe(embedding, target, np.repeat(["a", "b"], 20), 0), embedding)
+    assert np.allclose(torch.from_numpy(found).softmax(1).numpy(), expected, atol=1e-3)

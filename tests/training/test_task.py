@@ -1,0 +1,344 @@
+import math
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from q2_aam.data.batches import BatchKey
+from q2_aam.data.tokenizer import MASK, A, T
+from q2_aam.training.meters import EpochMeter
+from q2_aam.training.task import NonFiniteError, Task
+from tests import tiny
+
+pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("undrawn")]
+
+
+class WatchingTask(Task):
+    """Notes the norm of each step's gradient before and after clipping, and which batches changed the weights."""
+
+    def setup(self, stage):
+        self.norms, self.changes = [], []
+
+    def configure_gradient_clipping(self, optimizer, **how):
+        before = self.norm()
+        super().configure_gradient_clipping(optimizer, **how)
+        self.norms.append((before, self.norm()))
+
+    def norm(self):
+        return math.sqrt(sum(float(p.grad.double().square().sum()) for p in self.parameters() if p.grad is not None))
+
+    def on_train_batch_start(self, batch, batch_number):
+        self.before = {name: p.detach().clone() for name, p in self.named_parameters()}
+        self.moments = self.moments_now()
+
+    def on_train_batch_end(self, outputs, batch, batch_number):
+        moved = any(not torch.equal(self.before[name], p) for name, p in self.named_parameters())
+        self.changes.append((batch.rows.tolist(), moved, self.moments_now() != self.moments))
+
+    def moments_now(self):
+        return [float(state["exp_avg"].sum()) for state in self.trainer.optimizers[0].state.values()]
+
+
+class ComparingTask(Task):
+    """Compares each step's gradient with that of the plain mean of its batches' losses."""
+
+    def setup(self, stage):
+        self.group, self.groups = [], []
+
+    def training_step(self, batch, batch_number):
+        self.group.append(batch)
+        return super().training_step(batch, batch_number)
+
+    def configure_gradient_clipping(self, optimizer, **how):
+        trained = {name: p for name, p in self.named_parameters() if p.grad is not None}
+        with torch.enable_grad():
+            mean = torch.stack([total_loss(self, batch) for batch in self.group]).mean()
+        expected = torch.autograd.grad(mean, list(trained.values()))
+        for (name, parameter), gradient in zip(trained.items(), expected, strict=True):
+            assert torch.allclose(parameter.grad, gradient, atol=1e-6, rtol=1e-4), name
+        self.groups.append(len(self.group))
+        self.group = []
+        super().configure_gradient_clipping(optimizer, **how)
+
+
+def total_loss(task, batch):
+    objective = task.settings.objective
+    losses = task.losses(batch, EpochMeter(task.target))
+    return sum(getattr(objective, name.replace("loss", "weight")) * loss for name, (loss, _) in losses.items())
+
+
+def alone(run, rows=(0, 3, 4, 9), seed=5):
+    """One batch of a run, outside of training."""
+    return run.dataset[BatchKey(np.array(rows), seed)]
+
+
+def test_losses_by_name_with_what_each_is_a_mean_over(tmp_path):
+    run = tiny.Run(tmp_path, kind="numeric")
+    batch = alone(run)
+    losses = run.task.losses(batch, EpochMeter(run.target))
+    assert list(losses) == ["unifrac_loss", "nucleotide_loss", "count_loss", "target_loss"]
+    letters = int(((batch.tokens >= A) & (batch.tokens <= T)).sum())
+    assert losses["unifrac_loss"][1] == 6 and losses["target_loss"][1] == 4
+    assert 0 < losses["nucleotide_loss"][1] < 0.3 * letters
+    assert 0 < losses["count_loss"][1] < batch.mask.sum()
+    for loss, _ in losses.values():
+        assert loss.dtype == torch.float32 and torch.isfinite(loss)
+
+
+@pytest.mark.parametrize("name", ["unifrac", "nucleotide", "count", "target"])
+def test_a_loss_of_weight_0_is_not_computed(tmp_path, name):
+    weights = {f"{other}_weight": float(other == name) for other in ("unifrac", "nucleotide", "count", "target")}
+    run = tiny.Run(tmp_path, kind="numeric", **weights)
+    assert list(run.task.losses(alone(run), EpochMeter(run.target))) == [f"{name}_loss"]
+
+
+def test_losses_follow_from_the_batchs_seed(tmp_path):
+    run = tiny.Run(tmp_path)
+    torch.manual_seed(1)
+    first = total_loss(run.task, alone(run))
+    torch.manual_seed(2)
+    assert total_loss(run.task, alone(run)) == first
+    assert total_loss(run.task, alone(run, seed=6)) != first
+
+
+def test_the_count_head_is_scored_on_withheld_abundances_alone(tmp_path):
+    """Batches that differ in withheld abundances have the same guesses, and another loss."""
+    run = tiny.Run(tmp_path, mask_share=0.5, count_weight=1.0, nucleotide_weight=0.0)
+    guesses, asked = [], []
+    run.network.count_head.register_forward_hook(lambda _, inputs, output: guesses.append(output))
+    run.network.sample_encoder.register_forward_pre_hook(lambda _, inputs: asked.append(inputs))
+    batch = alone(run)
+    first = run.task.losses(batch, EpochMeter(None))["count_loss"]
+    _, abundance, _, hidden = asked[-1]
+    other = batch.abundance.clone()
+    for shares, withheld in zip(abundance, hidden, strict=True):
+        [row] = (batch.abundance == shares).all(1).nonzero()
+        other[row, withheld] *= 0.01
+    second = run.task.losses(replace(batch, abundance=other), EpochMeter(None))["count_loss"]
+    assert first[1] == second[1] == int(hidden.sum()) > 2
+    assert torch.equal(guesses[0], guesses[1]) and first[0] != second[0]
+
+
+def test_8_6_a_batch_of_one_sample_has_a_defined_loss(tmp_path):
+    run = tiny.Run(tmp_path, nucleotide_weight=0.0, count_weight=0.0)
+    total = total_loss(run.task, alone(run, [4]))
+    assert total == 0
+    total.backward()
+    assert all(torch.isfinite(p.grad).all() for p in run.network.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize(("batch_size", "accumulation", "groups"), [(4, 3, [3, 1]), (6, 2, [2, 1]), (4, 4, [4])])
+def test_8_11_gradients_of_an_accumulated_remainder_are_the_plain_mean(tmp_path, batch_size, accumulation, groups):
+    run = tiny.Run(tmp_path, task=ComparingTask, batch_size=batch_size, accumulation=accumulation, epochs=2)
+    run()
+    assert run.task.groups == groups * 2
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_8_7_clipping_is_on_and_the_norm_never_above(tmp_path, precision):
+    run = tiny.Run(tmp_path, task=WatchingTask, gradient_clip=0.05, accumulation=2, precision=precision)
+    run()
+    assert len(run.task.norms) == 6
+    for before, after in run.task.norms:
+        assert before > 0.05
+        assert after == pytest.approx(0.05, rel=1e-4)
+
+
+def test_8_7_a_gradient_below_the_limit_is_left_alone(tmp_path):
+    for clip in (0.0, 1e6):
+        run = tiny.Run(tmp_path / str(clip), task=WatchingTask, gradient_clip=clip, epochs=1)
+        run()
+        assert all(before == pytest.approx(after, rel=1e-6) for before, after in run.task.norms)
+
+
+def broken_run(directory, row, **changes):
+    communities = tiny.survey()
+    return tiny.Run(directory, communities=communities, unifrac=tiny.Distances(communities, broken=row), **changes)
+
+
+@pytest.mark.parametrize(("kind", "statistics"), [("numeric", "float32"), ("categorical", "int64")])
+def test_8_7_a_loss_that_is_not_finite_stops_with_sample_ids_and_statistics(tmp_path, kind, statistics):
+    run = broken_run(tmp_path, 6, kind=kind)
+    with pytest.raises(NonFiniteError) as caught:
+        run()
+    number = r"-?[\d.e+-]+"
+    values = rf"min {number} max {number} mean {number}"
+    samples = re.fullmatch(
+        r"The loss is not finite in epoch 1, after (\d) steps \(train\)\. Samples: (s\d+, s\d+, s\d+(?:, s\d+)?)\. "
+        r"unifrac_loss \(\) float32, 1 not finite; "
+        rf"nucleotide_loss \(\) float32 {values}; count_loss \(\) float32 {values}; target_loss \(\) float32 {values}; "
+        rf"tokens \(\d+, \d+\) uint8 min 0 max 6 mean {number}; abundance \(\d, \d+\) float32 {values}; "
+        rf"unifrac \((\d), \d\) float32 {values}, (\d) not finite; target \(\d,\) {statistics} {values}\. "
+        r"Look at these samples, lower learning_rate, or set precision to 32; "
+        r"set non_finite to 'skip' to go on without such steps\.",
+        str(caught.value),
+    )
+    assert samples, str(caught.value)
+    named = samples[2].split(", ")
+    assert "s6" in named and len(named) == int(samples[3])
+    assert int(samples[4]) == 2 * len(named) - 1
+
+
+def test_8_7_many_samples_are_counted(tmp_path):
+    run = broken_run(tmp_path, 6, batch_size=15)
+    with pytest.raises(NonFiniteError, match=r"Samples: (s\d+, ){5}\.\.\. \(15 in all\)\. "):
+        run()
+
+
+@pytest.mark.parametrize("non_finite", ["error", "skip"])
+def test_8_7_validation_that_is_not_finite_stops(tmp_path, non_finite):
+    """There is no step to skip, and no such advice."""
+    run = broken_run(tmp_path, 17, non_finite=non_finite)
+    message = r"not finite in epoch 1, after 4 steps \(val\)\. Samples: s15, s16, s17, s18\. .* set precision to 32\.$"
+    with pytest.raises(NonFiniteError, match=message):
+        run()
+
+
+def test_8_7_before_the_first_step_it_is_epoch_0(tmp_path):
+    run = broken_run(tmp_path, 17, kind="numeric")
+    with pytest.raises(NonFiniteError, match=r"not finite in epoch 0, after 0 steps \(val\)"):
+        run(from_probe=True)
+
+
+def burst(run, at):
+    """Make the gradient of one weight infinite at some backward passes (numbered from 0)."""
+    calls = []
+
+    def hook(gradient):
+        calls.append(1)
+        return gradient * math.inf if len(calls) - 1 in at else gradient
+
+    run.network.count_head.level.weight.register_hook(hook)
+
+
+def test_8_7_a_gradient_that_is_not_finite_stops_with_all_samples_of_the_step(tmp_path):
+    """The third of three batches closes the step; the first may be the one that is wrong."""
+    run = tiny.Run(tmp_path, batch_size=2, accumulation=3)
+    burst(run, [3])
+    with pytest.raises(NonFiniteError) as caught:
+        run()
+    text = str(caught.value)
+    assert text.startswith("The gradient is not finite in epoch 1, after 1 steps (train). Samples: s")
+    assert "(6 in all). network.count_head.level.weight (1, 16) float32" in text
+    assert text.count("tokens (") == 3
+
+
+def test_8_7_skipped_losses_leave_the_weights_and_are_counted(tmp_path):
+    run = broken_run(tmp_path, 6, kind="numeric", task=WatchingTask, non_finite="skip")
+    run()
+    assert run.history()["train/skipped_steps"].tolist() == [1, 1, 1]
+    assert len(run.task.changes) == 12
+    for rows, moved, moments in run.task.changes:
+        assert moved == moments == (6 not in rows)
+    assert np.isfinite(run.history().to_numpy()).all(), "a skipped step spoils no metric"
+    assert len(run.task.meters["train"].targets()[0]) < 15
+
+
+def test_8_7_skipped_gradients_leave_the_weights_and_are_counted(tmp_path):
+    run = tiny.Run(tmp_path, task=WatchingTask, non_finite="skip")
+    burst(run, [1, 4, 6])
+    run()
+    assert run.history()["train/skipped_steps"].tolist() == [1, 2, 0]
+    assert [moved for _, moved, _ in run.task.changes] == [i not in (1, 4, 6) for i in range(12)]
+    assert all(torch.isfinite(p).all() for p in run.network.parameters())
+
+
+def test_8_7_nothing_to_skip_is_zero_and_not_counted_where_it_is_an_error(tmp_path):
+    run = tiny.Run(tmp_path / "skip", non_finite="skip")
+    run()
+    assert run.history()["train/skipped_steps"].tolist() == [0, 0, 0]
+    run = tiny.Run(tmp_path / "error")
+    run()
+    assert "train/skipped_steps" not in run.history()
+
+
+def test_bf16_on_a_cpu_is_really_used_while_distances_and_losses_are_float32(tmp_path):
+    run = tiny.Run(tmp_path, kind="numeric", precision="bf16", epochs=1, task=DtypeTask)
+    inside = {}
+
+    def note(name):
+        def hook(module, inputs, output):
+            inside[name] = output.dtype
+
+        return hook
+
+    for name, module in run.network.named_modules():
+        if isinstance(module, torch.nn.Linear):
+            module.register_forward_hook(note(name))
+    run()
+    assert inside.pop("target_head.linear") == torch.float32
+    assert len(inside) > 15 and set(inside.values()) == {torch.bfloat16}
+    assert len(run.task.dtypes) == 2 * 5, "presence and four losses, in training and validation"
+    assert {dtype for _, _, dtype in run.task.dtypes} == {torch.float32}
+    assert all(p.dtype == torch.float32 for p in run.network.parameters())
+
+
+class DtypeTask(Task):
+    """Notes in which types the distances and the losses of either stage come."""
+
+    def setup(self, stage):
+        self.dtypes = set()
+        self.network.sample_encoder.register_forward_hook(self.note_presence)
+
+    def note_presence(self, module, inputs, output):
+        self.dtypes.add((self.training, "presence", output.presence.dtype))
+
+    def losses(self, batch, meter):
+        losses = super().losses(batch, meter)
+        self.dtypes |= {(self.training, name, loss.dtype) for name, (loss, _) in losses.items()}
+        return losses
+
+
+def test_precision_16_on_a_cpu_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"^precision 16 needs a GPU\. On a CPU set precision to"):
+        tiny.Run(tmp_path, precision="16")()
+
+
+def test_validation_masks_and_is_the_same_every_epoch_for_the_same_weights(tmp_path):
+    """So that accuracy cannot be copied from the input. A learning rate of nothing keeps the weights."""
+    run = tiny.Run(
+        tmp_path, learning_rate=1e-30, weight_decay=0.0, mask_share=0.3, token_limit=4, token_choice="random"
+    )
+    encoded, asked = [], []
+    run.network.asv_encoder.register_forward_pre_hook(lambda _, inputs: encoded.append(inputs[0].clone()))
+
+    def note(module, inputs):
+        if not module.training:
+            asked.append((encoded[-1], inputs[1]))
+
+    run.network.nucleotide_head.register_forward_pre_hook(note)
+    run()
+    assert len(asked) == 6, "two batches in each of three epochs"
+    for tokens, masked in asked:
+        assert torch.equal(tokens[:, 1:] == MASK, masked), "what is asked for was hidden"
+        letters = ((tokens >= A) & (tokens <= T)).sum() + masked.sum()
+        assert 0.15 < masked.sum() / letters < 0.45
+    for first, second, third in zip(asked[:2], asked[2:4], asked[4:], strict=True):
+        assert torch.equal(first[0], second[0]) and torch.equal(first[0], third[0])
+    validation = run.history().filter(like="val/")
+    assert validation.shape == (3, 7)
+    assert (validation == validation.iloc[0]).all(axis=None)
+    training = run.history()["train/nucleotide_loss"]
+    assert training.nunique() == 3, "training masks anew"
+
+
+def test_weight_decay_is_on_matrices_only(tmp_path):
+    run = tiny.Run(tmp_path, weight_decay=0.3, epochs=1)
+    run()
+    decayed, spared = run.result.state["optimizer"][0]["param_groups"]
+    assert decayed["weight_decay"] == 0.3 and spared["weight_decay"] == 0
+    shapes = [p.ndim for p in run.network.parameters()]
+    assert len(decayed["params"]) == sum(ndim >= 2 for ndim in shapes)
+    assert len(spared["params"]) == sum(ndim < 2 for ndim in shapes)
+
+
+def test_losses_that_nothing_is_known_for_are_refused(tmp_path):
+    run = tiny.Run(tmp_path, unifrac=None, nucleotide_weight=0.0, count_weight=0.0)
+    message = (
+        "There is nothing to learn: the losses whose weight is above 0 need a phylogeny or a target, and there is none."
+        " Give it, or set another weight above 0."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        run()
