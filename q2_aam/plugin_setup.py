@@ -77,7 +77,7 @@ plugin.methods.register_function(
     outputs=[("model", AAMModel[Encoder]), ("training_log", AAMTrainingLog)],
     input_descriptions={
         "table": TABLE,
-        "phylogeny": "Phylogeny whose tips are the table's features; further tips are ignored.",
+        "phylogeny": "Phylogeny whose tips are the table's features; further tips are pruned.",
         "sequences": SEQUENCES,
         "encoder": "A pretrained encoder to go on from, instead of random weights.",
     },

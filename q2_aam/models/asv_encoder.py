@@ -58,17 +58,20 @@ class ASVEncoder(nn.Module):
         """
         if centre is None:
             centre = self.centre()
-        x, mask = self._embed(tokens)
-        contextual = self.transformer(x, mask)
+        contextual, mask = self.contextual(tokens)
         # No ASV, no centre: a row of PAD only stays zero.
         pooled = self.pooling(contextual, mask) - centre * mask.any(1, keepdim=True)
         return self.norm(pooled), contextual
 
+    def contextual(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The transformer's output ``[U, 1 + P, D]`` and which of START and the spans hold anything ``[U, 1 + P]``."""
+        x, mask = self._embed(tokens)
+        return self.transformer(x, mask), mask
+
     def centre(self) -> Tensor:
         """Mean of the anchors' pooled vectors, ``[D]``; zero in a network that has not met data yet."""
         width = max(1, int((self.anchors != PAD).sum(1).max()))
-        x, mask = self._embed(self.anchors[:, :width])
-        return self.pooling(self.transformer(x, mask), mask).mean(0)
+        return self.pooling(*self.contextual(self.anchors[:, :width])).mean(0)
 
     @torch.no_grad()
     def anchor_on(self, tokens: Tensor) -> None:

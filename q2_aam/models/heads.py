@@ -5,6 +5,9 @@ from torch import Tensor, nn
 
 from q2_aam.models.config import Architecture
 
+# Standardised embeddings are cut there: a new sample may hold a lineage that training samples hardly did.
+FEATURE_LIMIT = 4.0
+
 
 class CountHead(nn.Module):
     """Guess the withheld abundance of an ASV (as ``log_share``) from its context: ``[..., D]`` to ``[...]``."""
@@ -33,7 +36,8 @@ class TargetHead(nn.Module):
     def forward(self, embedding: Tensor) -> Tensor:
         # In float32: a target is predicted in its own units, and bf16 holds three digits.
         with torch.autocast(embedding.device.type, enabled=False):
-            return self.linear((embedding.float() - self.mean) / self.scale)
+            standard = (embedding.float() - self.mean) / self.scale
+            return self.linear(standard.clamp(-FEATURE_LIMIT, FEATURE_LIMIT))
 
     @torch.no_grad()
     def start_from(self, mean: Tensor, scale: Tensor, weight: Tensor, bias: Tensor) -> None:

@@ -77,7 +77,7 @@ class FineTuning(Optimization):
     """`fit` starts from a probe: few epochs at a low rate."""
 
     epochs: int = 20
-    learning_rate: float = 1e-4
+    learning_rate: float = 3e-5
 
 
 @dataclass(frozen=True)

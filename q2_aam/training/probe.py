@@ -7,6 +7,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, RidgeCV
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
+from q2_aam.models.heads import FEATURE_LIMIT
+
 FOLDS = 5
 RIDGE_PENALTIES = np.logspace(0, 6, 13)
 LOGISTIC_INVERSE_PENALTIES = np.logspace(-4, 1, 6)
@@ -44,12 +46,12 @@ def fit_probe(embedding: np.ndarray, target: np.ndarray, groups: np.ndarray | No
     Probe
         ``O`` is 1 or the number of classes; classes are weighted to count alike.
     """
-    mean, scale = embedding.mean(0), embedding.std(0)
-    # A lineage that is the same in all training samples says nothing, and must not explode in a new one.
-    constant = scale < 1e-4 * max(1e-12, float(scale.max()))
-    scale[constant] = 1.0
-    features = ((embedding - mean) / scale).astype(np.float64)
-    features[:, constant] = 0.0
+    mean, spread = embedding.mean(0), embedding.std(0)
+    # A lineage that hardly differs among the training samples says little; divided by its spread alone it would be as
+    # loud as any other, and would drown them all in a new sample that does hold it.
+    scale = np.sqrt(spread**2 + np.median(spread) ** 2)
+    scale[scale == 0] = 1.0
+    features = np.clip((embedding - mean) / scale, -FEATURE_LIMIT, FEATURE_LIMIT).astype(np.float64)
     classes = not np.issubdtype(target.dtype, np.floating)
     splits = inner_splits(target if classes else None, len(target), groups, random_seed)
     if not classes:
@@ -74,7 +76,6 @@ def fit_probe(embedding: np.ndarray, target: np.ndarray, groups: np.ndarray | No
         if len(weight) == 1:
             # scikit-learn keeps one row for two classes: the difference of their logits.
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    weight[:, constant] = 0.0
     return Probe(mean, scale, weight, bias)
 
 

@@ -15,10 +15,14 @@ from q2_aam.training.losses import pairs
 USUAL_DISTANCE = 0.6
 # Mean presence of a lineage in a sample: near 0 or 1 its gradients vanish.
 PRESENCE = 0.1
+# Where distances this large need rarer ones: no rarer than that.
+RAREST = 0.01
 # Beyond that, memberships are so sharp that they hardly learn.
 SHARPEST = 2.0
 BATCHES = 4
-STEPS = 20
+# What is looked for is one number for all lineages: some of them tell it.
+LINEAGES = 64
+STEPS = 12
 
 
 @torch.no_grad()
@@ -45,18 +49,19 @@ def start_from_data(network: AAM, loader: DataLoader) -> None:
         encoding = network(batch.tokens, batch.asv_index, batch.abundance, batch.mask)
         logits.append(membership(encoding.sample.contextual))
     centre = torch.cat([part[mask] for part, mask in zip(logits, masks, strict=True)]).mean(0)
+    some = [(part - centre)[..., :LINEAGES] for part in logits]
     true = [pairs(batch.unifrac) for batch in batches if batch.unifrac is not None]
     wanted = float(torch.cat(true).mean()) if sum(map(len, true)) else USUAL_DISTANCE
 
     def presences(sharpness: float, bias: float) -> list[Tensor]:
-        changed = [F.softplus((part - centre) * sharpness + bias) for part in logits]
+        changed = [F.softplus(part * sharpness + bias) for part in some]
         return [soft_or(*both) for both in zip(changed, masks, strict=True)]
 
     def mean_distance(sharpness: float, bias: float) -> float:
         return float(torch.cat([pairs(lineage_distances(part)) for part in presences(sharpness, bias)]).mean())
 
-    def bias_of(sharpness: float) -> float:
-        return bisect(lambda bias: float(torch.cat(presences(sharpness, bias)).mean()) < PRESENCE, -60.0, 10.0)
+    def bias_of(sharpness: float, presence: float = PRESENCE) -> float:
+        return bisect(lambda bias: float(torch.cat(presences(sharpness, bias)).mean()) < presence, -40.0, 10.0)
 
     # One sample a batch has no distance: lineages stay as sharp as they were drawn.
     sharpness, paired = 1.0, any(len(mask) > 1 for mask in masks)
@@ -65,7 +70,7 @@ def start_from_data(network: AAM, loader: DataLoader) -> None:
         sharpness = bisect(lambda value: mean_distance(value, bias_of(value)) < wanted, 0.0, SHARPEST)
     bias = bias_of(sharpness)
     if paired and mean_distance(sharpness, bias) < 0.99 * wanted:
-        bias = bisect(lambda value: mean_distance(sharpness, value) > wanted, bias - 10.0, bias)
+        bias = bisect(lambda value: mean_distance(sharpness, value) > wanted, bias_of(sharpness, RAREST), bias)
     membership.bias.copy_((membership.bias - centre) * sharpness + bias)
     membership.weight.mul_(sharpness)
 

@@ -77,7 +77,7 @@ class Task(LightningModule):
         if objective.nucleotide_weight:
             tokens = batch.tokens[_some(len(batch.tokens), generator)]
             hidden_tokens, masked = hide_nucleotides(tokens, objective.mask_share, generator)
-            _, spans = network.asv_encoder(hidden_tokens)
+            spans, _ = network.asv_encoder.contextual(hidden_tokens)
             logits, truth = network.nucleotide_head(spans, masked), tokens[:, 1:][masked]
             losses["nucleotide_loss"] = nucleotide_loss(logits, truth), len(truth)
             meter.add_nucleotides(logits, truth.long() - A)
@@ -153,7 +153,9 @@ class Task(LightningModule):
         self.meters["val"].reset()
 
     def validation_step(self, batch: Batch, batch_number: int) -> None:
-        self._step(batch, "val")
+        # At the precision of prediction, so that the epoch that is kept is the one that predicts best.
+        with torch.autocast(self.device.type, enabled=False):
+            self._step(batch, "val")
 
     def on_validation_epoch_end(self) -> None:
         self.log_dict({f"val/{name}": value for name, value in self.meters["val"].compute().items()})
@@ -162,7 +164,8 @@ class Task(LightningModule):
         """Clip, and stop or skip when the gradient is not finite."""
         clip = self.settings.optimization.gradient_clip or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.parameters(), clip)
-        if not finite(norm):
+        # In half precision the scaler meets infinite gradients on its way to a scale, and skips those steps itself.
+        if not finite(norm) and getattr(self.trainer.precision_plugin, "scaler", None) is None:
             bad = {name: p.grad for name, p in self.named_parameters() if p.grad is not None and not finite(p.grad)}
             self._not_finite("gradient", self.step_batches, dict(list(bad.items())[:3]), "train")
             # Without gradients the optimizer leaves the weights, its moments and the decay alone.

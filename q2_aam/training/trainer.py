@@ -13,10 +13,11 @@ import numpy as np
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader
 
 from q2_aam.data.batches import CommunityDataset, batch_loader
-from q2_aam.models.model_file import read_tensors
+from q2_aam.models.model_file import read_tensors, write_atomically
 from q2_aam.training.callbacks import BestModel, History, Patience, ProgressBar
 from q2_aam.training.device import resolve_device, resolve_precision
 from q2_aam.training.meters import mode_of
@@ -27,6 +28,10 @@ SETTINGS_FILE = "settings.json"
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 # Settings that a run may be continued with in another value.
 FREE_SETTINGS = ("threads", "run_dir")
+OTHER_INPUT = {
+    "data": "the table, its split or the target",
+    "origin": "the encoder, metric, phylogeny or freeze_encoder",
+}
 
 
 @dataclass
@@ -56,6 +61,17 @@ class TrainingResult:
         if not self.best_epoch:
             return f"None of {self.epochs} epochs of tuning did better than the probe, which is kept. {self.stopped}"
         return f"Epoch {self.best_epoch} of {self.epochs} was best and is kept. {self.stopped}"
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Writes a last state beside the old one, then puts it in its place.
+
+    Lightning's own way is by the system's directory for temporary files; where that is another disk, the move from it
+    is a copy, and a run that is killed meanwhile has no state to go on from.
+    """
+
+    def save_checkpoint(self, checkpoint, path, storage_options=None) -> None:
+        write_atomically(checkpoint, path)
 
 
 def train(
@@ -138,6 +154,7 @@ def train(
                 history,
                 ModelCheckpoint(directory, LAST_STATE, save_on_train_epoch_end=True, enable_version_counter=False),
             ],
+            plugins=[AtomicCheckpoints()],
             logger=TensorBoardLogger(directory, name="", version="events"),
             log_every_n_steps=1,
             num_sanity_val_steps=0,
@@ -168,7 +185,7 @@ def reason(trainer: Trainer, stopping: Patience, patience: int) -> str:
     """Why a run ended, as a sentence."""
     if stopping.stopped_epoch:
         return f"{stopping.monitor} had not improved for {patience} epochs."
-    return f"All {trainer.max_epochs} epochs were run."
+    return f"All {trainer.max_epochs} epochs were run." if trainer.max_epochs > 1 else "The one epoch was run."
 
 
 def describe_run(
@@ -207,9 +224,8 @@ def check_same_run(directory: Path, description: dict, resumed: bool) -> None:
         differing = [name for name in description if before.get(name) != description[name]]
         if differing:
             shown = "; ".join(
-                {"data": "the table, its split or the target", "origin": "the encoder, metric or phylogeny"}[name]
-                if name in ("data", "origin")
-                else f"{name} was {before.get(name)!r}, now {description[name]!r}"
+                OTHER_INPUT.get(name)
+                or f"{name} was {before.get(name)!r}, now {description[name]!r}"
                 for name in differing
             )
             raise ValueError(

@@ -8,6 +8,7 @@ from ._samples import listed, some
 
 N_WORST = 10  # samples listed as surest mistakes
 N_NOVELTY_BINS = 5
+MANY_MISSES = 5  # samples none of whose classes the model knows: the column is another one
 MEANINGS = {
     "balanced_accuracy": (
         "balanced accuracy",
@@ -42,6 +43,12 @@ def classification_page(page, evaluated):
     from ..evaluation.metrics import classification_scores
 
     frame, probabilities = evaluated.frame, evaluated.probabilities
+    known = set(frame["predicted"]) | set(() if probabilities is None else probabilities.columns)
+    if len(frame) >= MANY_MISSES and not known & set(frame["true"]):
+        raise ValueError(
+            f"No predicted class ({listed(sorted(set(frame['predicted'])))}) is a class of the metadata column "
+            f"{evaluated.name!r} ({listed(sorted(set(frame['true'])))}). Give the column that was predicted."
+        )
     classes = _classes(page, frame, probabilities)
     if probabilities is not None:
         probabilities = probabilities.reindex(columns=classes, fill_value=0.0)

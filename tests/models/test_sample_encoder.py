@@ -53,6 +53,17 @@ def test_contextual_vectors_see_the_other_asvs_and_the_abundance():
     assert (network(embeddings, doubled, mask).contextual[0, 0] - before[0, 0]).abs().max() > 1e-4
 
 
+@pytest.mark.parametrize("half", ["presence", "share"])
+def test_both_halves_of_the_embedding_teach_the_lineages_and_what_is_before_them(half):
+    network = encoder()
+    embeddings, abundance, mask = samples()
+    embeddings.requires_grad_()
+    getattr(network(embeddings, abundance, mask), half).square().sum().backward()
+    for gradient in (network.membership.weight.grad, network.transformer.blocks[0].attention.project.weight.grad):
+        assert gradient.abs().max() > 1e-4
+    assert (embeddings.grad[mask].abs().max(1).values > 1e-6).all()
+
+
 def test_8_9_a_sample_without_asvs_gives_zeros_and_finite_gradients():
     network = encoder()
     embeddings, abundance, mask = samples()

@@ -83,7 +83,7 @@ def test_8_2_it_holds_the_weights_of_its_epoch_and_the_optimizers_and_schedulers
     assert written[0]["scheduler"][0]["last_epoch"] == 4
 
 
-def test_8_2_another_metric_picks_the_best_epoch(tmp_path, written):
+def test_8_2_another_metric_picks_the_best_epoch(tmp_path, written, undrawn):
     run = tiny.Run(tmp_path, kind="numeric", monitor="r2", **WILD)
     result = run()
     scores = run.history()["val/r2"]
@@ -101,7 +101,7 @@ def test_8_2_a_metric_that_is_not_measured_is_refused_by_name(tmp_path):
         tiny.Run(tmp_path, monitor="f1")()
 
 
-def test_8_2_the_probe_is_kept_unless_training_improves_on_it(tmp_path, written):
+def test_8_2_the_probe_is_kept_unless_training_improves_on_it(tmp_path, written, undrawn):
     run = tiny.Run(tmp_path, kind="numeric", epochs=2, learning_rate=0.5)
     before = {name: weight.clone() for name, weight in run.network.state_dict().items()}
     result = run(from_probe=True)
@@ -114,7 +114,7 @@ def test_8_2_the_probe_is_kept_unless_training_improves_on_it(tmp_path, written)
     )
 
 
-def test_a_frozen_encoder_stops_after_the_probe(tmp_path):
+def test_a_frozen_encoder_stops_after_the_probe(tmp_path, undrawn):
     run = tiny.Run(tmp_path, kind="numeric")
     before = {name: weight.clone() for name, weight in run.network.state_dict().items()}
     result = run(from_probe=True, tune=False)
@@ -206,7 +206,7 @@ COLUMNS = {
 
 
 @pytest.mark.parametrize("kind", COLUMNS)
-def test_8_1_train_and_val_are_logged_under_the_same_names_and_steps(tmp_path, kind):
+def test_8_1_train_and_val_are_logged_under_the_same_names_and_steps(tmp_path, kind, undrawn):
     """In TensorBoard, where they overlay, and in history.tsv, with the same numbers."""
     run = tiny.Run(tmp_path, kind=kind, accumulation=3)
     run()
@@ -233,7 +233,7 @@ def test_8_1_the_history_has_the_rate_of_each_epochs_last_step_and_its_seconds(t
     assert (run.history()["seconds"] > 0).all()
 
 
-def test_8_1_epoch_0_has_validation_only(tmp_path):
+def test_8_1_epoch_0_has_validation_only(tmp_path, undrawn):
     run = tiny.Run(tmp_path, kind="numeric", epochs=1)
     run(from_probe=True)
     first = run.history().loc[0]

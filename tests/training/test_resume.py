@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from q2_aam.models import model_file
 from q2_aam.models.model_file import read_tensors
 from q2_aam.training import callbacks
 from q2_aam.training.config import SCHEDULERS
@@ -136,6 +137,31 @@ def test_killed_between_the_best_model_and_the_last_state(tmp_path, monkeypatch,
     with pytest.raises(Killed):
         run(tmp_path / "run")()
     monkeypatch.undo()
+    resumed = run(tmp_path / "run")
+    resumed()
+    assert_same_outcome(resumed, expected)
+
+
+@pytest.mark.parametrize("file", ["last.ckpt", "best_model.pt"])
+def test_killed_while_a_file_is_written(tmp_path, monkeypatch, file):
+    """The old one stays until the new one is complete, beside it on the same disk."""
+    expected = run(tmp_path / "whole")
+    expected()
+    times = []
+
+    def dies(content, path, save=torch.save):
+        if path.name == f"{file}.new":
+            times.append(path.parent)
+            if len(times) == 2:
+                path.write_bytes(b"half")
+                raise Killed
+        save(content, path)
+
+    monkeypatch.setattr(model_file.torch, "save", dies)
+    with pytest.raises(Killed):
+        run(tmp_path / "run")()
+    monkeypatch.undo()
+    assert times == [tmp_path / "run"] * 2
     resumed = run(tmp_path / "run")
     resumed()
     assert_same_outcome(resumed, expected)

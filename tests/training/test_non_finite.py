@@ -1,0 +1,115 @@
+"""What happens when a loss or a gradient is not finite (8.7)."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from q2_aam.training.task import NonFiniteError
+from tests import tiny
+from tests.training.test_task import WatchingTask
+
+pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("undrawn")]
+
+
+def broken_run(directory, row, **changes):
+    communities = tiny.survey()
+    return tiny.Run(directory, communities=communities, unifrac=tiny.Distances(communities, broken=row), **changes)
+
+
+@pytest.mark.parametrize(("kind", "statistics"), [("numeric", "float32"), ("categorical", "int64")])
+def test_8_7_a_loss_that_is_not_finite_stops_with_sample_ids_and_statistics(tmp_path, kind, statistics):
+    run = broken_run(tmp_path, 6, kind=kind)
+    with pytest.raises(NonFiniteError) as caught:
+        run()
+    number = r"-?[\d.e+-]+"
+    values = rf"min {number} max {number} mean {number}"
+    samples = re.fullmatch(
+        r"The loss is not finite in epoch 1, after (\d) steps \(train\)\. Samples: (s\d+, s\d+, s\d+(?:, s\d+)?)\. "
+        r"unifrac_loss \(\) float32, 1 not finite; "
+        rf"nucleotide_loss \(\) float32 {values}; count_loss \(\) float32 {values}; target_loss \(\) float32 {values}; "
+        rf"tokens \(\d+, \d+\) uint8 min 0 max 6 mean {number}; abundance \(\d, \d+\) float32 {values}; "
+        rf"unifrac \((\d), \d\) float32 {values}, (\d) not finite; target \(\d,\) {statistics} {values}\. "
+        r"Look at these samples, lower learning_rate, or set precision to 32; "
+        r"set non_finite to 'skip' to go on without such steps\.",
+        str(caught.value),
+    )
+    assert samples, str(caught.value)
+    named = samples[2].split(", ")
+    assert "s6" in named and len(named) == int(samples[3])
+    assert int(samples[4]) == 2 * len(named) - 1
+
+
+def test_8_7_many_samples_are_counted(tmp_path):
+    run = broken_run(tmp_path, 6, batch_size=15)
+    with pytest.raises(NonFiniteError, match=r"Samples: (s\d+, ){5}\.\.\. \(15 in all\)\. "):
+        run()
+
+
+@pytest.mark.parametrize("non_finite", ["error", "skip"])
+def test_8_7_validation_that_is_not_finite_stops(tmp_path, non_finite):
+    """There is no step to skip, and no such advice."""
+    run = broken_run(tmp_path, 17, non_finite=non_finite)
+    message = r"not finite in epoch 1, after 4 steps \(val\)\. Samples: s15, s16, s17, s18\. .* set precision to 32\.$"
+    with pytest.raises(NonFiniteError, match=message):
+        run()
+
+
+def test_8_7_before_the_first_step_it_is_epoch_0(tmp_path):
+    run = broken_run(tmp_path, 17, kind="numeric")
+    with pytest.raises(NonFiniteError, match=r"not finite in epoch 0, after 0 steps \(val\)"):
+        run(from_probe=True)
+
+
+def burst(run, at):
+    """Make the gradient of one weight infinite at some backward passes (numbered from 0)."""
+    calls = []
+
+    def hook(gradient):
+        calls.append(1)
+        return gradient * math.inf if len(calls) - 1 in at else gradient
+
+    run.network.count_head.level.weight.register_hook(hook)
+
+
+def test_8_7_a_gradient_that_is_not_finite_stops_with_all_samples_of_the_step(tmp_path):
+    """The third of three batches closes the step; the first may be the one that is wrong."""
+    run = tiny.Run(tmp_path, batch_size=2, accumulation=3)
+    burst(run, [3])
+    with pytest.raises(NonFiniteError) as caught:
+        run()
+    text = str(caught.value)
+    assert text.startswith("The gradient is not finite in epoch 1, after 1 steps (train). Samples: s")
+    assert "(6 in all). network.count_head.level.weight (1, 16) float32" in text
+    assert text.count("tokens (") == 3
+
+
+def test_8_7_skipped_losses_leave_the_weights_and_are_counted(tmp_path):
+    run = broken_run(tmp_path, 6, kind="numeric", task=WatchingTask, non_finite="skip")
+    run()
+    assert run.history()["train/skipped_steps"].tolist() == [1, 1, 1]
+    assert len(run.task.changes) == 12
+    for rows, moved, moments in run.task.changes:
+        assert moved == moments == (6 not in rows)
+    assert np.isfinite(run.history().to_numpy()).all(), "a skipped step spoils no metric"
+    assert len(run.task.meters["train"].targets()[0]) < 15
+
+
+def test_8_7_skipped_gradients_leave_the_weights_and_are_counted(tmp_path):
+    run = tiny.Run(tmp_path, task=WatchingTask, non_finite="skip")
+    burst(run, [1, 4, 6])
+    run()
+    assert run.history()["train/skipped_steps"].tolist() == [1, 2, 0]
+    assert [moved for _, moved, _ in run.task.changes] == [i not in (1, 4, 6) for i in range(12)]
+    assert all(torch.isfinite(p).all() for p in run.network.parameters())
+
+
+def test_8_7_nothing_to_skip_is_zero_and_not_counted_where_it_is_an_error(tmp_path):
+    run = tiny.Run(tmp_path / "skip", non_finite="skip")
+    run()
+    assert run.history()["train/skipped_steps"].tolist() == [0, 0, 0]
+    run = tiny.Run(tmp_path / "error")
+    run()
+    assert "train/skipped_steps" not in run.history()
