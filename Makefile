@@ -21,7 +21,7 @@ demo: setup ## simulate a survey, learn from it with the real qiime program, sho
 	@PATH="$(BIN):$$PATH" demo/run.sh
 
 test: lint ## lint, then all tests
-	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2
 
 lint: setup-tests ## style (ruff) and which module may import which (import-linter)
 	$(BIN)/python -m ruff check q2_aam tests benchmarks demo tools

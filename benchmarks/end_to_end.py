@@ -30,6 +30,8 @@ from q2_aam.models.sample_encoder import lineage_distances
 from q2_aam.training.prediction import encode_samples
 from q2_aam.types import AAMModelDirectoryFormat
 
+# The launcher beside this Python: another qiime may not have the plugin.
+QIIME = str(Path(sys.executable).with_name("qiime"))
 STUDIES = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -37,7 +39,7 @@ def timed(directory: Path, command: list[str]) -> dict:
     """Run a qiime command in the directory; gives its wall and CPU seconds and peak memory (GB)."""
     print("$ qiime " + shlex.join(command), flush=True)
     started = time.monotonic()
-    process = subprocess.Popen([sys.executable, "-m", "q2cli", *command], cwd=directory)
+    process = subprocess.Popen([QIIME, *command], cwd=directory)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"qiime {shlex.join(command)} failed.")

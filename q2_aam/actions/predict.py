@@ -1,5 +1,7 @@
 """`predict`: a metadata column of new samples, whose ASVs need never have been seen."""
 
+import warnings
+
 import biom
 import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
@@ -54,6 +56,13 @@ def predict(
         certainty = certainty_frame(loaded.target, communities.sample_ids, outputs, loaded.description["intervals"])
         novelty = novelty_frame(communities, loaded.seen_asvs)
         unseen = (~pd.Index(asv_hashes(communities.tokens)).isin(loaded.seen_asvs)).sum()
+        if novelty["unseen_read_share"].median() > 0.5:
+            warnings.warn(
+                "Most reads of most samples are in ASVs that the model had never seen. If the table is of another "
+                "region of the gene or trimmed to another length than the training table, its predictions mean "
+                "nothing.",
+                stacklevel=2,
+            )
         say(f"{len(communities)} samples predicted: {loaded.target.name}.")
         say(novelty_sentence(novelty, int(unseen), len(communities.tokens)))
     return predictions, certainty, novelty

@@ -99,6 +99,11 @@ def pretrain(
         )
         unifrac = UniFracDistances(table, tree, metric, cores)
         train_rows, validation_rows = split_validation(len(communities), validation_share, random_seed=random_seed)
+        if len(train_rows) < 2 and objective.unifrac_weight:
+            raise ValueError(
+                f"There is {len(train_rows)} sample to learn distances from; two or more are needed. Give more "
+                "samples, or a smaller validation_share."
+            )
         say(describe_data(communities, train_rows, validation_rows))
 
         network = starting_network(architecture, before, None, random_seed)

@@ -58,8 +58,15 @@ class Architecture:
 
     @classmethod
     def from_dict(cls, settings: dict) -> "Architecture":
-        """Rebuild from ``model.json``; an unknown key is refused, since it would change the network silently."""
-        unknown = set(settings) - {field.name for field in fields(cls)}
+        """Rebuild from ``model.json``; an unknown or missing key is refused: it would change the network silently."""
+        known = {field.name for field in fields(cls)}
+        missing = known - set(settings)
+        if missing:
+            raise ValueError(
+                f"The model's description lacks these settings: {', '.join(sorted(missing))}. It was made by another "
+                "q2-aam: use that one, or train the model again."
+            )
+        unknown = set(settings) - known
         if unknown:
             raise ValueError(
                 f"The model was made with unknown settings: {', '.join(sorted(unknown))}. Update q2-aam and try again."

@@ -148,7 +148,9 @@ class History(Checkpoint):
         """The last epoch in words."""
         row = self.rows[-1]
         parts = [f"epoch {row['epoch']}/{self.epochs}"]
-        names = sorted({key.split("/", 1)[1] for key in row if "/" in key}, key=lambda n: (not n.endswith("_loss"), n))
+        names = {key.split("/", 1)[1] for key in row if "/" in key}
+        # The total first, then the losses it is made of, then the metrics.
+        names = sorted(names, key=lambda name: (name != "total_loss", not name.endswith("_loss"), name))
         for name in names:
             values = [f"{stage} {row[f'{stage}/{name}']:.4g}" for stage in ("train", "val") if f"{stage}/{name}" in row]
             parts.append(f"{name} {' '.join(values)}")

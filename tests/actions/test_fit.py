@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from q2_aam.models.model_file import load_model
+from q2_aam.training.config import FineTuning
 
 from .small import as_column, run_fit, run_predict, told
 
@@ -215,11 +216,11 @@ def test_schedulers_with_a_remainder_of_accumulation(study, encoder, scheduler):
         )
     assert messages == []
     rates = history_of(outputs)["learning_rate"].dropna()
-    assert len(rates) == 3 and (rates > 0).all() and rates.max() <= 1e-4 * (1 + 1e-9)
+    assert len(rates) == 3 and (rates > 0).all() and rates.max() <= FineTuning.learning_rate * (1 + 1e-9)
     if scheduler in ("onecycle", "warmup_cosine"):
         assert rates.iloc[-1] < rates.max()
     if scheduler == "constant":
-        np.testing.assert_allclose(rates, 1e-4)
+        np.testing.assert_allclose(rates, FineTuning.learning_rate)
 
 
 def test_batch_size_changes_no_validation_score(study, encoder):
@@ -239,8 +240,10 @@ def test_bf16_on_a_cpu_is_really_used(study, encoder):
     with told() as messages:
         coarse = history_of(run_fit(study, "habitat", encoder, epochs=1, precision="bf16"))
     assert messages == []
-    ours, theirs = coarse.loc[0, "val/target_loss"], exact.loc[0, "val/target_loss"]
-    assert ours != theirs and ours == pytest.approx(theirs, rel=0.25)
+    # Training is coarse, validation is as exact as prediction: before the first step there is no difference.
+    assert coarse.loc[0, "val/target_loss"] == exact.loc[0, "val/target_loss"]
+    ours, theirs = coarse.loc[1, "train/target_loss"], exact.loc[1, "train/target_loss"]
+    assert ours != theirs and ours == pytest.approx(theirs, rel=0.1)
 
 
 # Samples and features that are missing

@@ -264,3 +264,14 @@ def test_sample_ids_that_look_like_numbers_stay_text(study, regressor):
 def test_defaults_need_only_table_model_and_sequences(study, regressor, outputs):
     predictions, _, _ = predict(study.table, regressor[0], study.sequences)
     assert len(predictions) == 48
+
+
+def test_a_table_of_another_region_is_warned_of(study, regressor, tmp_path):
+    other = {i: sequence.translate(str.maketrans("ACGT", "CATG")) for i, sequence in study.sequence_of.items()}
+    with told() as messages:
+        _, _, novelty = run_predict(study, regressor[0], sequences=fasta(other, tmp_path / "other.fasta"))
+    assert (novelty["unseen_read_share"] == 1).all()
+    assert messages == [
+        "Most reads of most samples are in ASVs that the model had never seen. If the table is of another region of "
+        "the gene or trimmed to another length than the training table, its predictions mean nothing."
+    ]

@@ -219,3 +219,13 @@ def test_what_is_printed_is_readable(study, capsys):
     assert lines[3].startswith("Epoch ") and lines[3].endswith("of 2 was best and is kept. All 2 epochs were run.")
     assert lines[4].startswith("Predicted and true UniFrac of validation samples: r ")
     assert len(lines) == 5
+
+
+def test_one_sample_to_learn_from_has_no_distance(study):
+    table = study.samples(study.table.ids()[:2])
+    message = (
+        r"^There is 1 sample to learn distances from; two or more are needed\. Give more samples, or a smaller "
+        r"validation_share\.$"
+    )
+    with pytest.raises(ValueError, match=message):
+        run_pretrain(study, table=table, validation_share=0.5)

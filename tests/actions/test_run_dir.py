@@ -49,7 +49,7 @@ def refuses(directory, what):
 
 
 def test_settings_of_another_run(study, encoder, tuned):
-    with refuses(tuned[1], "learning_rate was 0.0001, now 0.01"):
+    with refuses(tuned[1], "learning_rate was 3e-05, now 0.01"):
         run_fit(study, "ph", encoder, phylogeny=study.phylogeny, run_dir=str(tuned[1]), learning_rate=0.01)
 
 

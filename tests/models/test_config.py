@@ -41,4 +41,11 @@ def test_json_gives_the_architecture_back():
 def test_an_unknown_setting_is_refused_by_name():
     message = "The model was made with unknown settings: depth, width. Update q2-aam and try again."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        Architecture.from_dict({"dim": 16, "width": 2, "depth": 3})
+        Architecture.from_dict({**Architecture().to_dict(), "width": 2, "depth": 3})
+
+
+def test_a_description_that_lacks_a_setting_is_refused():
+    settings = Architecture().to_dict()
+    del settings["anchors"]
+    with pytest.raises(ValueError, match="^The model's description lacks these settings: anchors. It was"):
+        Architecture.from_dict(settings)

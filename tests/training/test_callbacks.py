@@ -258,8 +258,8 @@ def test_the_history_is_never_half_written(tmp_path, monkeypatch):
 
 
 LINE = re.compile(
-    r"epoch (\d)/3, count_loss train [\d.]+ val [\d.]+, nucleotide_loss train [\d.]+ val [\d.]+, "
-    r"total_loss train [\d.]+ val [\d.]+, unifrac_loss train [\d.]+ val [\d.]+, nucleotide_accuracy .*, "
+    r"epoch (\d)/3, total_loss train [\d.]+ val [\d.]+, count_loss train [\d.]+ val [\d.]+, "
+    r"nucleotide_loss train [\d.]+ val [\d.]+, unifrac_loss train [\d.]+ val [\d.]+, nucleotide_accuracy .*, "
     r"learning rate [\d.e-]+, [\d.]+ s, at most \d+ s left"
 )
 

@@ -279,7 +279,7 @@ def test_a_directory_with_a_run_of_other_settings_is_refused(tmp_path):
     other = "the table, its split or the target"
     refused(tmp_path, f"{begin}{other}{end}", kind="categorical")
     refused(tmp_path, f"{begin}{other}{end}", train_rows=np.arange(1, 15))
-    with pytest.raises(ValueError, match=r"other input: the encoder, metric or phylogeny\. Repeat"):
+    with pytest.raises(ValueError, match=r"other input: the encoder, metric, phylogeny or freeze_encoder\. Repeat"):
         run(tmp_path)(origin="weighted")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
     # Threads change nothing but time.

@@ -164,11 +164,14 @@ def test_8_7_a_gradient_below_the_limit_is_left_alone(tmp_path):
 
 def test_bf16_on_a_cpu_is_really_used_while_distances_and_losses_are_float32(tmp_path):
     run = tiny.Run(tmp_path, kind="numeric", precision="bf16", epochs=1, task=DtypeTask)
-    inside = {}
+    inside, validated = {}, set()
 
     def note(name):
         def hook(module, inputs, output):
-            inside[name] = output.dtype
+            if module.training:
+                inside[name] = output.dtype
+            else:
+                validated.add(output.dtype)
 
         return hook
 
@@ -178,6 +181,7 @@ def test_bf16_on_a_cpu_is_really_used_while_distances_and_losses_are_float32(tmp
     run()
     assert inside.pop("target_head.linear") == torch.float32
     assert len(inside) > 15 and set(inside.values()) == {torch.bfloat16}
+    assert validated == {torch.float32}, "validated as it will predict"
     assert len(run.task.dtypes) == 2 * 5, "presence and four losses, in training and validation"
     assert {dtype for _, _, dtype in run.task.dtypes} == {torch.float32}
     assert all(p.dtype == torch.float32 for p in run.network.parameters())
@@ -210,7 +214,13 @@ def test_validation_masks_and_is_the_same_every_epoch_for_the_same_weights(tmp_p
         tmp_path, learning_rate=1e-30, weight_decay=0.0, mask_share=0.3, token_limit=4, token_choice="random"
     )
     encoded, asked = [], []
-    run.network.asv_encoder.register_forward_pre_hook(lambda _, inputs: encoded.append(inputs[0].clone()))
+    contextual = run.network.asv_encoder.contextual
+
+    def noting(tokens):
+        encoded.append(tokens.clone())
+        return contextual(tokens)
+
+    run.network.asv_encoder.contextual = noting
 
     def note(module, inputs):
         if not module.training:

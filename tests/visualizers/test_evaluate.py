@@ -250,3 +250,17 @@ def test_more_than_5000_samples(tmp_path):
     evaluate(str(tmp_path), predictions_of({i: value * 0.9 for i, value in truth.items()}), numeric(truth))
     assert len(read(tmp_path, "predictions")) == 5200
     assert '"renderer": "canvas"' in (tmp_path / "charts.js").read_text()
+
+
+def test_predictions_of_another_column_are_refused(tmp_path):
+    ids = [f"S{k}" for k in range(6)]
+    message = (
+        r"No predicted class \(Control, Crohns\) is a class of the metadata column 'habitat' \(female, male\)\. "
+        r"Give the column that was predicted\."
+    )
+    with pytest.raises(ValueError, match=message):
+        evaluate(
+            str(tmp_path),
+            predictions_of(dict(zip(ids, ["Control", "Crohns"] * 3, strict=True))),
+            categorical(dict(zip(ids, ["male", "female"] * 3, strict=True)), "habitat"),
+        )
