@@ -19,6 +19,7 @@ from pathlib import Path
 import biom
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from q2_aam.data.communities import read_communities, read_sequences
 from q2_aam.data.splits import split_validation
@@ -106,8 +107,9 @@ def scores(study: Path, column: str, directory: Path) -> dict:
     # A forest knows the training table's columns only.
     columns = pd.Index(train.ids("observation"))
     known = columns.get_indexer(new.ids("observation"))
-    new_counts = np.zeros((new.shape[1], len(columns)), dtype=np.float32)
-    new_counts[:, known[known >= 0]] = new.matrix_data.T.tocsr()[:, known >= 0].toarray()
+    here = np.flatnonzero(known >= 0)
+    chosen = sp.csr_matrix((np.ones(len(here)), (here, known[here])), shape=(len(known), len(columns)))
+    new_counts = new.matrix_data.T.tocsr() @ chosen
     kind = "regression" if truth.type == "numeric" else "classification"
     given = (train.matrix_data.T.tocsr(), values[train.ids()], new_counts)
     methods = {

@@ -8,6 +8,9 @@ import torch
 
 from q2_aam.training.config import Runtime
 
+# oneDNN keeps code and buffers for each shape it has met, 1024 of them, and nearly every batch has one of its own.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
+
 
 def resolve_device(device: str) -> str:
     """'cpu' or 'cuda' for 'auto', 'cpu' or 'cuda'.
