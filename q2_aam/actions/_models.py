@@ -2,8 +2,10 @@
 
 from dataclasses import fields
 
+import numpy as np
 import torch
 
+from q2_aam.data.communities import Communities, asv_hashes
 from q2_aam.data.targets import Target
 from q2_aam.models.aam import AAM
 from q2_aam.models.config import Architecture
@@ -46,3 +48,9 @@ def starting_network(architecture: Architecture, before: Model | None, target: T
         head = {name: value for name, value in network.state_dict().items() if name.startswith("target_head.")}
         network.load_state_dict({**{k: v for k, v in state.items() if not k.startswith("target_head.")}, **head})
     return network
+
+
+def seen_asvs(communities: Communities, train_rows: np.ndarray, before: Model | None) -> np.ndarray:
+    """Hashes of all ASVs learnt from, int64 ``[V]``: those of the training samples and of the encoder begun with."""
+    hashes = asv_hashes(communities.tokens[communities.subset(train_rows).present_asvs()])
+    return hashes if before is None else np.union1d(hashes, before.seen_asvs)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from q2_aam.data.communities import Communities, asv_hashes
+from q2_aam.data.communities import Communities
 from q2_aam.data.targets import Target
 from q2_aam.evaluation.calibration import apply_interval, residual_interval
 from q2_aam.evaluation.metrics import classification_scores, regression_scores
@@ -57,9 +57,8 @@ def validation_scores(target: Target, truth: pd.Series, predictions: pd.Series) 
     return {f"validation/{name}": scores[name] for name in names if scores[name] is not None}
 
 
-def novelty_frame(communities: Communities, seen_asvs: np.ndarray) -> pd.DataFrame:
-    """A sample a row: how much of it the model had never seen, and how much was not read as it is."""
-    unseen = ~np.isin(asv_hashes(communities.tokens), seen_asvs)
+def novelty_frame(communities: Communities, unseen: np.ndarray) -> pd.DataFrame:
+    """A sample a row: how much of it was never seen (ASVs, boolean ``[V]``), and how much was not read as it is."""
     presence = communities.counts.copy()
     presence.data = np.ones_like(presence.data)
     reads = np.asarray(communities.counts.sum(1, dtype=np.float64)).ravel()

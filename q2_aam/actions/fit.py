@@ -89,10 +89,10 @@ def fit(
             "pretrain made, or leave freeze_encoder out."
         )
 
-    from q2_aam.actions._models import chosen_architecture, starting_network
+    from q2_aam.actions._models import chosen_architecture, seen_asvs, starting_network
     from q2_aam.actions._outputs import certainty_frame, interval_of, prediction_series, validation_scores
     from q2_aam.data.batches import CommunityDataset, batch_loader
-    from q2_aam.data.communities import asv_hashes, read_communities
+    from q2_aam.data.communities import read_communities
     from q2_aam.data.splits import split_validation
     from q2_aam.data.targets import match_metadata
     from q2_aam.models.model_file import load_model, save_model, sha256_of
@@ -166,16 +166,13 @@ def fit(
         certainty = certainty_frame(target, held_out.sample_ids, outputs, intervals)
         scores = {**best_scores(result), **validation_scores(target, values.iloc[validation_rows], predictions)}
 
-        seen = asv_hashes(communities.tokens[communities.subset(train_rows).present_asvs()]).tolist()
-        if before is not None:
-            seen += before.seen_asvs.tolist()
         model, log = AAMModelDirectoryFormat(), AAMTrainingLogDirectoryFormat()
         save_model(
             str(model),
             result.state,
             architecture,
             target,
-            seen,
+            seen_asvs(communities, train_rows, before),
             training={
                 **asdict(chosen),
                 "metric": metric if unifrac else None,

@@ -3,6 +3,7 @@
 import warnings
 
 import biom
+import numpy as np
 import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
 
@@ -54,8 +55,8 @@ def predict(
         outputs = predict_targets(loaded.network, encoding)
         predictions = prediction_series(loaded.target, communities.sample_ids, outputs)
         certainty = certainty_frame(loaded.target, communities.sample_ids, outputs, loaded.description["intervals"])
-        novelty = novelty_frame(communities, loaded.seen_asvs)
-        unseen = (~pd.Index(asv_hashes(communities.tokens)).isin(loaded.seen_asvs)).sum()
+        unseen = ~np.isin(asv_hashes(communities.tokens), loaded.seen_asvs)
+        novelty = novelty_frame(communities, unseen)
         if novelty["unseen_read_share"].median() > 0.5:
             warnings.warn(
                 "Most reads of most samples are in ASVs that the model had never seen. If the table is of another "
@@ -64,5 +65,5 @@ def predict(
                 stacklevel=2,
             )
         say(f"{len(communities)} samples predicted: {loaded.target.name}.")
-        say(novelty_sentence(novelty, int(unseen), len(communities.tokens)))
+        say(novelty_sentence(novelty, int(unseen.sum()), len(communities.tokens)))
     return predictions, certainty, novelty

@@ -74,11 +74,9 @@ def pretrain(
     )
     check_monitor(monitor, objective, unifrac=True)
 
-    import torch
-
-    from q2_aam.actions._models import chosen_architecture, starting_network
+    from q2_aam.actions._models import chosen_architecture, seen_asvs, starting_network
     from q2_aam.data.batches import CommunityDataset, batch_loader
-    from q2_aam.data.communities import asv_hashes, read_communities
+    from q2_aam.data.communities import read_communities
     from q2_aam.data.splits import split_validation
     from q2_aam.data.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
     from q2_aam.models.model_file import load_model, save_model, sha256_of
@@ -115,9 +113,6 @@ def pretrain(
         distances = f"{metric} {sha256_of(str(phylogeny))}"
         result = train(task, dataset, train_rows, validation_rows, directory, origin=f"{distances} {origin}")
 
-        seen = asv_hashes(communities.tokens[communities.subset(train_rows).present_asvs()])
-        if before is not None:
-            seen = torch.cat([torch.from_numpy(seen), torch.from_numpy(before.seen_asvs)]).numpy()
         model, log = AAMModelDirectoryFormat(), AAMTrainingLogDirectoryFormat()
         scores = best_scores(result)
         save_model(
@@ -125,7 +120,7 @@ def pretrain(
             result.state,
             architecture,
             None,
-            seen,
+            seen_asvs(communities, train_rows, before),
             training={**asdict(chosen), "metric": metric, "sampling_depth": sampling_depth, "encoder": origin},
             random_seed=random_seed,
             data=data_summary(communities, train_rows, validation_rows),
