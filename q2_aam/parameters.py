@@ -123,6 +123,11 @@ LEARNING = {
         Str % Choices(TOKEN_CHOICES),
         "Which ASVs are read of a sample that has more: the most abundant, or a fresh random choice each epoch.",
     ),
+    "max_tokens": (
+        COUNT,
+        "Tokens (of the ASVs of a step, and of its samples) whose intermediate values are kept for the backward pass. More "
+        "are computed again, which takes a third more time for these and bounds memory: lower it when memory runs out.",
+    ),
     "run_dir": (
         Str,
         "Directory in which event files (for TensorBoard), history and last state are written while the run goes "

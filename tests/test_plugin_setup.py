@@ -39,7 +39,7 @@ SETTINGS = {
     "predict": (Prediction,),
 }
 # Settings that an action does not offer, because they would have no meaning there.
-LEFT_OUT = {"pretrain": {"target_weight"}, "fit": set(), "predict": {"run_dir"}}
+LEFT_OUT = {"pretrain": {"target_weight"}, "fit": set(), "predict": {"max_tokens", "run_dir"}}
 ACTIONS = ("pretrain", "fit", "predict", "evaluate", "summarize_training")
 
 
@@ -122,7 +122,7 @@ def test_every_setting_is_read_somewhere():
     for kinds in SETTINGS.values():
         for kind in kinds:
             # the actions read these of their own arguments
-            own = {"validation_share", "token_limit", "token_choice", "batch_size", "run_dir"}
+            own = {"validation_share", "token_limit", "token_choice", "batch_size", "max_tokens", "run_dir"}
             weights = {"unifrac_weight", "nucleotide_weight", "count_weight", "target_weight"}
             assert {field.name for field in fields(kind)} - used <= own | weights, kind
 

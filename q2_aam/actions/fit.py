@@ -74,6 +74,7 @@ def fit(
     device: str = Runtime.device,
     threads: str = Runtime.threads,
     random_seed: int = Runtime.random_seed,
+    max_tokens: int = Runtime.max_tokens,
     run_dir: str = Runtime.run_dir,
 ) -> (AAMModelDirectoryFormat, pd.Series, pd.DataFrame, AAMTrainingLogDirectoryFormat):
     """Fit a regressor or classifier; the parameters are described where they are registered."""

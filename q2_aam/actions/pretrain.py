@@ -64,6 +64,7 @@ def pretrain(
     device: str = Runtime.device,
     threads: str = Runtime.threads,
     random_seed: int = Runtime.random_seed,
+    max_tokens: int = Runtime.max_tokens,
     run_dir: str = Runtime.run_dir,
 ) -> (AAMModelDirectoryFormat, AAMTrainingLogDirectoryFormat):
     """Pretrain an encoder; the parameters are described where they are registered."""

@@ -153,13 +153,16 @@ class Runtime:
     threads: int | str = "auto"
     """Threads; ``auto`` takes all cores."""
 
+    max_tokens: int = 2**16
+    """Tokens of a step whose intermediate values are kept for the backward pass; those of more are computed again."""
+
     run_dir: str | None = None
     """Directory of event files and last state, from which a killed run goes on."""
 
     def __post_init__(self):
         _check_choice(self, "precision", PRECISIONS)
         _check_choice(self, "device", DEVICES)
-        _check_least(self, random_seed=0)
+        _check_least(self, random_seed=0, max_tokens=1)
         if self.threads != "auto":
             _check_least(self, threads=1)
 

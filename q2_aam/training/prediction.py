@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from q2_aam.data.batches import CommunityDataset, batch_loader
 from q2_aam.data.communities import Communities
@@ -39,7 +38,7 @@ def encode_samples(
     Returns
     -------
     SampleEncoding
-        ``presence`` and ``share`` ``[N, K]`` float32 on the CPU; ``contextual`` is empty.
+        ``presence`` and ``share`` ``[N, K]`` float32 on the CPU.
     """
     network.eval().to(device)
     present = communities.present_asvs()
@@ -51,13 +50,13 @@ def encode_samples(
     presence, share = [], []
     for batch in batch_loader(dataset, np.arange(len(communities)), batch_size):
         with autocast(precision, device):
-            sample = network.sample_encoder(
-                F.embedding(batch.asv_index.to(device), embeddings), batch.abundance.to(device), batch.mask.to(device)
+            sample = network.encode_samples(
+                embeddings, batch.asv_index.to(device), batch.abundance.to(device), batch.mask.to(device)
             )
         presence.append(sample.presence.float().cpu())
         share.append(sample.share.float().cpu())
     network.cpu()
-    return SampleEncoding(torch.cat(presence), torch.cat(share), torch.empty(0))
+    return SampleEncoding(torch.cat(presence), torch.cat(share))
 
 
 @torch.no_grad()

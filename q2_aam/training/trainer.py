@@ -27,7 +27,7 @@ LAST_STATE = "last"
 SETTINGS_FILE = "settings.json"
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 # Settings that a run may be continued with in another value.
-FREE_SETTINGS = ("threads", "run_dir")
+FREE_SETTINGS = ("threads", "max_tokens", "run_dir")
 OTHER_INPUT = {
     "data": "the table, its split or the target",
     "origin": "the encoder, metric, phylogeny or freeze_encoder",
