@@ -90,7 +90,7 @@ class Task(LightningModule):
             guessed = network.count_head(sample.contextual[hidden])
             losses["count_loss"] = count_loss(guessed, log_share(abundance[hidden])), len(guessed)
         if objective.target_weight and batch.target is not None:
-            predicted = network.target_head(encoding.sample.embedding)
+            predicted = network.target_head(encoding.sample.embedding, batch.condition)
             losses["target_loss"] = target_loss(predicted, batch.target, self.class_weights), len(batch.target)
             meter.add_targets(predicted, batch.target)
         return losses
@@ -178,7 +178,9 @@ class Task(LightningModule):
             return None
         ids = [str(self.sample_ids[row]) for batch in batches for row in batch.rows.tolist()]
         inputs = [
-            (name, getattr(batch, name)) for batch in batches for name in ("tokens", "abundance", "unifrac", "target")
+            (name, getattr(batch, name))
+            for batch in batches
+            for name in ("tokens", "abundance", "unifrac", "target", "condition")
         ]
         shown = [describe(name, tensor) for name, tensor in [*tensors.items(), *inputs] if tensor is not None]
         # Counted as in the history: 0 is the state before the first step.
