@@ -164,7 +164,11 @@ plugin.methods.register_function(
         "Learn to predict a metadata column. The head starts as the ridge or logistic regression on the encoder's sample "
         "embeddings; then everything is tuned at a low rate, and whichever does better on the validation samples is kept."
     ),
-    examples={"Numeric column": examples.fit_regressor_example, "Categorical column": examples.fit_classifier_example},
+    examples={
+        "Numeric column": examples.fit_regressor_example,
+        "Categorical column": examples.fit_classifier_example,
+        "With a conditioning column": examples.fit_conditioned_example,
+    },
 )
 
 T_variant, T_new_predictions, T_new_certainty = TypeMap(

@@ -108,10 +108,10 @@ class ConditioningColumn:
         return standard.astype(np.float32)[:, None]
 
     def outside(self, values: pd.Series) -> np.ndarray:
-        """Which values ``[N]`` of a numeric column lie outside those of the training samples."""
+        """Which values ``[N]`` of a numeric column lie a standard deviation or more beyond the training samples'."""
         if self.kind == "categorical":
             return np.zeros(len(values), dtype=bool)
-        return (values < self.lowest).to_numpy() | (values > self.highest).to_numpy()
+        return (~values.between(self.lowest - self.scale, self.highest + self.scale)).to_numpy()
 
     def describe(self) -> str:
         """Name, and what was learnt of it."""
@@ -192,14 +192,14 @@ class Conditioning:
         return np.concatenate([column.encode(frame[column.name]) for column in self.columns], axis=1)
 
     def extrapolations(self, frame: pd.DataFrame) -> list[str]:
-        """For each numeric column with values outside those of the training samples, a sentence that counts them."""
+        """A sentence for each numeric column with values far outside those of the training samples."""
         sentences = []
         for column in self.columns:
             outside = column.outside(frame[column.name])
             if outside.any():
                 sentences.append(
-                    f"Conditioning column {column.name!r}: {outside.sum()} samples have values outside those that were "
-                    f"learnt from ({column.lowest:g} to {column.highest:g}): "
+                    f"Conditioning column {column.name!r}: {outside.sum()} samples have values far outside those that "
+                    f"were learnt from ({column.lowest:g} to {column.highest:g}): "
                     f"{name_ids(list(frame.index[outside]))}. Check that the unit is the same; their predictions are "
                     "extrapolations."
                 )

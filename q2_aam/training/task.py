@@ -178,9 +178,7 @@ class Task(LightningModule):
             return None
         ids = [str(self.sample_ids[row]) for batch in batches for row in batch.rows.tolist()]
         inputs = [
-            (name, getattr(batch, name))
-            for batch in batches
-            for name in ("tokens", "abundance", "unifrac", "target", "condition")
+            (name, getattr(batch, name)) for batch in batches for name in ("tokens", "abundance", "unifrac", "target")
         ]
         shown = [describe(name, tensor) for name, tensor in [*tensors.items(), *inputs] if tensor is not None]
         # Counted as in the history: 0 is the state before the first step.
