@@ -170,8 +170,10 @@ def test_parameters_are_of_types_that_every_interface_shows(action):
     """Galaxy and the command line know these; a union only of primitives, and no nested collections."""
     for name, spec in plugin.actions[action].signature.parameters.items():
         expression = spec.qiime_type
-        known = {"Int", "Float", "Str", "Bool", "MetadataColumn"}
+        known = {"Int", "Float", "Str", "Bool", "Metadata", "MetadataColumn", "List"}
         assert primitives(expression) <= known, f"{name}: {expression!r}"
+        if expression.name == "List":
+            assert primitives(expression.fields[0]) == {"Str"}, f"{name}: {expression!r}"
 
 
 @pytest.mark.skipif(find_spec("q2galaxy") is None, reason="q2galaxy is not installed")

@@ -30,16 +30,18 @@ class AAM(nn.Module):
         Sizes.
     outputs : int, optional
         Outputs of the target head; None for an encoder, which has no target.
+    conditions : int
+        Numbers that the target head is given beside the sample embedding.
     """
 
-    def __init__(self, architecture: Architecture, outputs: int | None = None):
+    def __init__(self, architecture: Architecture, outputs: int | None = None, conditions: int = 0):
         super().__init__()
         self.architecture = architecture
         self.asv_encoder = ASVEncoder(architecture)
         self.sample_encoder = SampleEncoder(architecture)
         self.nucleotide_head = NucleotideHead(architecture)
         self.count_head = CountHead(architecture)
-        self.target_head = None if outputs is None else TargetHead(2 * architecture.lineages, outputs)
+        self.target_head = None if outputs is None else TargetHead(2 * architecture.lineages, outputs, conditions)
 
     def forward(
         self, tokens: Tensor, asv_index: Tensor, abundance: Tensor, mask: Tensor, max_tokens: int | None = None

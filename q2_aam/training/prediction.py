@@ -60,6 +60,10 @@ def encode_samples(
 
 
 @torch.no_grad()
-def predict_targets(network: AAM, encoding: SampleEncoding) -> np.ndarray:
-    """Outputs of the target head for encoded samples: float32 ``[N, O]``, in the transform's units or logits."""
-    return network.target_head(encoding.embedding).numpy()
+def predict_targets(network: AAM, encoding: SampleEncoding, condition: np.ndarray | None = None) -> np.ndarray:
+    """Outputs of the target head for encoded samples and their conditioning columns, float32 ``[N, C]``.
+
+    They are float32 ``[N, O]``, in the transform's units or logits.
+    """
+    condition = None if condition is None else torch.from_numpy(condition)
+    return network.target_head(encoding.embedding, condition).numpy()

@@ -89,7 +89,7 @@ class Task(LightningModule):
             )
             losses["count_loss"] = count_loss(guessed, truth), len(guessed)
         if objective.target_weight and batch.target is not None:
-            predicted = network.target_head(encoding.sample.embedding)
+            predicted = network.target_head(encoding.sample.embedding, batch.condition)
             losses["target_loss"] = target_loss(predicted, batch.target, self.class_weights), len(batch.target)
             meter.add_targets(predicted, batch.target)
         return losses

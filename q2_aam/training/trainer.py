@@ -30,6 +30,7 @@ LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 FREE_SETTINGS = ("threads", "max_tokens", "run_dir")
 OTHER_INPUT = {
     "data": "the table, its split or the target",
+    "conditioning": "the conditioning columns",
     "origin": "the encoder, metric, phylogeny or freeze_encoder",
 }
 
@@ -213,7 +214,14 @@ def describe_run(
         for name, value in group.items()
         if name not in FREE_SETTINGS
     }
-    return {"data": digest.hexdigest(), "origin": origin, **task.network.architecture.to_dict(), **settings}
+    condition = dataset.condition
+    return {
+        "data": digest.hexdigest(),
+        "conditioning": None if condition is None else hashlib.blake2b(condition.tobytes(), digest_size=16).hexdigest(),
+        "origin": origin,
+        **task.network.architecture.to_dict(),
+        **settings,
+    }
 
 
 def check_same_run(directory: Path, description: dict, resumed: bool) -> None:
