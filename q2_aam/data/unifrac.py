@@ -128,7 +128,7 @@ class UniFracDistances:
         self._tips[np.argsort(nodes)] = self._tree.tips()  # cut, they are in the same order
         self._matrix = None
         self._keeps_matrix = 4 * len(self) ** 2 <= matrix_budget
-        self._threads = threads
+        self.threads = threads
         self._metric = metric
         self._load_library()
 
@@ -187,7 +187,7 @@ class UniFracDistances:
         # The package would go through the whole tree; a batch holds a small part of it.
         tree = self._tree.cut(self._tips[present]).to_bp()
         alpha = GENERALIZED_ALPHA if self._metric == "generalized" else 1.0
-        with self._pool.limit(limits=self._threads, user_api="openmp"):
+        with self._pool.limit(limits=self.threads, user_api="openmp"):
             # fp64: in fp32 the distances of two samples would depend (by 4e-7) on who else is in the batch.
             result = self._ssu(table, tree, f"{self._metric}_fp64", False, alpha, False, 1)
         distances = result.data.astype(np.float32)
