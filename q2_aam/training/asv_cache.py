@@ -35,6 +35,11 @@ def asv_embeddings(
     precision, device : str
         Resolved ones.
 
+    Raises
+    ------
+    ValueError
+        If the file cannot be written.
+
     Yields
     ------
     callable
@@ -61,16 +66,28 @@ def asv_embeddings(
         return
     with tempfile.TemporaryDirectory(prefix="q2-aam-") as directory:
         path = Path(directory) / "asv-embeddings"
-        with open(path, "wb") as file:
-            for _, encoded in portions():
-                # NumPy has no bfloat16. Back from float32 it is the number it was.
-                encoded.float().cpu().numpy().tofile(file)
-        shape, kind = (len(present), encoded.shape[1]), encoded.dtype
+        try:
+            with open(path, "wb") as file:
+                for _, encoded in portions():
+                    # NumPy has no bfloat16. Back from float32 it is the number it was.
+                    file.write(encoded.float().cpu().numpy())
+        except OSError as error:
+            needed = 4 * len(present) * network.architecture.dim / 2**30
+            raise ValueError(
+                f"The embeddings of {len(present)} ASVs cannot be written to {directory} ({error.strerror}). Set "
+                f"TMPDIR to a directory with {needed:.3g} GB to spare, or asv_cache to 'memory'."
+            ) from error
+        width, kind = encoded.shape[1], encoded.dtype
+        with open(path, "rb", buffering=0) as file:
 
-        def look_up(index: Tensor) -> Tensor:
-            distinct, inverse = np.unique(place[index.numpy()], return_inverse=True)
-            # Mapped for the moment only: what was read would otherwise count as memory in use until the end.
-            rows = torch.from_numpy(np.memmap(path, np.float32, "r", shape=shape)[distinct]).to(device, kind)
-            return F.embedding(torch.from_numpy(inverse.reshape(index.shape)).to(device), rows)
+            def look_up(index: Tensor) -> Tensor:
+                distinct, inverse = np.unique(place[index.numpy()], return_inverse=True)
+                rows = np.empty((len(distinct), width), dtype=np.float32)
+                # Row by row: a file mapped into memory would bring 16 pages along with each.
+                for row, number in zip(rows, distinct.tolist(), strict=True):
+                    file.seek(number * row.nbytes)
+                    file.readinto(row)
+                kept = torch.from_numpy(rows).to(device, kind)
+                return F.embedding(torch.from_numpy(inverse.reshape(index.shape)).to(device), kept)
 
-        yield look_up
+            yield look_up

@@ -112,6 +112,18 @@ def test_the_file_is_gone_after_an_error_too(network, temporary):
     assert os.listdir(temporary) == []
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is always full")
+def test_a_full_disk_is_told_in_a_sentence(network, temporary, monkeypatch):
+    monkeypatch.setattr(asv_cache, "open", lambda _, *how, **more: open("/dev/full", *how, **more), raising=False)
+    message = (
+        r"The embeddings of 36 ASVs cannot be written to .*/q2-aam-\w+ \(No space left on device\). Set TMPDIR to a "
+        r"directory with 2.15e-06 GB to spare, or asv_cache to 'memory'."
+    )
+    with pytest.raises(ValueError, match=message):
+        encode_samples(network, tiny.survey(), asv_cache="disk")
+    assert os.listdir(temporary) == []
+
+
 @pytest.mark.parametrize("cache", ["memory", "disk"])
 def test_each_asv_is_looked_up_by_its_column(network, monkeypatch, cache):
     monkeypatch.setattr(asv_cache, "PORTION", 5)
