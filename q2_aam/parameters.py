@@ -2,7 +2,7 @@
 
 from q2_aam.data.tables import MISSING_FEATURES, TOKEN_CHOICES
 from q2_aam.framework import Categorical, Choices, Float, Int, List, Metadata, MetadataColumn, Range, Str
-from q2_aam.training.config import DEVICES, NON_FINITE, PRECISIONS, SCHEDULERS
+from q2_aam.training.config import ASV_CACHES, DEVICES, NON_FINITE, PRECISIONS, SCHEDULERS
 
 COUNT = Int % Range(1, None)
 WEIGHT = Float % Range(0, None)
@@ -10,6 +10,7 @@ SHARE = Float % Range(0, 1, inclusive_start=True, inclusive_end=False)
 INNER_SHARE = Float % Range(0, 1, inclusive_start=False, inclusive_end=False)
 
 METRIC = Str % Choices(["unweighted", "weighted_unnormalized", "weighted_normalized", "generalized"])
+ASV_CACHE = Str % Choices(ASV_CACHES)
 TRANSFORM = Str % Choices(["none", "zscore", "minmax", "log1p"])
 
 # What an epoch measures beside its losses.

@@ -188,6 +188,7 @@ plugin.methods.register_function(
         "conditioning": parameters.CONDITIONING[0],
         **types(READING, RUNTIME),
         "batch_size": parameters.COUNT,
+        "asv_cache": parameters.ASV_CACHE,
     },
     outputs=[
         ("predictions", T_new_predictions),
@@ -205,6 +206,8 @@ plugin.methods.register_function(
         **descriptions(READING, RUNTIME),
         "missing_features": "Features without a sequence: refuse them by name, or leave them out with a count.",
         "batch_size": "Samples at a time; changes nothing but time and memory.",
+        "asv_cache": "Where the embeddings of the table's ASVs are kept. For tables of millions of ASVs choose disk: a file in "
+        "the temporary directory (TMPDIR), which needs 4 bytes x dim for each ASV. It changes no prediction.",
         "precision": "Precision of matrix products. 32 gives the same numbers on every machine, but for rounding.",
         "random_seed": "Seed of the draw where sampling_depth is given.",
     },

@@ -1,21 +1,34 @@
 """What the benchmarks share. The benchmarks themselves are never run here."""
 
 import importlib
+import importlib.util
 import sys
 from pathlib import Path
 
+import biom
 import numpy as np
 import pytest
+
+from q2_aam.data.communities import read_communities, read_sequences
+from q2_aam.data.unifrac import UniFracDistances
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
 
 
-@pytest.fixture
-def report(monkeypatch):
-    monkeypatch.syspath_prepend(FOLDER)
-    sys.modules.pop("report", None)
-    yield importlib.import_module("report")
-    sys.modules.pop("report", None)
+def script(name):
+    """A fixture: one of the scripts, imported as they import one another."""
+
+    @pytest.fixture
+    def load(monkeypatch):
+        monkeypatch.syspath_prepend(FOLDER)
+        yield importlib.import_module(name)
+        for other in (path.stem for path in FOLDER.glob("*.py")):
+            sys.modules.pop(other, None)
+
+    return load
+
+
+report, large_survey, scale = map(script, ("report", "large_survey", "scale"))
 
 
 def ones(megabytes: int) -> float:
@@ -69,3 +82,49 @@ def test_markdown_rounds_to_significant_digits(report):
     assert report.markdown(rows) == (
         "| samples | seconds | peak | note |\n| --- | --- | --- | --- |\n| 1,000 | 0.0123 | 1,234 |  |\n"
     )
+
+
+def test_no_script_stands_in_the_way_of_a_library():
+    """Python looks beside the script first: unifrac.py there would be what `import unifrac` finds."""
+    assert [path.stem for path in FOLDER.glob("*.py") if importlib.util.find_spec(path.stem)] == []
+
+
+def test_large_surveys_grow_as_they_should(large_survey):
+    rng = np.random.default_rng(0)
+    found = [large_survey.draw_counts(n, rng) for n in (100, 1000)]
+    for counts, samples in zip(found, (100, 1000), strict=True):
+        assert counts.shape[0] == samples and 180 < counts.nnz / samples < 220
+        assert counts.data.min() >= 1 and np.array_equal(counts.data, np.floor(counts.data))
+        assert (np.diff(counts.tocsc().indptr) > 0).all()
+    # the ASVs as a power of the samples between a half and one: new ones keep coming, ever fewer
+    assert 0.5 < np.log10(found[1].shape[1] / found[0].shape[1]) < 0.9
+
+
+def test_a_large_survey_is_read_from_its_files(large_survey, tmp_path):
+    survey, again = large_survey.simulate(30, length=60), large_survey.simulate(30, length=60)
+    assert survey.table == again.table and np.array_equal(survey.sequences, again.sequences)
+    survey.write(tmp_path)
+    table = biom.load_table(str(tmp_path / "table.biom"))
+    sequences = read_sequences(tmp_path / "sequences.fasta")
+    assert [sequences[i].encode() for i in survey.table.ids("observation")] == survey.sequences.tolist()
+    communities = read_communities(table, sequences, max_length=60)
+    assert communities.counts.sum() == survey.table.sum() and communities.tokens.shape[1] == 61
+    distances = UniFracDistances(table, tmp_path / "tree.nwk")(np.arange(30))
+    assert 0.2 < distances[np.triu_indices(30, 1)].min() and distances.max() < 1
+
+
+def test_neighbours_in_a_large_surveys_tree_have_like_sequences(large_survey):
+    survey = large_survey.simulate(20)
+    tips = survey.tree.names[survey.tree.tips()]
+    assert tips.tolist() == survey.table.ids("observation").tolist()
+    letters = np.array([list(sequence) for sequence in survey.sequences])
+    apart = [
+        (letters[1:] != letters[:-1]).mean(),
+        (letters[1:] != np.random.default_rng(0).permutation(letters)[:-1]).mean(),
+    ]
+    assert apart[0] < 0.6 * apart[1]
+
+
+def test_growth_is_the_slope_on_log_log_axes(scale):
+    assert scale.slope([10, 100, 1000], [3, 300, 30000]) == pytest.approx(2)
+    assert scale.slope([10], [3]) is None

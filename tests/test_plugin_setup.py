@@ -19,6 +19,7 @@ from q2_aam.data.unifrac import METRICS
 from q2_aam.models.config import Architecture
 from q2_aam.plugin_setup import plugin
 from q2_aam.training.config import (
+    ASV_CACHES,
     DEVICES,
     NON_FINITE,
     PRECISIONS,
@@ -122,7 +123,7 @@ def test_every_setting_is_read_somewhere():
     for kinds in SETTINGS.values():
         for kind in kinds:
             # the actions read these of their own arguments
-            own = {"validation_share", "token_limit", "token_choice", "batch_size", "max_tokens", "run_dir"}
+            own = {"validation_share", "token_limit", "token_choice", "batch_size", "asv_cache", "max_tokens", "run_dir"}
             weights = {"unifrac_weight", "nucleotide_weight", "count_weight", "target_weight"}
             assert {field.name for field in fields(kind)} - used <= own | weights, kind
 
@@ -133,6 +134,7 @@ def test_choices_are_those_that_the_code_knows():
 
     assert choices(parameters.METRIC) == set(METRICS)
     assert choices(parameters.TRANSFORM) == set(TRANSFORMS)
+    assert choices(parameters.ASV_CACHE) == set(ASV_CACHES)
     registered = {**parameters.OPTIMIZATION, **parameters.RUNTIME, **parameters.READING, **parameters.LEARNING}
     for name, known in (
         ("scheduler", SCHEDULERS),

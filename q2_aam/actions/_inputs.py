@@ -87,7 +87,7 @@ def keep_samples(table: biom.Table, rows: np.ndarray) -> biom.Table:
     """Some samples of a table, in its own order; a new table."""
     if len(rows) == table.shape[1]:
         return table
-    return biom.Table(table.matrix_data.tocsc()[:, rows].tocsr(), table.ids("observation"), table.ids()[rows])
+    return biom.Table(table.matrix_data.tocsr()[:, rows], table.ids("observation"), table.ids()[rows])
 
 
 def conditioning_frame(metadata, columns: list | None, target, groups) -> pd.DataFrame | None:

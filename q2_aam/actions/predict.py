@@ -21,6 +21,7 @@ def predict(
     sampling_depth: int = None,
     missing_features: str = "error",
     batch_size: int = Prediction.batch_size,
+    asv_cache: str = Prediction.asv_cache,
     precision: str = Prediction.precision,
     device: str = Prediction.device,
     threads: str = Prediction.threads,
@@ -55,6 +56,7 @@ def predict(
             token_limit=loaded.description["training"]["sampling"]["token_limit"],
             precision=resolve_precision(precision, device),
             device=device,
+            asv_cache=asv_cache,
         )
         outputs = predict_targets(loaded.network, encoding, condition)
         predictions = prediction_series(loaded.target, communities.sample_ids, outputs)

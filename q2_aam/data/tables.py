@@ -38,7 +38,7 @@ def repeated(ids: Sequence[str]) -> list:
 
 
 def checked_counts(table: biom.Table) -> sp.csr_matrix:
-    """Features x samples as float64 CSR `[F, N]` of its own, refused unless it holds counts of reads."""
+    """Samples x features as float64 CSR `[N, F]` of its own, refused unless it holds counts of reads."""
     if 0 in table.shape:
         raise ValueError(
             f"The feature table is empty: it has {table.shape[0]} features and {table.shape[1]} samples."
@@ -50,7 +50,7 @@ def checked_counts(table: biom.Table) -> sp.csr_matrix:
                 f"The feature table has more than one {name} of the same ID: {name_ids(again)}. "
                 f"Rename or merge them."
             )
-    counts = sp.csr_matrix(table.matrix_data, dtype=np.float64, copy=True)
+    counts = table.matrix_data.T.tocsr(copy=True).astype(np.float64, copy=False)
     counts.sum_duplicates()
     counts.eliminate_zeros()
     finite = np.isfinite(counts.data)
@@ -70,8 +70,8 @@ def checked_counts(table: biom.Table) -> sp.csr_matrix:
 def _name_counts(table: biom.Table, counts: sp.csr_matrix, chosen: np.ndarray) -> str:
     """Value, feature and sample of the first five of the chosen stored counts."""
     places = np.flatnonzero(chosen)[:IDS_NAMED]
-    features = table.ids(axis="observation")[np.searchsorted(counts.indptr, places, side="right") - 1]
-    samples = table.ids()[counts.indices[places]]
+    samples = table.ids()[np.searchsorted(counts.indptr, places, side="right") - 1]
+    features = table.ids(axis="observation")[counts.indices[places]]
     named = [
         f"{value:g} of feature {feature} in sample {sample}"
         for value, feature, sample in zip(counts.data[places], features, samples, strict=True)
@@ -87,6 +87,13 @@ def refuse_empty_samples(reads: np.ndarray, sample_ids: np.ndarray, why: str = "
             f"{len(empty)} of {len(sample_ids)} samples have no reads{why}: {name_ids(empty)}. "
             f"Remove them from the feature table."
         )
+
+
+def held_columns(counts: sp.csr_matrix) -> np.ndarray:
+    """Numbers of the columns that some row holds (of stored counts, whatever they are), int64 ascending."""
+    held = np.zeros(counts.shape[1], dtype=bool)
+    held[counts.indices] = True
+    return np.flatnonzero(held)
 
 
 def rarefy(table: biom.Table, sampling_depth: int, random_seed: int) -> biom.Table:
@@ -118,7 +125,7 @@ def rarefy(table: biom.Table, sampling_depth: int, random_seed: int) -> biom.Tab
         raise ValueError(f"sampling_depth is {sampling_depth}; it must be at least 1 read.")
     counts = checked_counts(table)
     sample_ids, feature_ids = table.ids(), table.ids(axis="observation")
-    reads = np.asarray(counts.sum(axis=0)).ravel()
+    reads = np.asarray(counts.sum(axis=1)).ravel()
     kept = np.flatnonzero(reads >= sampling_depth)
     if not len(kept):
         raise ValueError(
@@ -131,18 +138,25 @@ def rarefy(table: biom.Table, sampling_depth: int, random_seed: int) -> biom.Tab
             f"reads (sampling_depth) and are dropped: {name_ids(sample_ids[reads < sampling_depth])}.",
             stacklevel=2,
         )
+    if len(kept) < len(sample_ids):
+        counts = counts[kept]
     # Features in the order of their IDs, so that the draw does not depend on the table's own order.
     order = np.argsort(feature_ids, kind="stable")
-    per_sample = counts[order][:, kept].tocsc()
-    per_sample.sort_indices()
-    for column, sample_id in enumerate(sample_ids[kept]):
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    counts.indices = rank.astype(counts.indices.dtype)[counts.indices]
+    counts.has_sorted_indices = False
+    counts.sort_indices()
+    for row, sample_id in enumerate(sample_ids[kept]):
         digest = hashlib.blake2b(str(sample_id).encode(), digest_size=8).digest()
         generator = np.random.default_rng([random_seed, int.from_bytes(digest, "little")])
-        span = slice(per_sample.indptr[column], per_sample.indptr[column + 1])
-        per_sample.data[span] = generator.multivariate_hypergeometric(
-            per_sample.data[span].astype(np.int64), sampling_depth, method="marginals"
+        span = slice(counts.indptr[row], counts.indptr[row + 1])
+        counts.data[span] = generator.multivariate_hypergeometric(
+            counts.data[span].astype(np.int64), sampling_depth, method="marginals"
         )
-    drawn = per_sample.tocsr()[np.argsort(order)]
-    drawn.eliminate_zeros()
+    counts.indices = order.astype(counts.indices.dtype)[counts.indices]
+    counts.has_sorted_indices = False
+    counts.eliminate_zeros()
+    drawn = counts.T.tocsr()
     present = np.flatnonzero(np.diff(drawn.indptr))
     return biom.Table(drawn[present], feature_ids[present], sample_ids[kept])

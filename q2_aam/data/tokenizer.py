@@ -1,7 +1,7 @@
 """Nucleotide sequences to tokens: the alphabet the ASV encoder reads."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 import numpy as np
 
@@ -11,10 +11,10 @@ PAD, A, C, G, T, N, START, MASK = range(len(VOCABULARY))
 IUPAC_LETTERS = "ACGTURYSWKMBDHVN"
 # Shorter texts are names, not sequences: 'CAT' and 'BAT' are made of IUPAC letters too.
 SHORTEST_SEQUENCE_ID = 20
-# ASCII, because IGNORECASE alone takes the Kelvin sign for a K.
-_SEQUENCE_ID = re.compile(f"[{IUPAC_LETTERS}]{{{SHORTEST_SEQUENCE_ID},}}", re.IGNORECASE | re.ASCII)
 
 _ILLEGAL = 255
+# Sequences looked at together, so that a million of them need little memory beside their tokens.
+_BLOCK = 2**15
 
 
 def _lookup_table() -> np.ndarray:
@@ -29,11 +29,17 @@ def _lookup_table() -> np.ndarray:
 _TOKEN_OF_BYTE = _lookup_table()
 
 
-def _letter_tokens(sequences: Sequence[str]) -> np.ndarray:
-    """Tokens of all letters of all sequences, one after the other, uint8 [sum of lengths]."""
-    # 'replace' turns each foreign character into one '?', so that positions stay those of the text.
-    letters = "".join(sequences).encode("ascii", "replace")
-    return _TOKEN_OF_BYTE[np.frombuffer(letters, dtype=np.uint8)]
+def _blocks(sequences: Sequence[str]) -> Iterator[tuple[int, Sequence[str], np.ndarray, np.ndarray]]:
+    """Some sequences at a time: the first one's number, they, their lengths, and all their tokens in a row, uint8."""
+    for start in range(0, len(sequences), _BLOCK):
+        block = sequences[start : start + _BLOCK]
+        # 'replace' turns each foreign character into one '?', so that positions stay those of the text.
+        letters = "".join(block).encode("ascii", "replace")
+        yield start, block, _lengths(block), _TOKEN_OF_BYTE[np.frombuffer(letters, dtype=np.uint8)]
+
+
+def _lengths(sequences: Sequence[str]) -> np.ndarray:
+    return np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
 
 
 def first_illegal_letter(sequences: Sequence[str]) -> tuple[int, int, str] | None:
@@ -49,13 +55,14 @@ def first_illegal_letter(sequences: Sequence[str]) -> tuple[int, int, str] | Non
     tuple of (int, int, str) or None
         Number of the sequence, position in it (both from 0) and the letter; None when all are legal.
     """
-    illegal = np.flatnonzero(_letter_tokens(sequences) == _ILLEGAL)
-    if not len(illegal):
-        return None
-    ends = np.cumsum([len(sequence) for sequence in sequences])
-    row = int(np.searchsorted(ends, illegal[0], side="right"))
-    position = int(illegal[0] - (ends[row] - len(sequences[row])))
-    return row, position, sequences[row][position]
+    for start, block, lengths, codes in _blocks(sequences):
+        illegal = np.flatnonzero(codes == _ILLEGAL)
+        if len(illegal):
+            ends = np.cumsum(lengths)
+            row = int(np.searchsorted(ends, illegal[0], side="right"))
+            position = int(illegal[0] - (ends[row] - lengths[row]))
+            return start + row, position, block[row][position]
+    return None
 
 
 def describe_illegal_letter(letter: str, position: int) -> str:
@@ -92,20 +99,25 @@ def normalize(sequence: str) -> str:
     return sequence.upper().replace("U", "T")
 
 
-def is_nucleotides(text: str) -> bool:
-    """Tell whether a feature ID is itself a nucleotide sequence.
+def are_nucleotides(texts: Sequence[str]) -> np.ndarray:
+    """Tell which feature IDs are themselves nucleotide sequences.
 
     Parameters
     ----------
-    text : str
-        A feature ID.
+    texts : sequence of str
+        Feature IDs.
 
     Returns
     -------
-    bool
-        True if it has at least 20 letters, all of them IUPAC nucleotides (any case, U allowed).
+    np.ndarray
+        Boolean `[F]`: True for those of at least 20 letters, all of them IUPAC nucleotides (any case, U allowed).
     """
-    return _SEQUENCE_ID.fullmatch(text) is not None
+    answers = [np.zeros(0, dtype=bool)]
+    for _, _, lengths, codes in _blocks(texts):
+        legal = np.concatenate([[0], np.cumsum(codes != _ILLEGAL)])
+        ends = np.cumsum(lengths)
+        answers.append((lengths >= SHORTEST_SEQUENCE_ID) & (legal[ends] - legal[ends - lengths] == lengths))
+    return np.concatenate(answers)
 
 
 def tokenize(sequences: Sequence[str], max_length: int) -> np.ndarray:
@@ -132,14 +144,16 @@ def tokenize(sequences: Sequence[str], max_length: int) -> np.ndarray:
     """
     if max_length < 1:
         raise ValueError(f"max_length is {max_length}; it must be at least 1 nucleotide.")
-    cut = [sequence[:max_length] for sequence in sequences]
-    codes = _letter_tokens(cut)
-    if (codes == _ILLEGAL).any():
-        row, position, letter = first_illegal_letter(cut)
-        raise ValueError(f"In sequence number {row + 1}, {describe_illegal_letter(letter, position)}.")
-    lengths = np.fromiter(map(len, cut), dtype=np.int64, count=len(cut))
+    lengths = np.minimum(_lengths(sequences), max_length)
     longest = int(lengths.max(initial=0))
-    tokens = np.full((len(cut), 1 + longest), PAD, dtype=np.uint8)
+    tokens = np.full((len(lengths), 1 + longest), PAD, dtype=np.uint8)
     tokens[:, 0] = START
-    tokens[:, 1:][np.arange(longest) < lengths[:, None]] = codes
+    places = np.arange(longest)
+    for start in range(0, len(lengths), _BLOCK):
+        cut = list(map(itemgetter(slice(max_length)), sequences[start : start + _BLOCK]))
+        _, _, cut_lengths, codes = next(_blocks(cut))
+        if (codes == _ILLEGAL).any():
+            row, position, letter = first_illegal_letter(cut)
+            raise ValueError(f"In sequence number {start + row + 1}, {describe_illegal_letter(letter, position)}.")
+        tokens[start : start + _BLOCK, 1:][places < cut_lengths[:, None]] = codes
     return tokens

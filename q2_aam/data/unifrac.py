@@ -2,72 +2,20 @@
 
 import warnings
 from collections.abc import Collection
+from threading import Lock
 
 import biom
 import numpy as np
 import scipy.sparse as sp
 
-from q2_aam.data.tables import MISSING_FEATURES, checked_counts, name_ids, refuse_empty_samples, repeated
+from q2_aam.data.phylogeny import Phylogeny, check_lengths, read_phylogeny, tip_names
+from q2_aam.data.tables import MISSING_FEATURES, checked_counts, held_columns, name_ids, refuse_empty_samples
+
+__all__ = ["METRICS", "UniFracDistances", "match_tips", "read_phylogeny", "tip_names"]
 
 METRICS = ("unweighted", "weighted_unnormalized", "weighted_normalized", "generalized")
 # Between unweighted (0) and weighted (1); the value its authors recommend (Chen et al. 2012).
 GENERALIZED_ALPHA = 0.5
-
-
-def read_phylogeny(path: str):
-    """Read a rooted tree.
-
-    Parameters
-    ----------
-    path : str
-        Newick file.
-
-    Returns
-    -------
-    bp.BP
-        The tree. Branches without a length have length 0.
-
-    Raises
-    ------
-    ValueError
-        If the file is no Newick tree, or several tips have the same name.
-    """
-    import bp
-
-    path = str(path)
-    with open(path, encoding="utf-8") as file:
-        text = file.read().strip()
-    try:
-        tree = bp.parse_newick(text)
-    except (AssertionError, ValueError) as error:
-        # Unbalanced parentheses are an AssertionError without a word.
-        reason = str(error) or "its parentheses do not match"
-        raise ValueError(f"{path} cannot be read as a Newick tree: {reason}.") from error
-    again = repeated(tip_names(tree))
-    if again:
-        raise ValueError(
-            f"{path} has more than one tip of the same name: {name_ids(again)}. Keep one tip of each."
-        )
-    return tree
-
-
-def tip_names(tree) -> list[str]:
-    """Names of a tree's tips.
-
-    Parameters
-    ----------
-    tree : bp.BP
-        The tree.
-
-    Returns
-    -------
-    list of str
-        In the tree's order; tips without a name are left out.
-    """
-    opens = tree.B.astype(bool)
-    # A node opens (1) and closes (0) in the parentheses; a tip closes at once.
-    tips = np.flatnonzero(opens[:-1] & ~opens[1:])
-    return [name for name in map(tree.name, tips) if name is not None]
 
 
 def match_tips(table: biom.Table, tips: Collection[str], missing_features: str = "error") -> biom.Table:
@@ -98,7 +46,7 @@ def match_tips(table: biom.Table, tips: Collection[str], missing_features: str =
         )
     tips = tips if isinstance(tips, set | frozenset | dict) else set(tips)
     feature_ids = table.ids(axis="observation")
-    absent = np.array([i not in tips for i in feature_ids], dtype=bool)
+    absent = ~np.fromiter(map(tips.__contains__, feature_ids), dtype=bool, count=len(feature_ids))
     if not absent.any():
         return table
     counts = sp.csr_matrix(table.matrix_data)
@@ -129,19 +77,25 @@ class UniFracDistances:
     Small tables: the whole matrix is computed once, at the first call, and batches are taken from it. Large
     ones: each call computes the distances of its own samples. The numbers are the same either way.
 
+    Several threads may call it: they are served one after the other. The `unifrac` package keeps Python's lock while
+    it computes, so that the others wait for those milliseconds.
+
     Parameters
     ----------
     table : biom.Table
         Features x samples, counts of reads; every feature that has reads is a tip of the phylogeny.
-    phylogeny : str or bp.BP
-        Newick file, or a tree read by `read_phylogeny`. Further tips change nothing.
+    phylogeny : str or Phylogeny
+        Newick file, or a tree read by `read_phylogeny`. Further tips within the clade of the table's own change
+        nothing. With tips beyond it, the way from that clade to the root is a branch that all samples share, as
+        scikit-bio and the `unifrac` package count it: their distances are smaller than in the clade's own tree.
     metric : {'unweighted', 'weighted_unnormalized', 'weighted_normalized', 'generalized'}
         The kind of UniFrac; 'generalized' has alpha 0.5.
     threads : int
         Processor cores to use.
     matrix_budget : int
         Largest whole matrix to keep, in bytes (4 for each pair); about four times as much is in use for the
-        moment of its computation. 0: never a whole matrix.
+        moment of its computation. 0: never a whole matrix. The default, 2,048 samples, is about where 40 epochs of
+        batches take as long as the matrix, whose work grows as the square of the samples.
 
     Raises
     ------
@@ -153,30 +107,46 @@ class UniFracDistances:
     def __init__(
         self,
         table: biom.Table,
-        phylogeny,
+        phylogeny: str | Phylogeny,
         metric: str = "unweighted",
         threads: int = 1,
-        matrix_budget: int = 2**28,
+        matrix_budget: int = 2**24,
     ):
-        import unifrac
-        from threadpoolctl import ThreadpoolController
-
         if metric not in METRICS:
             raise ValueError(f"metric is {metric!r}; it must be one of {', '.join(METRICS)}.")
-        tree = phylogeny if hasattr(phylogeny, "shear") else read_phylogeny(phylogeny)
+        tree = phylogeny if isinstance(phylogeny, Phylogeny) else read_phylogeny(phylogeny)
         table = match_tips(table, tip_names(tree))
         counts = checked_counts(table)
         self.sample_ids = table.ids().astype(object)
-        refuse_empty_samples(np.asarray(counts.sum(axis=0)).ravel(), self.sample_ids)
-        present = np.flatnonzero(np.diff(counts.indptr))
+        refuse_empty_samples(np.asarray(counts.sum(axis=1)).ravel(), self.sample_ids)
+        present = held_columns(counts)
+        self._counts = counts[:, present]
         self._features = table.ids(axis="observation")[present]
-        self._counts = counts[present].T.tocsr()
-        self._tree = _sheared(tree, self._features)
+        nodes = tree.nodes_of(self._features)
+        self._tree = tree.cut(nodes)
+        check_lengths(self._tree)
+        self._tips = np.empty_like(nodes)
+        self._tips[np.argsort(nodes)] = self._tree.tips()  # cut, they are in the same order
         self._matrix = None
         self._keeps_matrix = 4 * len(self) ** 2 <= matrix_budget
-        # The only way to set the cores at run time: OMP_NUM_THREADS is read when the library is loaded.
-        self._ssu, self._pool, self._threads = unifrac.ssu_inmem, ThreadpoolController(), threads
+        self.threads = threads
         self._metric = metric
+        self._load_library()
+
+    def _load_library(self) -> None:
+        import unifrac
+        from threadpoolctl import ThreadpoolController
+
+        # The only way to set the cores at run time: OMP_NUM_THREADS is read when the library is loaded.
+        self._ssu, self._pool, self._lock = unifrac.ssu_inmem, ThreadpoolController(), Lock()
+
+    def __getstate__(self) -> dict:
+        """Without what cannot be sent to another process."""
+        return {name: value for name, value in vars(self).items() if name not in ("_ssu", "_pool", "_lock")}
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state)
+        self._load_library()
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -200,12 +170,13 @@ class UniFracDistances:
             If a distance is not finite.
         """
         rows = np.asarray(rows, dtype=np.int64)
-        if not self._keeps_matrix:
-            distinct, place = np.unique(rows, return_inverse=True)
-            return self._distances(distinct)[np.ix_(place, place)]
-        if self._matrix is None:
-            self._matrix = self._distances(np.arange(len(self)))
-        return self._matrix[np.ix_(rows, rows)]
+        with self._lock:
+            if not self._keeps_matrix:
+                distinct, place = np.unique(rows, return_inverse=True)
+                return self._distances(distinct)[np.ix_(place, place)]
+            if self._matrix is None:
+                self._matrix = self._distances(np.arange(len(self)))
+            return self._matrix[np.ix_(rows, rows)]
 
     def _distances(self, rows: np.ndarray) -> np.ndarray:
         """Distances among different samples, float32 `[B, B]`, computed on their sub-table."""
@@ -213,12 +184,11 @@ class UniFracDistances:
             return np.zeros((len(rows), len(rows)), dtype=np.float32)
         counts = self._counts[rows]
         present = np.unique(counts.indices)
-        features = self._features[present]
-        table = biom.Table(counts[:, present].T.tocsr(), features, [str(row) for row in rows])
-        # The package would go through the whole tree again; a batch holds a small part of it.
-        tree = self._tree if len(rows) == len(self) else self._tree.shear(set(features)).collapse()
+        table = biom.Table(counts[:, present].T.tocsr(), self._features[present], [str(row) for row in rows])
+        # The package would go through the whole tree; a batch holds a small part of it.
+        tree = self._tree.cut(self._tips[present]).to_bp()
         alpha = GENERALIZED_ALPHA if self._metric == "generalized" else 1.0
-        with self._pool.limit(limits=self._threads, user_api="openmp"):
+        with self._pool.limit(limits=self.threads, user_api="openmp"):
             # fp64: in fp32 the distances of two samples would depend (by 4e-7) on who else is in the batch.
             result = self._ssu(table, tree, f"{self._metric}_fp64", False, alpha, False, 1)
         distances = result.data.astype(np.float32)
@@ -229,20 +199,3 @@ class UniFracDistances:
                 f"{name_ids(self.sample_ids[rows[bad]])}. Check the branch lengths of the phylogeny."
             )
         return distances
-
-
-def _sheared(tree, features: np.ndarray):
-    """The tree down to the table's features, refused unless its branch lengths can be used."""
-    tree = tree.shear(set(features)).collapse()
-    nodes = np.flatnonzero(tree.B)[1:]  # the root's own length is in no distance
-    lengths = np.array([tree.length(node) for node in nodes])
-    wrong = ~np.isfinite(lengths) | (lengths < 0)
-    if wrong.any():
-        names = [tree.name(node) or "an inner node" for node in nodes[wrong]]
-        raise ValueError(
-            f"{wrong.sum()} branches of the phylogeny have a length that is negative or not finite: "
-            f"{name_ids(names)}. Give a phylogeny with lengths of at least 0."
-        )
-    if not lengths.any():
-        raise ValueError("The phylogeny has no branch lengths. Give one that has: UniFrac sums them up.")
-    return tree

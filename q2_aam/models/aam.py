@@ -1,5 +1,6 @@
 """The whole network: ASV encoder, sample encoder, heads."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -64,22 +65,28 @@ class AAM(nn.Module):
         Encoding
         """
         embeddings = self.asv_encoder(tokens, max_tokens=max_tokens)
-        return Encoding(embeddings, self.encode_samples(embeddings, asv_index, abundance, mask, max_tokens))
+        sample = self.encode_samples(
+            lambda index: F.embedding(index, embeddings), asv_index, abundance, mask, max_tokens
+        )
+        return Encoding(embeddings, sample)
 
     def encode_samples(
         self,
-        asv_embeddings: Tensor,
+        look_up: Callable[[Tensor], Tensor],
         asv_index: Tensor,
         abundance: Tensor,
         mask: Tensor,
         max_tokens: int | None = None,
     ) -> SampleEncoding:
-        """Encode samples whose ASVs ``[U, D]`` are encoded already; see :meth:`forward`."""
+        """Encode samples whose ASVs are encoded already; see :meth:`forward`.
+
+        ``look_up`` gives the embeddings ``[B, S, D]`` of ASVs by their numbers ``[B, S]``, which may stay on the CPU.
+        """
 
         def encode(rows: Tensor, longest: int) -> Tensor:
             part = rows, slice(0, longest)
-            sample = self.sample_encoder(F.embedding(asv_index[part], asv_embeddings), abundance[part], mask[part])
-            return torch.cat(sample, 1)
+            embeddings = look_up(asv_index[rows.to(asv_index.device), :longest])
+            return torch.cat(self.sample_encoder(embeddings, abundance[part], mask[part]), 1)
 
         parts = zip(*in_portions(encode, asvs_of(mask), max_tokens), strict=True)
         return SampleEncoding(*in_order(*parts).chunk(2, 1))

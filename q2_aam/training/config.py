@@ -8,6 +8,7 @@ SCHEDULERS = ("warmup_cosine", "cosine", "plateau", "onecycle", "constant")
 PRECISIONS = ("auto", "32", "bf16", "16")
 DEVICES = ("auto", "cpu", "cuda")
 NON_FINITE = ("error", "skip")
+ASV_CACHES = ("memory", "disk")
 
 
 def _check_choice(settings, name: str, choices: tuple) -> None:
@@ -176,8 +177,12 @@ class Prediction(Runtime):
     batch_size: int = 32
     """Samples at a time; changes nothing but time and memory."""
 
+    asv_cache: str = "memory"
+    """Where the embeddings of the table's ASVs are kept; changes nothing but time and memory."""
+
     def __post_init__(self):
         super().__post_init__()
+        _check_choice(self, "asv_cache", ASV_CACHES)
         _check_least(self, batch_size=1)
 
 

@@ -7,6 +7,7 @@ from q2_aam.data.batches import CommunityDataset, batch_loader
 from q2_aam.data.communities import Communities
 from q2_aam.models.aam import AAM
 from q2_aam.models.sample_encoder import SampleEncoding
+from q2_aam.training.asv_cache import asv_embeddings
 from q2_aam.training.device import autocast
 
 
@@ -19,6 +20,7 @@ def encode_samples(
     token_limit: int = 1024,
     precision: str = "32",
     device: str = "cpu",
+    asv_cache: str = "memory",
 ) -> SampleEncoding:
     """Encode samples without learning anything.
 
@@ -34,6 +36,8 @@ def encode_samples(
         Most ASVs read of a sample, the most abundant.
     precision, device : str
         Resolved ones (see ``q2_aam.training.device``).
+    asv_cache : {'memory', 'disk'}
+        Where the ASVs' embeddings are kept; changes nothing but time and memory.
 
     Returns
     -------
@@ -41,20 +45,16 @@ def encode_samples(
         ``presence`` and ``share`` ``[N, K]`` float32 on the CPU.
     """
     network.eval().to(device)
-    present = communities.present_asvs()
-    with autocast(precision, device):
-        encoded = network.encode_asvs(torch.from_numpy(communities.tokens[present]))
-    embeddings = torch.zeros(len(communities.tokens), encoded.shape[1], dtype=encoded.dtype, device=device)
-    embeddings[torch.from_numpy(present)] = encoded
     dataset = CommunityDataset(communities, token_limit, asv_lookup=True)
     presence, share = [], []
-    for batch in batch_loader(dataset, np.arange(len(communities)), batch_size):
-        with autocast(precision, device):
-            sample = network.encode_samples(
-                embeddings, batch.asv_index.to(device), batch.abundance.to(device), batch.mask.to(device)
-            )
-        presence.append(sample.presence.float().cpu())
-        share.append(sample.share.float().cpu())
+    with asv_embeddings(network, communities, cache=asv_cache, precision=precision, device=device) as look_up:
+        for batch in batch_loader(dataset, np.arange(len(communities)), batch_size):
+            with autocast(precision, device):
+                sample = network.encode_samples(
+                    look_up, batch.asv_index, batch.abundance.to(device), batch.mask.to(device)
+                )
+            presence.append(sample.presence.float().cpu())
+            share.append(sample.share.float().cpu())
     network.cpu()
     return SampleEncoding(torch.cat(presence), torch.cat(share))
 

@@ -66,6 +66,11 @@ def test_batch_size_changes_nothing(study, model, outputs, batch_size):
     assert_same(outputs, run_predict(study, model, batch_size=batch_size))
 
 
+def test_embeddings_on_disk_change_nothing(study, model, outputs):
+    for ours, theirs in zip(outputs, run_predict(study, model, asv_cache="disk"), strict=True):
+        assert ours.equals(theirs)
+
+
 def test_company_changes_nothing(study, model, outputs):
     few = outputs[0].index[[3, 17, 40]]
     assert_same([part.loc[few] for part in outputs], run_predict(study, model, table=study.samples(few)))

@@ -1,8 +1,10 @@
+import tracemalloc
 import warnings
 
 import biom
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from q2_aam.data.communities import asv_hashes, rarefy, read_communities, read_sequences
 from q2_aam.data.tokenizer import PAD, START, VOCABULARY, tokenize
@@ -304,3 +306,27 @@ def test_real_studies(study, name, asvs):
         alone = read_communities(given.table, None, max_length=512)
         np.testing.assert_array_equal(alone.tokens, communities.tokens)
         assert (alone.counts != communities.counts).nnz == 0
+
+
+@pytest.mark.parametrize("missing_features", ["error", "ignore"])
+def test_memory_is_of_the_order_of_the_counts_that_are_there(missing_features):
+    """40,000 features x 20,000 samples, of which 2 in 10,000 are more than 0: 3.2 GB if it were dense."""
+    rng = np.random.default_rng(0)
+    features, samples, n = 40_000, 20_000, 160_000
+    letters = rng.choice(list("ACGT"), (features, 30))
+    sequences = dict(zip(map(str, range(features)), map("".join, letters), strict=True))
+    if missing_features == "ignore":
+        del sequences["0"], sequences["77"]
+    columns = np.concatenate([np.arange(samples), rng.integers(0, samples, n)])
+    rows = np.concatenate([np.full(samples, 1), rng.integers(0, features, n)])
+    counts = sp.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(features, samples))
+    table = biom.Table(counts, list(map(str, range(features))), list(map(str, range(samples))))
+    tracemalloc.start()
+    communities = read_communities(table, sequences, max_length=100, missing_features=missing_features)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert_well_formed(communities)
+    assert communities.counts.sum() + communities.reads_dropped.sum() == len(rows)
+    size = communities.counts.data.nbytes + communities.counts.indices.nbytes + communities.tokens.nbytes
+    # Texts and their hashes, of which Python makes objects, are the rest.
+    assert peak < 4 * size + 300 * features

@@ -54,7 +54,7 @@ def test_five_wrong_counts_are_named_and_all_are_counted():
     with pytest.raises(ValueError) as error:
         checked_counts(table_of(np.full((3, 4), 0.5)))
     assert "has 12 fractional counts (0.5 of feature f0 in sample s0; " in str(error.value)
-    assert "0.5 of feature f1 in sample s0; ...). Reads" in str(error.value)
+    assert "0.5 of feature f1 in sample s1; ...). Reads" in str(error.value)
     assert str(error.value).count("of feature") == 5
 
 

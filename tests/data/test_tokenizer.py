@@ -12,8 +12,8 @@ from q2_aam.data.tokenizer import (
     G,
     N,
     T,
+    are_nucleotides,
     first_illegal_letter,
-    is_nucleotides,
     normalize,
     tokenize,
 )
@@ -124,5 +124,22 @@ def test_normalize_writes_upper_case_dna():
         ("", False),
     ],
 )
-def test_is_nucleotides(text, answer):
-    assert is_nucleotides(text) is answer
+def test_are_nucleotides(text, answer):
+    np.testing.assert_array_equal(are_nucleotides([text]), [answer])
+    np.testing.assert_array_equal(are_nucleotides(["", text, "ACGT" * 5, text]), [False, answer, True, answer])
+
+
+def test_many_sequences_are_read_in_blocks(monkeypatch):
+    rng = np.random.default_rng(2)
+    sequences = ["".join(rng.choice(list("ACGTNacgu"), rng.integers(0, 30))) for _ in range(50)]
+    tokens, answers = tokenize(sequences, 25), are_nucleotides(sequences)
+    assert 0 < answers.sum() < 50
+    monkeypatch.setattr("q2_aam.data.tokenizer._BLOCK", 7)
+    np.testing.assert_array_equal(tokenize(sequences, 25), tokens)
+    np.testing.assert_array_equal(are_nucleotides(sequences), answers)
+    sequences[38] = "AC" * 20 + "-"
+    assert first_illegal_letter(sequences) == (38, 40, "-")
+    np.testing.assert_array_equal(tokenize(sequences, 25)[39:], tokens[39:])
+    sequences[44] = "AXA"
+    with pytest.raises(ValueError, match="In sequence number 45, letter 'X' at position 2 is"):
+        tokenize(sequences, 25)

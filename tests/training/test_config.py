@@ -68,6 +68,7 @@ from q2_aam.training.config import (
         (Runtime, {"random_seed": -1}, "random_seed must be at least 0, but is -1."),
         (Prediction, {"precision": "8"}, "precision must be one of auto, 32, bf16, 16, but is '8'."),
         (Prediction, {"batch_size": 0}, "batch_size must be at least 1, but is 0."),
+        (Prediction, {"asv_cache": "tape"}, "asv_cache must be one of memory, disk, but is 'tape'."),
     ],
 )
 def test_wrong_settings_are_refused(kind, changes, message):

@@ -1,8 +1,13 @@
+import os
+import tempfile
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from q2_aam.data.communities import Communities
+from q2_aam.training import asv_cache
 from q2_aam.training.prediction import encode_samples, predict_targets
 from tests import tiny
 
@@ -73,6 +78,84 @@ def test_each_distinct_asv_is_encoded_once_and_those_of_no_sample_never(network)
     network.asv_encoder.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
     encode_samples(network, communities, batch_size=1)
     assert sum(sizes) == present
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+@pytest.mark.parametrize("rows", [np.arange(tiny.SAMPLES), [7, 2, 3]])
+def test_embeddings_kept_on_disk_give_the_same_numbers(network, temporary, monkeypatch, precision, rows):
+    communities = tiny.survey().subset(rows)
+    network.asv_encoder.anchor_on(torch.from_numpy(communities.tokens[::2]))
+    monkeypatch.setattr(asv_cache, "PORTION", 7)
+    where = {"precision": precision, "batch_size": 6, "token_limit": 9}
+    expected = encode_samples(network, communities, **where)
+    sizes = []
+    network.sample_encoder.register_forward_pre_hook(
+        lambda *_: sizes.extend(path.stat().st_size for path in temporary.glob("*/*"))
+    )
+    found = encode_samples(network, communities, asv_cache="disk", **where)
+    assert torch.equal(found.presence, expected.presence) and torch.equal(found.share, expected.share)
+    # Four bytes a number, for the ASVs that are there; and nothing is left behind.
+    assert set(sizes) == {len(communities.present_asvs()) * 16 * 4}
+    assert os.listdir(temporary) == []
+
+
+def test_the_file_is_gone_after_an_error_too(network, temporary):
+    network.sample_encoder.register_forward_pre_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        encode_samples(network, tiny.survey(), asv_cache="disk")
+    assert os.listdir(temporary) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is always full")
+def test_a_full_disk_is_told_in_a_sentence(network, temporary, monkeypatch):
+    monkeypatch.setattr(asv_cache, "open", lambda _, *how, **more: open("/dev/full", *how, **more), raising=False)
+    message = (
+        r"The embeddings of 36 ASVs cannot be written to .*/q2-aam-\w+ \(No space left on device\). Set TMPDIR to a "
+        r"directory with 2.15e-06 GB to spare, or asv_cache to 'memory'."
+    )
+    with pytest.raises(ValueError, match=message):
+        encode_samples(network, tiny.survey(), asv_cache="disk")
+    assert os.listdir(temporary) == []
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+def test_each_asv_is_looked_up_by_its_column(network, monkeypatch, cache):
+    monkeypatch.setattr(asv_cache, "PORTION", 5)
+    communities = tiny.survey().subset([7, 2])
+    present = communities.present_asvs()
+    assert len(present) < len(communities.tokens)
+    with torch.no_grad():
+        network.eval()
+        expected = network.encode_asvs(torch.from_numpy(communities.tokens))
+        where = {"precision": "32", "device": "cpu"}
+        with asv_cache.asv_embeddings(network, communities, cache=cache, **where) as look_up:
+            index = torch.from_numpy(np.random.default_rng(0).permutation(present)[: len(present) // 2 * 2])
+            found = look_up(index.view(2, -1))
+    assert torch.allclose(found.flatten(0, 1), expected[index], atol=1e-6)
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+def test_absent_asvs_have_no_room(network, monkeypatch, cache):
+    """A table of 100,000 ASVs of which its two samples hold a few."""
+    few = tiny.survey().subset([7, 2])
+    counts, rooms = few.counts.copy(), set()
+    counts.resize(2, 10**5)
+    many = tiny.changed(few, counts=counts, tokens=np.resize(few.tokens, (10**5, few.tokens.shape[1])))
+
+    def embedding(index, kept):
+        rooms.add(len(kept))
+        return torch.nn.functional.embedding(index, kept)
+
+    monkeypatch.setattr(asv_cache, "F", SimpleNamespace(embedding=embedding))
+    found = encode_samples(network, many, asv_cache=cache)
+    assert torch.equal(found.presence, encode_samples(network, few).presence)
+    assert rooms == {len(few.present_asvs())}
 
 
 def test_nothing_is_learnt_and_dropout_is_off():
