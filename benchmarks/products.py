@@ -35,7 +35,8 @@ def flops_of(packet, key: tuple) -> int:
     """Floating-point operations of one product."""
     shapes = [shape for shape, _, _ in key]
     result = list(shapes[-2][:-1]) + [shapes[-1][-1]]
-    return flop_registry[packet](*(torch.empty(s, device="meta") for s in shapes), out_val=torch.empty(result, device="meta"))
+    factors = (torch.empty(shape, device="meta") for shape in shapes)
+    return flop_registry[packet](*factors, out_val=torch.empty(result, device="meta"))
 
 
 def seconds_alone(seen: Counter) -> float:

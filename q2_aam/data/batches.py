@@ -1,6 +1,7 @@
 """Communities to batches in which each ASV stands once."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -180,8 +181,24 @@ class CommunityDataset(Dataset):
         return counts.indices[kept], counts.data[kept], np.minimum(lengths, self.token_limit)
 
 
+class AheadLoader(DataLoader):
+    """Prepares the next batch, its UniFrac distances included, while the present one is learnt from.
+
+    In a thread rather than in worker processes: the table is not copied, and NumPy and unifrac leave torch alone while
+    they compute.
+    """
+
+    def __iter__(self) -> Iterator[Batch]:
+        batches = super().__iter__()
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
+            ahead = thread.submit(next, batches, None)
+            while (batch := ahead.result()) is not None:
+                ahead = thread.submit(next, batches, None)
+                yield batch
+
+
 def batch_loader(
     dataset: CommunityDataset, rows: np.ndarray, batch_size: int, random_seed: int = 0, shuffle: bool = False
 ) -> DataLoader:
     """A loader whose every item is a whole :class:`Batch` (see :class:`BatchSampler` for the parameters)."""
-    return DataLoader(dataset, sampler=BatchSampler(rows, batch_size, random_seed, shuffle), batch_size=None)
+    return AheadLoader(dataset, sampler=BatchSampler(rows, batch_size, random_seed, shuffle), batch_size=None)

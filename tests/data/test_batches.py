@@ -1,4 +1,5 @@
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -254,3 +255,29 @@ def test_wrong_settings_are_refused(how, message):
 def test_a_batch_has_one_sample_at_least():
     with pytest.raises(ValueError, match=r"^batch_size must be at least 1, but is 0\.$"):
         batch_loader(CommunityDataset(tiny.survey()), ROWS, 0)
+
+
+def test_the_next_batch_is_prepared_while_one_is_in_use():
+    """Distances of batch two are asked for before batch two is, and in a thread that is not the learner's."""
+    communities = tiny.survey()
+    started, threads = threading.Event(), []
+
+    def unifrac(rows):
+        threads.append(threading.current_thread())
+        if len(threads) == 2:
+            started.set()
+        return np.zeros((len(rows), len(rows)), dtype=np.float32)
+
+    batches = iter(batch_loader(CommunityDataset(communities, unifrac=unifrac), np.arange(12), 4))
+    next(batches)
+    assert started.wait(5)
+    assert threading.main_thread() not in threads
+    assert len(list(batches)) == 2 and len(threads) == 3
+
+
+def test_an_error_while_a_batch_is_prepared_reaches_the_learner():
+    def unifrac(rows):
+        raise ValueError("no such tree")
+
+    with pytest.raises(ValueError, match="no such tree"):
+        next(iter(batch_loader(CommunityDataset(tiny.survey(), unifrac=unifrac), np.arange(12), 4)))
