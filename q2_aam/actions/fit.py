@@ -74,6 +74,8 @@ def fit(
     device: str = Runtime.device,
     threads: str = Runtime.threads,
     random_seed: int = Runtime.random_seed,
+    devices: int = Runtime.devices,
+    num_nodes: int = Runtime.num_nodes,
     run_dir: str = Runtime.run_dir,
 ) -> (AAMModelDirectoryFormat, pd.Series, pd.DataFrame, AAMTrainingLogDirectoryFormat):
     """Fit a regressor or classifier; the parameters are described where they are registered."""

@@ -64,6 +64,8 @@ def pretrain(
     device: str = Runtime.device,
     threads: str = Runtime.threads,
     random_seed: int = Runtime.random_seed,
+    devices: int = Runtime.devices,
+    num_nodes: int = Runtime.num_nodes,
     run_dir: str = Runtime.run_dir,
 ) -> (AAMModelDirectoryFormat, AAMTrainingLogDirectoryFormat):
     """Pretrain an encoder; the parameters are described where they are registered."""

@@ -175,8 +175,17 @@ class UniFracDistances:
         self._matrix = None
         self._keeps_matrix = 4 * len(self) ** 2 <= matrix_budget
         # The only way to set the cores at run time: OMP_NUM_THREADS is read when the library is loaded.
-        self._ssu, self._pool, self._threads = unifrac.ssu_inmem, ThreadpoolController(), threads
+        self._ssu, self._pool, self.threads = unifrac.ssu_inmem, ThreadpoolController(), threads
         self._metric = metric
+
+    def __getstate__(self) -> dict:
+        # For other processes. A whole matrix goes along: they map it from one file, and need not compute it again.
+        return {name: value for name, value in self.__dict__.items() if name != "_pool"}
+
+    def __setstate__(self, state: dict) -> None:
+        from threadpoolctl import ThreadpoolController
+
+        self.__dict__.update(state, _pool=ThreadpoolController())
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -218,7 +227,7 @@ class UniFracDistances:
         # The package would go through the whole tree again; a batch holds a small part of it.
         tree = self._tree if len(rows) == len(self) else self._tree.shear(set(features)).collapse()
         alpha = GENERALIZED_ALPHA if self._metric == "generalized" else 1.0
-        with self._pool.limit(limits=self._threads, user_api="openmp"):
+        with self._pool.limit(limits=self.threads, user_api="openmp"):
             # fp64: in fp32 the distances of two samples would depend (by 4e-7) on who else is in the batch.
             result = self._ssu(table, tree, f"{self._metric}_fp64", False, alpha, False, 1)
         distances = result.data.astype(np.float32)

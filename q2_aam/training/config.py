@@ -31,7 +31,7 @@ class Optimization:
     """Most passes over the training samples."""
 
     batch_size: int = 32
-    """Samples a step; pairs for UniFrac grow as its square."""
+    """Samples a step and process; pairs for UniFrac grow as its square."""
 
     accumulation: int = 1
     """Batches whose gradients are averaged before the weights change."""
@@ -153,13 +153,19 @@ class Runtime:
     threads: int | str = "auto"
     """Threads; ``auto`` takes all cores."""
 
+    devices: int = 1
+    """Processes of a node that train together, each on a graphics card of its own or on its share of the threads."""
+
+    num_nodes: int = 1
+    """Machines that train together, each with ``devices`` processes."""
+
     run_dir: str | None = None
     """Directory of event files and last state, from which a killed run goes on."""
 
     def __post_init__(self):
         _check_choice(self, "precision", PRECISIONS)
         _check_choice(self, "device", DEVICES)
-        _check_least(self, random_seed=0)
+        _check_least(self, random_seed=0, devices=1, num_nodes=1)
         if self.threads != "auto":
             _check_least(self, threads=1)
 
