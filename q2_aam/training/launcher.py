@@ -115,6 +115,7 @@ def run_in_processes(function: Callable, *arguments, device: str, devices: int, 
     if device == "cuda":
         # Of what was computed here before: the first process will be on the same card.
         torch.cuda.empty_cache()
+    interrupt = None
     with tempfile.TemporaryDirectory(prefix="q2-aam-") as name:
         scratch = Path(name)
         write_call(scratch, function, arguments, device, max(1, torch.get_num_threads() // devices))
@@ -126,19 +127,18 @@ def run_in_processes(function: Callable, *arguments, device: str, devices: int, 
             max_restarts=0,
             logs_specs=DefaultLogsSpecs(log_dir=str(scratch)),
             rdzv_timeout=RENDEZVOUS_TIMEOUT,
-            signals_to_handle=",".join(number.name for number in SIGNALS),
+            # One that is ignored here (in the background of a shell script, say) stays so.
+            signals_to_handle=",".join(n.name for n in SIGNALS if signal.getsignal(n) != signal.SIG_IGN),
             **where,
         )
         failures = {}
         try:
             with launching():
                 elastic_launch(config, sys.executable)("-c", COMMAND, scratch)
-        except SignalException as ended:
-            # As if the launcher had not caught it.
-            signal.raise_signal(ended.sigval)
-            raise
-        except ChildFailedError as failed:
-            failures = failed.failures
+        except SignalException as error:
+            interrupt = error
+        except ChildFailedError as error:
+            failures = error.failures
         except (RendezvousError, torch.distributed.DistError) as error:
             raise RuntimeError(
                 f"The {num_nodes} nodes did not find each other at {where['rdzv_endpoint']} within "
@@ -147,7 +147,11 @@ def run_in_processes(function: Callable, *arguments, device: str, devices: int, 
             ) from error
         if failures:
             raise cause_of(scratch, failures, num_nodes)
-        return pickle.loads((scratch / "result").read_bytes())
+        if interrupt is None:
+            return pickle.loads((scratch / "result").read_bytes())
+    # As if the launcher had not caught it: most often the end.
+    signal.raise_signal(interrupt.sigval)
+    raise interrupt
 
 
 @contextlib.contextmanager
@@ -207,6 +211,8 @@ def read_call(scratch: Path) -> tuple:
 def work(scratch: Path) -> None:
     """What each process does: the call, and a note of its result or of its error."""
     end_with_parent()
+    # Sent by the launching process, which is the one to say so.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     rank = int(os.environ["RANK"])
     warnings.formatwarning = lambda message, *_args, **_kwargs: f"Warning: {message}\n"
     if rank:

@@ -17,8 +17,9 @@ import torch
 
 from q2_aam.training.distributed import gather, on_first, rank, share_losses, world_size
 from q2_aam.training.launcher import run_in_processes
+from q2_aam.training.run_identity import check_same_everywhere
 from q2_aam.training.task import NonFiniteError, Task
-from q2_aam.training.trainer import check_same_everywhere, train_here
+from q2_aam.training.trainer import train_here
 from tests import tiny
 from tests.training.test_resume import same
 
