@@ -79,7 +79,10 @@ def share_files(directory: Path, names: Iterable[str]) -> None:
             # On a file system that the nodes share it is there already.
             if not path.exists() or path.read_bytes() != content:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
+                # Or will be there in a moment: it is never seen half written.
+                new = path.with_name(f"{path.name}.{rank()}")
+                new.write_bytes(content)
+                new.replace(path)
     distributed.barrier()
 
 

@@ -182,7 +182,7 @@ def launching() -> Iterator[None]:
 
 def write_call(scratch: Path, *call) -> None:
     """Write what the processes are to do; the content of arrays into a file of its own."""
-    (scratch / "path.json").write_text(json.dumps(sys.path))
+    (scratch / "path.json").write_text(json.dumps([str(entry) for entry in sys.path]))
     buffers = []
     (scratch / "call").write_bytes(pickle.dumps(call, protocol=5, buffer_callback=buffers.append))
     sizes = []

@@ -108,13 +108,20 @@ def train(
     Raises
     ------
     ValueError
-        If the directory holds a run with other settings or other data, or if there are fewer samples than processes.
+        If the directory holds a run with other settings or other data, if there are fewer samples than processes, or
+        if settings exclude each other.
     """
     how = {"origin": origin, "from_probe": from_probe, "tune": tune}
     runtime, batch_size = task.settings.runtime, task.settings.optimization.batch_size
     processes = runtime.devices * runtime.num_nodes
     if processes == 1 or not tune:
         return train_here(task, dataset, train_rows, validation_rows, Path(directory), **how)
+    if (runtime.precision, task.settings.optimization.non_finite) == ("16", "skip"):
+        # Its scaler of gradients cannot take a step that has none.
+        raise ValueError(
+            "non_finite 'skip' does not work with precision 16 in several processes. Set precision to 'bf16' or '32', "
+            "or non_finite to 'error'."
+        )
     for rows in (train_rows, validation_rows):
         # Refused before anything is started.
         batch_loader(dataset, rows, batch_size, processes=processes)

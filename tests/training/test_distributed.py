@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import torch
 
-from q2_aam.training.distributed import gather, on_first, rank, share_losses, world_size
+from q2_aam.training.distributed import gather, on_first, rank, share_files, share_losses, world_size
 from q2_aam.training.launcher import run_in_processes
 from q2_aam.training.run_identity import check_same_everywhere
 from q2_aam.training.task import NonFiniteError, Task
@@ -104,9 +104,25 @@ def all_cases(directory):
     seen["some skipped"] = carry_out(prepared(directory / "some skipped", **{**skip, "batch_size": 2}, accumulation=2))
     seen["one-sided"] = carry_out(prepared(directory / "one-sided", kind="numeric", task=OneSidedTask, **QUIET))
     seen["files"] = sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
+    seen["shared"] = shared_files(directory / "shared")
     seen["on_first"] = on_first(lambda: rank())
     seen["refused"] = [raised(lambda: on_first(lambda: {}["nothing"])), raised(lambda: check_same_everywhere(mine()))]
     return gather(seen), world_size(), torch.distributed.get_backend()
+
+
+def shared_files(directory):
+    """As if the second process were that of another node, whose directory holds an old file."""
+    own = directory / str(rank())
+    (own / "plots").mkdir(parents=True)
+    if rank() == 0:
+        (own / "plots" / "a.png").write_text("picture")
+        (own / "unasked").touch()
+    (own / "last.ckpt").write_text(f"state {rank()}")
+    before = {name: os.environ[name] for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE")}
+    os.environ.update(LOCAL_RANK="0", LOCAL_WORLD_SIZE="1")
+    share_files(own, ["last.ckpt", "plots/*.png", "missing"])
+    os.environ.update(before)
+    return {str(path.relative_to(own)): path.read_text() for path in own.rglob("*") if path.is_file()}
 
 
 def mine():
@@ -233,6 +249,12 @@ def test_what_the_first_process_does_all_get_or_fail_by(together):
             "ValueError: The first node and that of process 1 were given other input: the encoder, metric, phylogeny "
             "or freeze_encoder; epochs is 3 here, 4 there. Give the same command on all nodes.",
         ]
+
+
+def test_another_node_gets_the_first_ones_files(together):
+    first, second = (process["shared"] for process in together[1])
+    assert second == {"last.ckpt": "state 0", "plots/a.png": "picture"}
+    assert first == {**second, "unasked": ""}
 
 
 def test_alone_there_is_nothing_to_share():
