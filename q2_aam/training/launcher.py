@@ -17,7 +17,6 @@ import tempfile
 import threading
 import time
 import traceback
-import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -102,16 +101,11 @@ def run_in_processes(function: Callable, *arguments, device: str, devices: int, 
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.elastic.rendezvous import RendezvousError
+    from torch.distributed.elastic.utils.distributed import get_free_port
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     check_devices(device, devices)
-    where = {"rdzv_backend": "c10d", "rdzv_endpoint": "127.0.0.1:0", "local_addr": "127.0.0.1"}
-    run_id = uuid.uuid4().hex
-    if num_nodes > 1:
-        address, port, node = meeting_of(num_nodes)
-        # Static: the first node is the one that says so, not the one that comes first.
-        where = {"rdzv_backend": "static", "rdzv_endpoint": f"{address}:{port}", "rdzv_configs": {"rank": node}}
-        run_id = "q2-aam"
+    address, port, node = meeting_of(num_nodes) if num_nodes > 1 else Meeting("127.0.0.1", get_free_port(), 0)
     if device == "cuda":
         # Of what was computed here before: the first process will be on the same card.
         torch.cuda.empty_cache()
@@ -123,13 +117,17 @@ def run_in_processes(function: Callable, *arguments, device: str, devices: int, 
             min_nodes=num_nodes,
             max_nodes=num_nodes,
             nproc_per_node=devices,
-            run_id=run_id,
+            run_id="q2-aam",
             max_restarts=0,
             logs_specs=DefaultLogsSpecs(log_dir=str(scratch)),
             rdzv_timeout=RENDEZVOUS_TIMEOUT,
             # One that is ignored here (in the background of a shell script, say) stays so.
             signals_to_handle=",".join(n.name for n in SIGNALS if signal.getsignal(n) != signal.SIG_IGN),
-            **where,
+            # The first node is the one that says so, not the one that comes first; and none comes or goes later.
+            rdzv_backend="static",
+            rdzv_endpoint=f"{address}:{port}",
+            rdzv_configs={"rank": node},
+            local_addr=address if num_nodes == 1 else None,
         )
         failures = {}
         try:
@@ -140,10 +138,12 @@ def run_in_processes(function: Callable, *arguments, device: str, devices: int, 
         except ChildFailedError as error:
             failures = error.failures
         except (RendezvousError, torch.distributed.DistError) as error:
+            if num_nodes == 1:
+                raise
             raise RuntimeError(
-                f"The {num_nodes} nodes did not find each other at {where['rdzv_endpoint']} within "
-                f"{RENDEZVOUS_TIMEOUT // 60} minutes ({error}). Check that each has started, and that MASTER_ADDR and "
-                "MASTER_PORT are the same on all."
+                f"The {num_nodes} nodes did not find each other at {address}:{port} within {RENDEZVOUS_TIMEOUT // 60} "
+                f"minutes ({error}). Check that each has started, and that MASTER_ADDR and MASTER_PORT are the same on "
+                "all."
             ) from error
         if failures:
             raise cause_of(scratch, failures, num_nodes)
@@ -228,13 +228,14 @@ def work(scratch: Path) -> None:
         if os.environ["LOCAL_RANK"] == "0":
             (scratch / "result").write_bytes(pickle.dumps(result))
         torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
+        code = 0
     except Exception as error:
         note_error(scratch, rank, error)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Not by way of clean-up that waits for the other processes.
-        os._exit(1)
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not by way of clean-up that may wait for other processes or threads.
+    os._exit(code)
 
 
 def end_with_parent() -> None:
