@@ -1,7 +1,7 @@
 """Types and descriptions of parameters and inputs that several actions share. Defaults stand in the settings dataclasses."""
 
 from q2_aam.data.tables import MISSING_FEATURES, TOKEN_CHOICES
-from q2_aam.framework import Categorical, Choices, Float, Int, MetadataColumn, Range, Str
+from q2_aam.framework import Categorical, Choices, Float, Int, List, Metadata, MetadataColumn, Range, Str
 from q2_aam.training.config import DEVICES, NON_FINITE, PRECISIONS, SCHEDULERS
 
 COUNT = Int % Range(1, None)
@@ -126,6 +126,11 @@ LEARNING = {
         Str % Choices(TOKEN_CHOICES),
         "Which ASVs are read of a sample that has more: the most abundant, or a fresh random choice each epoch.",
     ),
+    "max_tokens": (
+        COUNT,
+        "Tokens (of the ASVs of a step, and of its samples) whose intermediate values are kept for the backward pass. More "
+        "are computed again, which takes a third more time for these and bounds memory: lower it when memory runs out.",
+    ),
     "run_dir": (
         Str,
         "Directory in which event files (for TensorBoard), history and last state are written while the run goes "
@@ -148,6 +153,16 @@ GROUPS = (
     MetadataColumn[Categorical],
     "Column whose groups (subjects, households, sites) never stand on both sides of a "
     "split. Give it whenever samples of a group resemble each other: without it scores are too good to be true.",
+)
+CONDITIONING = (
+    Metadata,
+    "Metadata with columns (age, sex, body site) that are known of a sample beside its community and help to predict: "
+    "conditioning columns, numeric or categorical. ",
+)
+CONDITIONING_COLUMNS = (
+    List[Str],
+    "The columns of the conditioning metadata to read; all by default. The column to predict and the group column "
+    "cannot be among them.",
 )
 MISSING_SAMPLES = (
     Str % Choices(["error", "ignore"]),

@@ -39,7 +39,7 @@ SETTINGS = {
     "predict": (Prediction,),
 }
 # Settings that an action does not offer, because they would have no meaning there.
-LEFT_OUT = {"pretrain": {"target_weight"}, "fit": set(), "predict": {"run_dir", "devices", "num_nodes"}}
+LEFT_OUT = {"pretrain": {"target_weight"}, "fit": set(), "predict": {"max_tokens", "run_dir", "devices", "num_nodes"}}
 ACTIONS = ("pretrain", "fit", "predict", "evaluate", "summarize_training")
 
 
@@ -122,7 +122,7 @@ def test_every_setting_is_read_somewhere():
     for kinds in SETTINGS.values():
         for kind in kinds:
             # the actions read these of their own arguments
-            own = {"validation_share", "token_limit", "token_choice", "batch_size", "run_dir"}
+            own = {"validation_share", "token_limit", "token_choice", "batch_size", "max_tokens", "run_dir"}
             weights = {"unifrac_weight", "nucleotide_weight", "count_weight", "target_weight"}
             assert {field.name for field in fields(kind)} - used <= own | weights, kind
 
@@ -170,8 +170,10 @@ def test_parameters_are_of_types_that_every_interface_shows(action):
     """Galaxy and the command line know these; a union only of primitives, and no nested collections."""
     for name, spec in plugin.actions[action].signature.parameters.items():
         expression = spec.qiime_type
-        known = {"Int", "Float", "Str", "Bool", "MetadataColumn"}
+        known = {"Int", "Float", "Str", "Bool", "Metadata", "MetadataColumn", "List"}
         assert primitives(expression) <= known, f"{name}: {expression!r}"
+        if expression.name == "List":
+            assert primitives(expression.fields[0]) == {"Str"}, f"{name}: {expression!r}"
 
 
 @pytest.mark.skipif(find_spec("q2galaxy") is None, reason="q2galaxy is not installed")

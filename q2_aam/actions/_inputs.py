@@ -90,6 +90,64 @@ def keep_samples(table: biom.Table, rows: np.ndarray) -> biom.Table:
     return biom.Table(table.matrix_data.tocsc()[:, rows].tocsr(), table.ids("observation"), table.ids()[rows])
 
 
+def conditioning_frame(metadata, columns: list | None, target, groups) -> pd.DataFrame | None:
+    """The conditioning columns asked for, a sample a row; None where there is no such metadata.
+
+    Parameters
+    ----------
+    metadata : Metadata, optional
+        The conditioning metadata.
+    columns : list of str, optional
+        Those of its columns to condition on; all by default.
+    target, groups : MetadataColumn
+        The column to predict and, where given, the group column, which are refused.
+    """
+    from q2_aam.data.conditioning import choose_columns
+
+    if metadata is None:
+        if columns:
+            raise ValueError(
+                "conditioning_columns names columns of the conditioning metadata, but there is none. Give it as "
+                "conditioning, or leave conditioning_columns out."
+            )
+        return None
+    names = choose_columns(metadata.columns, columns, target.name, None if groups is None else groups.name)
+    return metadata.to_dataframe()[names]
+
+
+def condition_of(learnt, metadata, sample_ids: np.ndarray) -> np.ndarray | None:
+    """What a model is given of new samples beside their communities, float32 ``[N, C]``; None where it reads nothing.
+
+    Parameters
+    ----------
+    learnt : Conditioning or None
+        The model's conditioning columns.
+    metadata : Metadata or None
+        The conditioning metadata of the new samples; it may have further columns.
+    sample_ids : np.ndarray
+        ``[N]``, the samples of the table.
+    """
+    from q2_aam.data.conditioning import rows_of_samples
+
+    if learnt is None:
+        if metadata is not None:
+            raise ValueError(
+                "The model was fitted without conditioning columns: the conditioning metadata would not be read. Leave "
+                "it out, or fit a model with it."
+            )
+        return None
+    if metadata is None:
+        raise ValueError(
+            f"The model was fitted with the conditioning columns {name_ids(learnt.names)}, and needs them of the new "
+            "samples, too. Give metadata that has them as conditioning."
+        )
+    frame = rows_of_samples(metadata.to_dataframe(), sample_ids)
+    condition = learnt.encode(frame)
+    for sentence in learnt.extrapolations(frame):
+        warnings.warn(sentence, stacklevel=2)
+    return condition
+
+
 def refuse_lost_classes(
     values: pd.Series, train_rows: np.ndarray, validation_rows: np.ndarray, groups: pd.Series | None
 ) -> None:

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 
 from q2_aam.data.communities import Communities, asv_hashes
+from q2_aam.data.conditioning import Conditioning
 from q2_aam.data.targets import Target
 from q2_aam.models.aam import AAM
 from q2_aam.models.config import Architecture
-from q2_aam.models.model_file import Model, outputs_of
+from q2_aam.models.model_file import Model, conditions_of, outputs_of
 
 
 def chosen_architecture(arguments: dict, before: Model | None) -> Architecture:
@@ -38,11 +39,17 @@ def chosen_architecture(arguments: dict, before: Model | None) -> Architecture:
     return own
 
 
-def starting_network(architecture: Architecture, before: Model | None, target: Target | None, random_seed: int) -> AAM:
+def starting_network(
+    architecture: Architecture,
+    before: Model | None,
+    target: Target | None,
+    random_seed: int,
+    conditioning: Conditioning | None = None,
+) -> AAM:
     """A network with the given encoder's weights, or fresh ones from the seed; the target head is always fresh."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random_seed)
-        network = AAM(architecture, outputs_of(target))
+        network = AAM(architecture, outputs_of(target), conditions_of(conditioning))
     if before is not None:
         state = before.network.state_dict()
         head = {name: value for name, value in network.state_dict().items() if name.startswith("target_head.")}

@@ -10,6 +10,7 @@ from q2_types.tree import NewickFormat
 from q2_aam.actions._inputs import (
     best_scores,
     check_monitor,
+    conditioning_frame,
     data_summary,
     describe_data,
     drawn,
@@ -35,6 +36,8 @@ def fit(
     encoder: AAMModelDirectoryFormat = None,
     phylogeny: NewickFormat = None,
     groups: qiime2.CategoricalMetadataColumn = None,
+    conditioning: qiime2.Metadata = None,
+    conditioning_columns: str = None,
     missing_samples: str = "error",
     target_transform: str = "zscore",
     freeze_encoder: bool = False,
@@ -74,6 +77,7 @@ def fit(
     device: str = Runtime.device,
     threads: str = Runtime.threads,
     random_seed: int = Runtime.random_seed,
+    max_tokens: int = Runtime.max_tokens,
     devices: int = Runtime.devices,
     num_nodes: int = Runtime.num_nodes,
     run_dir: str = Runtime.run_dir,
@@ -90,11 +94,13 @@ def fit(
             "freeze_encoder needs an encoder: without one, only random weights would be frozen. Give the encoder that "
             "pretrain made, or leave freeze_encoder out."
         )
+    given = conditioning_frame(conditioning, conditioning_columns, metadata, groups)
 
     from q2_aam.actions._models import chosen_architecture, seen_asvs, starting_network
     from q2_aam.actions._outputs import certainty_frame, interval_of, prediction_series, validation_scores
     from q2_aam.data.batches import CommunityDataset, batch_loader
     from q2_aam.data.communities import read_communities
+    from q2_aam.data.conditioning import Conditioning, refuse_missing
     from q2_aam.data.splits import split_validation
     from q2_aam.data.targets import match_metadata
     from q2_aam.models.model_file import load_model, save_model, sha256_of
@@ -114,6 +120,12 @@ def fit(
         table = keep_samples(table, match_metadata(table.ids(), values, missing_samples))
         if groups is not None:
             table = keep_samples(table, match_metadata(table.ids(), groups.to_series(), missing_samples))
+        if given is not None:
+            there = pd.Series(0, index=given.index)
+            rows = match_metadata(table.ids(), there, missing_samples, "the conditioning metadata")
+            table = keep_samples(table, rows)
+            for name in given:
+                refuse_missing(given.loc[table.ids(), name])
         table = drawn(table, sampling_depth, random_seed)
         unifrac, distances = None, None
         if phylogeny is not None and objective.unifrac_weight:
@@ -140,13 +152,27 @@ def fit(
             refuse_lost_classes(values, train_rows, validation_rows, members)
         target, encoded = encode_target(values, train_rows, target_transform if numeric else None)
         say(describe_data(communities, train_rows, validation_rows))
+        learnt, condition = None, None
+        if given is not None:
+            given = given.loc[communities.sample_ids]
+            learnt = Conditioning.fit(given.iloc[train_rows])
+            condition = learnt.encode(given)
+            say(f"Conditioned on {learnt.describe()}.")
 
-        network = starting_network(architecture, before, target, random_seed)
-        dataset = CommunityDataset(communities, token_limit, token_choice, unifrac, encoded)
+        network = starting_network(architecture, before, target, random_seed, learnt)
+        dataset = CommunityDataset(communities, token_limit, token_choice, unifrac, encoded, condition=condition)
         if before is None:
             start_from_data(network, batch_loader(dataset, train_rows, batch_size, random_seed, shuffle=True))
         members = None if members is None else members.to_numpy()[train_rows]
-        start_head(network, communities.subset(train_rows), encoded[train_rows], members, random_seed, **where)
+        start_head(
+            network,
+            communities.subset(train_rows),
+            encoded[train_rows],
+            members,
+            random_seed,
+            None if condition is None else condition[train_rows],
+            **where,
+        )
         origin = None if before is None else before.description["sha256"]
         say("Epoch 0 is the probe: the head alone, fitted to the sample embeddings.")
         result = train(
@@ -162,7 +188,11 @@ def fit(
 
         network.load_state_dict(result.state["model"])
         held_out = communities.subset(validation_rows)
-        outputs = predict_targets(network, encode_samples(network, held_out, **where))
+        outputs = predict_targets(
+            network,
+            encode_samples(network, held_out, **where),
+            None if condition is None else condition[validation_rows],
+        )
         intervals = interval_of(target, encoded[validation_rows], outputs)
         predictions = prediction_series(target, held_out.sample_ids, outputs)
         certainty = certainty_frame(target, held_out.sample_ids, outputs, intervals)
@@ -175,6 +205,7 @@ def fit(
             architecture,
             target,
             seen_asvs(communities, train_rows, before),
+            learnt,
             training={
                 **asdict(chosen),
                 "metric": metric if unifrac else None,

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
 
-from q2_aam.actions._inputs import drawn, fasta_sequences, readable_warnings, say
+from q2_aam.actions._inputs import condition_of, drawn, fasta_sequences, readable_warnings, say
+from q2_aam.framework import qiime2
 from q2_aam.training.config import Prediction, Runtime
 from q2_aam.types import AAMModelDirectoryFormat
 
@@ -16,6 +17,7 @@ def predict(
     table: biom.Table,
     model: AAMModelDirectoryFormat,
     sequences: DNAFASTAFormat = None,
+    conditioning: qiime2.Metadata = None,
     sampling_depth: int = None,
     missing_features: str = "error",
     batch_size: int = Prediction.batch_size,
@@ -37,8 +39,10 @@ def predict(
         loaded = load_model(str(model))
         if loaded.target is None:
             raise ValueError("The model is an encoder, which has no target. Give it to `qiime aam fit` first.")
+        table = drawn(table, sampling_depth, random_seed)
+        condition = condition_of(loaded.conditioning, conditioning, table.ids())
         communities = read_communities(
-            drawn(table, sampling_depth, random_seed),
+            table,
             fasta_sequences(sequences),
             max_length=loaded.network.architecture.max_length,
             missing_features=missing_features,
@@ -52,7 +56,7 @@ def predict(
             precision=resolve_precision(precision, device),
             device=device,
         )
-        outputs = predict_targets(loaded.network, encoding)
+        outputs = predict_targets(loaded.network, encoding, condition)
         predictions = prediction_series(loaded.target, communities.sample_ids, outputs)
         certainty = certainty_frame(loaded.target, communities.sample_ids, outputs, loaded.description["intervals"])
         unseen = ~np.isin(asv_hashes(communities.tokens), loaded.seen_asvs)

@@ -64,6 +64,7 @@ def pretrain(
     device: str = Runtime.device,
     threads: str = Runtime.threads,
     random_seed: int = Runtime.random_seed,
+    max_tokens: int = Runtime.max_tokens,
     devices: int = Runtime.devices,
     num_nodes: int = Runtime.num_nodes,
     run_dir: str = Runtime.run_dir,

@@ -36,6 +36,8 @@ class Batch:
     """float32 ``[G, G]``, process after process."""
     target: Tensor | None = None
     """``[B]`` float32, in the transform's units, or int64 codes of classes."""
+    condition: Tensor | None = None
+    """float32 ``[B, C]``, the conditioning columns as numbers."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,8 @@ class CommunityDataset(Dataset):
     asv_lookup : bool
         True where all ASVs have been encoded beforehand: ``asv_index`` then counts in the whole table and ``tokens`` is
         empty.
+    condition : np.ndarray, optional
+        Encoded conditioning columns of every sample of the table, float32 ``[N, C]``.
     """
 
     def __init__(
@@ -158,6 +162,7 @@ class CommunityDataset(Dataset):
         unifrac: Callable[[np.ndarray], np.ndarray] | None = None,
         target: np.ndarray | None = None,
         asv_lookup: bool = False,
+        condition: np.ndarray | None = None,
     ):
         if token_choice not in TOKEN_CHOICES:
             raise ValueError(f"token_choice must be one of {', '.join(TOKEN_CHOICES)}, but is {token_choice!r}.")
@@ -169,6 +174,7 @@ class CommunityDataset(Dataset):
         self.unifrac = unifrac
         self.target = target
         self.asv_lookup = asv_lookup
+        self.condition = condition
 
     def __len__(self) -> int:
         return len(self.communities)
@@ -200,6 +206,7 @@ class CommunityDataset(Dataset):
             together=len(together),
             unifrac=None if self.unifrac is None else torch.from_numpy(self.unifrac(together)),
             target=None if self.target is None else torch.from_numpy(self.target[key.rows]),
+            condition=None if self.condition is None else torch.from_numpy(self.condition[key.rows]),
         )
 
     @cached_property

@@ -231,7 +231,7 @@ class Target:
 
 
 def match_metadata(
-    sample_ids: Sequence[str], values: pd.Series, missing_samples: str = "error"
+    sample_ids: Sequence[str], values: pd.Series, missing_samples: str = "error", source: str = "the metadata"
 ) -> np.ndarray:
     """Find the samples of a table that have a value in a metadata column.
 
@@ -245,6 +245,8 @@ def match_metadata(
         What to do when samples of the table are not in the metadata: refuse them by name, or leave them out
         with a warning that counts them. Samples that are in the metadata without a value are always left out
         in that way.
+    source : str
+        What the metadata is called in messages.
 
     Returns
     -------
@@ -270,20 +272,19 @@ def match_metadata(
     if index.has_duplicates:
         twice = index[index.duplicated()].unique()
         raise ValueError(
-            f"{len(twice)} sample IDs stand more than once in the metadata: {_some(twice)}. Keep one row of "
-            "each."
+            f"{len(twice)} sample IDs stand more than once in {source}: {_some(twice)}. Keep one row of each."
         )
     rows = index.get_indexer(ids)
     absent = rows < 0
     if absent.all():
         raise ValueError(
-            f"none of the table's {len(ids)} samples ({_some(ids)}) is in the metadata ({_some(index)}). "
+            f"none of the table's {len(ids)} samples ({_some(ids)}) is in {source} ({_some(index)}). "
             "Check that both name their samples alike."
         )
     if absent.any() and missing_samples == "error":
         raise ValueError(
-            f"{absent.sum()} of the table's {len(ids)} samples are not in the metadata: "
-            f"{_some(ids[absent])}. Add them to the metadata, filter them from the table, or set "
+            f"{absent.sum()} of the table's {len(ids)} samples are not in {source}: "
+            f"{_some(ids[absent])}. Add them to {source}, filter them from the table, or set "
             "missing_samples to 'ignore'."
         )
     no_value = ~absent & values.isna().to_numpy()[rows]
@@ -293,7 +294,7 @@ def match_metadata(
             f"no sample of the table has a value in the metadata column {name!r}. Choose another column."
         )
     for left_out, why in (
-        (absent, "are not in the metadata"),
+        (absent, f"are not in {source}"),
         (no_value, f"have no value in column {name!r}"),
     ):
         if left_out.any():

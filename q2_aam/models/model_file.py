@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from q2_aam.data.conditioning import Conditioning
 from q2_aam.data.targets import Target
 from q2_aam.data.tokenizer import VOCABULARY
 from q2_aam.models.aam import AAM
@@ -35,6 +36,8 @@ class Model:
     """int64 ``[V]``, sorted, the hashes of the ASVs of all training samples so far, pretraining included."""
     description: dict
     """``model.json``."""
+    conditioning: Conditioning | None = None
+    """None where the model reads nothing but the community."""
 
 
 def outputs_of(target: Target | None) -> int | None:
@@ -42,6 +45,11 @@ def outputs_of(target: Target | None) -> int | None:
     if target is None:
         return None
     return max(1, len(target.classes))
+
+
+def conditions_of(conditioning: Conditioning | None) -> int:
+    """Numbers that the target head is given beside the sample embedding."""
+    return 0 if conditioning is None else conditioning.width
 
 
 def sha256_of(path: str | Path) -> str:
@@ -96,6 +104,7 @@ def save_model(
     architecture: Architecture,
     target: Target | None,
     seen_asvs: np.ndarray,
+    conditioning: Conditioning | None = None,
     **facts,
 ) -> dict:
     """Write a model's two files.
@@ -112,6 +121,8 @@ def save_model(
         None for an encoder.
     seen_asvs : np.ndarray
         int64 ``[V]``.
+    conditioning : Conditioning, optional
+        What the target head is given beside the sample embedding.
     **facts
         Further keys of ``model.json``: ``training``, ``random_seed``, ``data``, ``scores``, ``intervals``.
 
@@ -130,6 +141,7 @@ def save_model(
         "architecture": architecture.to_dict(),
         "tokenizer": {"vocabulary": list(VOCABULARY), "max_length": architecture.max_length},
         "target": None if target is None else target.to_dict(),
+        "conditioning": None if conditioning is None else conditioning.to_dict(),
         "versions": package_versions(),
         **facts,
     }
@@ -162,10 +174,13 @@ def load_model(directory: str | Path) -> Model:
         raise ValueError("The model was trained with another alphabet of tokens. Use the q2-aam that made it.")
     content = read_tensors(directory / WEIGHTS)
     target = None if description["target"] is None else Target.from_dict(description["target"])
-    network = AAM(Architecture.from_dict(description["architecture"]), outputs_of(target))
+    # Models written before there was any lack the key.
+    conditioning = Conditioning.from_dict(description.get("conditioning"))
+    architecture = Architecture.from_dict(description["architecture"])
+    network = AAM(architecture, outputs_of(target), conditions_of(conditioning))
     try:
         network.load_state_dict(content["model"])
         seen_asvs = content["seen_asvs"].numpy()
     except (RuntimeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"The weights in {WEIGHTS} do not fit the architecture in {DESCRIPTION}.") from error
-    return Model(network.eval(), target, seen_asvs, description)
+    return Model(network.eval(), target, seen_asvs, description, conditioning)

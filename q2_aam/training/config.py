@@ -153,6 +153,9 @@ class Runtime:
     threads: int | str = "auto"
     """Threads; ``auto`` takes all cores."""
 
+    max_tokens: int = 2**16
+    """Tokens of a step whose intermediate values are kept for the backward pass; those of more are computed again."""
+
     devices: int = 1
     """Processes of a node that train together, each on a graphics card of its own or on its share of the threads."""
 
@@ -165,7 +168,7 @@ class Runtime:
     def __post_init__(self):
         _check_choice(self, "precision", PRECISIONS)
         _check_choice(self, "device", DEVICES)
-        _check_least(self, random_seed=0, devices=1, num_nodes=1)
+        _check_least(self, random_seed=0, max_tokens=1, devices=1, num_nodes=1)
         if self.threads != "auto":
             _check_least(self, threads=1)
 

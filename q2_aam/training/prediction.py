@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from q2_aam.data.batches import CommunityDataset, batch_loader
 from q2_aam.data.communities import Communities
@@ -39,7 +38,7 @@ def encode_samples(
     Returns
     -------
     SampleEncoding
-        ``presence`` and ``share`` ``[N, K]`` float32 on the CPU; ``contextual`` is empty.
+        ``presence`` and ``share`` ``[N, K]`` float32 on the CPU.
     """
     network.eval().to(device)
     present = communities.present_asvs()
@@ -51,16 +50,20 @@ def encode_samples(
     presence, share = [], []
     for batch in batch_loader(dataset, np.arange(len(communities)), batch_size):
         with autocast(precision, device):
-            sample = network.sample_encoder(
-                F.embedding(batch.asv_index.to(device), embeddings), batch.abundance.to(device), batch.mask.to(device)
+            sample = network.encode_samples(
+                embeddings, batch.asv_index.to(device), batch.abundance.to(device), batch.mask.to(device)
             )
         presence.append(sample.presence.float().cpu())
         share.append(sample.share.float().cpu())
     network.cpu()
-    return SampleEncoding(torch.cat(presence), torch.cat(share), torch.empty(0))
+    return SampleEncoding(torch.cat(presence), torch.cat(share))
 
 
 @torch.no_grad()
-def predict_targets(network: AAM, encoding: SampleEncoding) -> np.ndarray:
-    """Outputs of the target head for encoded samples: float32 ``[N, O]``, in the transform's units or logits."""
-    return network.target_head(encoding.embedding).numpy()
+def predict_targets(network: AAM, encoding: SampleEncoding, condition: np.ndarray | None = None) -> np.ndarray:
+    """Outputs of the target head for encoded samples and their conditioning columns, float32 ``[N, C]``.
+
+    They are float32 ``[N, O]``, in the transform's units or logits.
+    """
+    condition = None if condition is None else torch.from_numpy(condition)
+    return network.target_head(encoding.embedding, condition).numpy()

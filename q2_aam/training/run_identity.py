@@ -13,9 +13,10 @@ from q2_aam.training.task import Task
 
 SETTINGS_FILE = "settings.json"
 # Settings that a run may be continued with in another value.
-FREE_SETTINGS = ("threads", "run_dir")
+FREE_SETTINGS = ("threads", "max_tokens", "run_dir")
 OTHER_INPUT = {
     "data": "the table, its split or the target",
+    "conditioning": "the conditioning columns",
     "origin": "the encoder, metric, phylogeny or freeze_encoder",
 }
 
@@ -45,7 +46,14 @@ def describe_run(
         for name, value in group.items()
         if name not in FREE_SETTINGS
     }
-    return {"data": digest.hexdigest(), "origin": origin, **task.network.architecture.to_dict(), **settings}
+    condition = dataset.condition
+    return {
+        "data": digest.hexdigest(),
+        "conditioning": None if condition is None else hashlib.blake2b(condition.tobytes(), digest_size=16).hexdigest(),
+        "origin": origin,
+        **task.network.architecture.to_dict(),
+        **settings,
+    }
 
 
 def check_same_everywhere(description: dict) -> None:

@@ -5,7 +5,6 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
-from torch.nn import functional as F
 
 from q2_aam.data.batches import Batch
 from q2_aam.data.tables import name_ids
@@ -13,7 +12,7 @@ from q2_aam.data.targets import Target
 from q2_aam.data.tokenizer import A
 from q2_aam.models.aam import AAM
 from q2_aam.models.asv_encoder import hide_nucleotides
-from q2_aam.models.sample_encoder import lineage_distances, log_share
+from q2_aam.models.sample_encoder import lineage_distances
 from q2_aam.training.config import Settings
 from q2_aam.training.distributed import gather, gather_rows, no_loss, share_losses
 from q2_aam.training.losses import count_loss, nucleotide_loss, pairs, target_loss, unifrac_loss
@@ -22,7 +21,7 @@ from q2_aam.training.schedulers import build_scheduler
 
 # Share of a batch's ASVs, and of its samples, of which something is withheld to be guessed. They are encoded once more
 # for that: distances and targets are learnt on what they are later predicted from, which is never masked.
-GUESSED_SHARE = 0.25
+GUESSED_SHARE = float(__import__('os').environ.get('GS','0.25'))
 
 
 def _some(number: int, generator: torch.Generator) -> Tensor:
@@ -69,7 +68,8 @@ class Task(LightningModule):
         objective, network = self.settings.objective, self.network
         generator = torch.Generator().manual_seed(batch.seed)
         losses = {}
-        encoding = network(batch.tokens, batch.asv_index, batch.abundance, batch.mask)
+        keep = self.settings.runtime.max_tokens
+        encoding = network(batch.tokens, batch.asv_index, batch.abundance, batch.mask, keep)
         if objective.unifrac_weight and batch.unifrac is not None:
             # Pairs of samples that are in different processes are learnt from like all others.
             distances = lineage_distances(gather_rows(encoding.sample.presence, batch.together))
@@ -79,20 +79,19 @@ class Task(LightningModule):
         if objective.nucleotide_weight:
             tokens = batch.tokens[_some(len(batch.tokens), generator)]
             hidden_tokens, masked = hide_nucleotides(tokens, objective.mask_share, generator)
-            spans, _ = network.asv_encoder.contextual(hidden_tokens)
-            logits, truth = network.nucleotide_head(spans, masked), tokens[:, 1:][masked]
+            logits, truth = network.guess_nucleotides(tokens, hidden_tokens, masked, keep)
             losses["nucleotide_loss"] = nucleotide_loss(logits, truth), len(truth)
             meter.add_nucleotides(logits, truth.long() - A)
         if objective.count_weight:
             rows = _some(len(batch.rows), generator)
             abundance, mask = batch.abundance[rows], batch.mask[rows]
             hidden = (torch.rand(mask.shape, generator=generator).to(mask.device) < objective.mask_share) & mask
-            embeddings = F.embedding(batch.asv_index[rows], encoding.asv_embeddings)
-            sample = network.sample_encoder(embeddings, abundance, mask, hidden)
-            guessed = network.count_head(sample.contextual[hidden])
-            losses["count_loss"] = count_loss(guessed, log_share(abundance[hidden])), len(guessed)
+            guessed, truth = network.guess_abundances(
+                encoding.asv_embeddings, batch.asv_index[rows], abundance, mask, hidden, keep
+            )
+            losses["count_loss"] = count_loss(guessed, truth), len(guessed)
         if objective.target_weight and batch.target is not None:
-            predicted = network.target_head(encoding.sample.embedding)
+            predicted = network.target_head(encoding.sample.embedding, batch.condition)
             losses["target_loss"] = target_loss(predicted, batch.target, self.class_weights), len(batch.target)
             meter.add_targets(predicted, batch.target)
         return losses

@@ -40,6 +40,7 @@ MODEL_KEYS = (
     "scores",
     "intervals",
 )
+CONDITIONING_KEYS = ("name", "kind", "location", "scale", "lowest", "highest", "categories")
 TARGET_KEYS = ("name", "kind", "transform", "location", "scale", "classes", "class_weights")
 LOG_KEYS = ("schema_version", "action", "monitor", "mode", "best_epoch", "epochs", "stopped", "target")
 LOG_COLUMNS = ("epoch", "learning_rate", "seconds")
@@ -73,6 +74,7 @@ class AAMModelDescriptionFormat(model.TextFileFormat):
             if not isinstance(content[key], dict):
                 wrong_value(name, key, content[key], "an object ({...})")
         _check_target(name, content["kind"], content["target"])
+        _check_conditioning(name, content["kind"], content.get("conditioning"))
         check_keys(name, content["tokenizer"], ("vocabulary", "max_length"), "tokenizer")
         length = content["tokenizer"]["max_length"]
         if not is_integer(length) or length < 1:
@@ -100,6 +102,27 @@ def _check_target(name: str, kind, target):
         wrong_value(name, "target.kind", target["kind"], f'"{expected}", as kind is {kind}')
     if expected == "categorical" and not (isinstance(target["classes"], list) and len(target["classes"]) > 1):
         wrong_value(name, "target.classes", target["classes"], "a list of two classes or more")
+
+
+def _check_conditioning(name: str, kind: str, conditioning):
+    # Models written before there were conditioning columns lack the key.
+    if conditioning is None:
+        return
+    if kind == "encoder":
+        wrong_value(name, "conditioning", conditioning, "null, as kind is encoder")
+    columns = conditioning.get("columns") if isinstance(conditioning, dict) else None
+    if not (isinstance(columns, list) and columns and all(isinstance(column, dict) for column in columns)):
+        wrong_value(name, "conditioning", conditioning, "null or an object with a list of columns")
+    for place, column in enumerate(columns):
+        within = f"conditioning.columns[{place}]"
+        check_keys(name, column, CONDITIONING_KEYS, within)
+        if column["kind"] not in ("numeric", "categorical"):
+            wrong_value(name, f"{within}.kind", column["kind"], "one of numeric, categorical")
+        for key in ("location", "scale", "lowest", "highest"):
+            if not is_number(column[key]):
+                wrong_value(name, f"{within}.{key}", column[key], "a number")
+        if not isinstance(column["categories"], list):
+            wrong_value(name, f"{within}.categories", column["categories"], "a list")
 
 
 class AAMModelDirectoryFormat(model.DirectoryFormat):

@@ -183,6 +183,14 @@ def test_8_5_the_target_is_that_of_the_batchs_samples():
     assert batch_of().target is None and batch_of().unifrac is None
 
 
+def test_the_condition_is_that_of_the_batchs_samples():
+    condition = np.arange(2 * tiny.SAMPLES, dtype=np.float32).reshape(tiny.SAMPLES, 2)
+    batch = batch_of(condition=condition)
+    assert batch.condition.dtype == torch.float32
+    assert batch.condition.tolist() == [[14, 15], [4, 5], [38, 39], [0, 1], [22, 23]]
+    assert batch_of().condition is None
+
+
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 4, 7, 15, 16, 100])
 def test_8_6_no_sample_is_dropped_whatever_the_batch_size(batch_size, shuffle):

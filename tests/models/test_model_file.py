@@ -5,14 +5,18 @@ import pickle
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from q2_aam.data.batches import BatchKey, CommunityDataset
+from q2_aam.data.conditioning import Conditioning
 from q2_aam.models import model_file
+from q2_aam.models.aam import AAM
 from q2_aam.models.model_file import (
     DESCRIPTION,
     WEIGHTS,
+    conditions_of,
     load_model,
     outputs_of,
     package_versions,
@@ -64,6 +68,28 @@ def test_a_model_comes_back_with_identical_outputs(tmp_path, kind):
     assert loaded.description == description == json.loads((tmp_path / DESCRIPTION).read_text())
     assert loaded.description["random_seed"] == 7
     assert loaded.description["kind"] == kind
+
+
+def test_conditioning_columns_come_back_and_widen_the_head(tmp_path):
+    samples = pd.DataFrame({"age": [0.1, 0.1 + 0.2, 7.0], "sex": ["m", "f", "f"]}, index=list("abc"))
+    conditioning = Conditioning.fit(samples)
+    target = tiny.target("numeric")[0]
+    network = AAM(tiny.architecture(), 1, conditions_of(conditioning)).eval()
+    state = {"model": network.state_dict()}
+    save_model(tmp_path, state, network.architecture, target, np.array([1]), conditioning=conditioning)
+    loaded = load_model(tmp_path)
+    assert loaded.conditioning == conditioning
+    inputs = torch.randn(3, 16), torch.from_numpy(conditioning.encode(samples))
+    assert torch.equal(loaded.network.target_head(*inputs), network.target_head(*inputs))
+
+
+def test_without_conditioning_columns_the_key_is_null_and_may_be_absent(tmp_path):
+    """Models written before there were any lack it."""
+    _, _, description = saved(tmp_path, "regressor")
+    assert description["conditioning"] is None and conditions_of(None) == 0
+    del description["conditioning"]
+    (tmp_path / DESCRIPTION).write_text(json.dumps(description))
+    assert load_model(tmp_path).conditioning is None
 
 
 def test_model_json_describes_all_that_is_needed(tmp_path):

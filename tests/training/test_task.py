@@ -115,16 +115,21 @@ def test_losses_follow_from_the_batchs_seed(tmp_path):
 def test_the_count_head_is_scored_on_withheld_abundances_alone(tmp_path):
     """Batches that differ in withheld abundances have the same guesses, and another loss."""
     run = tiny.Run(tmp_path, mask_share=0.5, count_weight=1.0, nucleotide_weight=0.0)
-    guesses, asked = [], []
+    guesses, asked, contextual = [], [], run.network.sample_encoder.contextual
+
+    def noting(*inputs):
+        asked.append(inputs)
+        return contextual(*inputs)
+
     run.network.count_head.register_forward_hook(lambda _, inputs, output: guesses.append(output))
-    run.network.sample_encoder.register_forward_pre_hook(lambda _, inputs: asked.append(inputs))
+    run.network.sample_encoder.contextual = noting
     batch = alone(run)
     first = run.task.losses(batch, EpochMeter(None))["count_loss"]
     _, abundance, _, hidden = asked[-1]
     other = batch.abundance.clone()
     for shares, withheld in zip(abundance, hidden, strict=True):
-        [row] = (batch.abundance == shares).all(1).nonzero()
-        other[row, withheld] *= 0.01
+        [row] = (batch.abundance[:, : len(shares)] == shares).all(1).nonzero()
+        other[row, withheld.nonzero()] *= 0.01
     second = run.task.losses(replace(batch, abundance=other), EpochMeter(None))["count_loss"]
     assert first[1] == second[1] == int(hidden.sum()) > 2
     assert torch.equal(guesses[0], guesses[1]) and first[0] != second[0]

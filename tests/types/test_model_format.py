@@ -7,9 +7,18 @@ import pytest
 
 from q2_aam.framework import Artifact, ValidationError
 from q2_aam.types import AAMModelDirectoryFormat
-from q2_aam.types._format import TARGET_KEYS
+from q2_aam.types._format import CONDITIONING_KEYS, TARGET_KEYS
 from tests.types.conftest import CLASSES_TARGET, NUMERIC_TARGET, describe, write_torch_file
 
+AGE = {
+    "name": "age",
+    "kind": "numeric",
+    "location": 30.5,
+    "scale": 0.1 + 0.2,
+    "lowest": 1,
+    "highest": 80.0,
+    "categories": [],
+}
 LEVELS = pytest.mark.parametrize("level", ["min", "max"])
 
 
@@ -263,6 +272,31 @@ CONTRADICTIONS = [
         {"tokenizer": {"vocabulary": [], "max_length": 0}},
         "model.json: tokenizer.max_length is 0; it must be a positive whole number." + AGAIN,
     ),
+    (
+        {"kind": "encoder", "target": None, "conditioning": {"columns": [AGE]}},
+        f"model.json: conditioning is {json.dumps({'columns': [AGE]})}; it must be null, as kind is encoder." + AGAIN,
+    ),
+    (
+        {"conditioning": {"columns": []}},
+        'model.json: conditioning is {"columns": []}; it must be null or an object with a list of columns.' + AGAIN,
+    ),
+    (
+        {"conditioning": {"columns": [AGE, {"name": "sex", "kind": "categorical"}]}},
+        "model.json: conditioning.columns[1] lacks the keys location, scale, lowest, highest, categories: it is "
+        "incomplete." + AGAIN,
+    ),
+    (
+        {"conditioning": {"columns": [{**AGE, "kind": "date"}]}},
+        'model.json: conditioning.columns[0].kind is "date"; it must be one of numeric, categorical.' + AGAIN,
+    ),
+    (
+        {"conditioning": {"columns": [{**AGE, "scale": "1"}]}},
+        'model.json: conditioning.columns[0].scale is "1"; it must be a number.' + AGAIN,
+    ),
+    (
+        {"conditioning": {"columns": [{**AGE, "categories": None}]}},
+        "model.json: conditioning.columns[0].categories is null; it must be a list." + AGAIN,
+    ),
     ({"scores": {"r2": "0.5"}}, 'model.json: scores.r2 is "0.5"; it must be a number or null.' + AGAIN),
 ]
 
@@ -292,6 +326,19 @@ def test_a_model_is_no_model_of_another_type(model_folder):
         "model.json: kind is regressor, so the type of this model is not AAMModel[Classifier] but "
         "AAMModel[Regressor]. Import it as that."
     )
+
+
+@LEVELS
+@pytest.mark.parametrize("conditioning", [None, {"columns": [AGE, {**AGE, "name": "weight"}]}])
+def test_models_with_and_without_conditioning_columns_are_accepted(conditioning, level, model_folder):
+    describe(model_folder, conditioning=conditioning)
+    AAMModelDirectoryFormat(str(model_folder), mode="r").validate(level)
+
+
+def test_the_keys_of_a_conditioning_column_are_those_of_the_core():
+    conditioning = pytest.importorskip("q2_aam.data.conditioning")
+    learnt = conditioning.Conditioning([conditioning.ConditioningColumn("x", "numeric")]).to_dict()
+    assert list(CONDITIONING_KEYS) == list(learnt["columns"][0])
 
 
 def test_the_keys_of_a_target_are_those_of_the_core():
