@@ -62,7 +62,10 @@ ARCHITECTURE = {
 
 OPTIMIZATION = {
     "epochs": (COUNT, "Most passes over the training samples."),
-    "batch_size": (COUNT, "Samples a step. For UniFrac the number of pairs grows as its square."),
+    "batch_size": (
+        COUNT,
+        "Samples a step (and process, where there are several). For UniFrac the number of pairs grows as its square.",
+    ),
     "accumulation": (COUNT, "Batches whose gradients are averaged before the weights change."),
     "learning_rate": (Float % Range(0, None, inclusive_start=False), "Highest learning rate."),
     "weight_decay": (WEIGHT, "Weight decay of AdamW, on matrices only."),
@@ -135,6 +138,16 @@ LEARNING = {
         "on. Repeat a command that was killed with the same run_dir and it goes on from its last epoch.",
     ),
     "metric": (METRIC, "The UniFrac that distances between samples are to be."),
+    "devices": (
+        COUNT,
+        "Processes that train together on this machine, each on a graphics card of its own, or on its share of the "
+        "threads where there are none. Each takes batch_size samples a step.",
+    ),
+    "num_nodes": (
+        COUNT,
+        "Machines that train together. Each runs this command, with MASTER_ADDR, MASTER_PORT and NODE_RANK (or "
+        "SLURM_NODEID) in its environment; all end with the same model.",
+    ),
 }
 
 GROUPS = (

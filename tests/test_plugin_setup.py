@@ -40,7 +40,7 @@ SETTINGS = {
     "predict": (Prediction,),
 }
 # Settings that an action does not offer, because they would have no meaning there.
-LEFT_OUT = {"pretrain": {"target_weight"}, "fit": set(), "predict": {"max_tokens", "run_dir"}}
+LEFT_OUT = {"pretrain": {"target_weight"}, "fit": set(), "predict": {"max_tokens", "run_dir", "devices", "num_nodes"}}
 ACTIONS = ("pretrain", "fit", "predict", "evaluate", "summarize_training")
 
 

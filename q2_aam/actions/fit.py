@@ -78,6 +78,8 @@ def fit(
     threads: str = Runtime.threads,
     random_seed: int = Runtime.random_seed,
     max_tokens: int = Runtime.max_tokens,
+    devices: int = Runtime.devices,
+    num_nodes: int = Runtime.num_nodes,
     run_dir: str = Runtime.run_dir,
 ) -> (AAMModelDirectoryFormat, pd.Series, pd.DataFrame, AAMTrainingLogDirectoryFormat):
     """Fit a regressor or classifier; the parameters are described where they are registered."""

@@ -65,6 +65,8 @@ def pretrain(
     threads: str = Runtime.threads,
     random_seed: int = Runtime.random_seed,
     max_tokens: int = Runtime.max_tokens,
+    devices: int = Runtime.devices,
+    num_nodes: int = Runtime.num_nodes,
     run_dir: str = Runtime.run_dir,
 ) -> (AAMModelDirectoryFormat, AAMTrainingLogDirectoryFormat):
     """Pretrain an encoder; the parameters are described where they are registered."""

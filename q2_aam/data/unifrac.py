@@ -141,7 +141,7 @@ class UniFracDistances:
         self._ssu, self._pool, self._lock = unifrac.ssu_inmem, ThreadpoolController(), Lock()
 
     def __getstate__(self) -> dict:
-        """Without what cannot be sent to another process."""
+        """Without what cannot be sent to another process; a whole matrix goes along, and need not be computed again."""
         return {name: value for name, value in vars(self).items() if name not in ("_ssu", "_pool", "_lock")}
 
     def __setstate__(self, state: dict) -> None:

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from q2_aam.evaluation.figures import confusion_matrix_figure, pixels, predicted_against_true
 from q2_aam.models.model_file import WEIGHTS, write_atomically
+from q2_aam.training.distributed import rank
 from q2_aam.training.meters import mode_of
 
 
@@ -54,6 +55,8 @@ class BestModel(Checkpoint):
         if not self.improves(float(value)):
             return False
         self.score, self.epoch = float(value), epoch
+        if rank() > 0:
+            return True
         write_atomically(
             {
                 "model": task.network.state_dict(),
@@ -134,6 +137,8 @@ class History(Checkpoint):
         if not epoch:
             metrics = {k: v for k, v in metrics.items() if k.startswith("val/")}
         self.rows.append({"epoch": epoch, "learning_rate": rate, "seconds": seconds, **metrics})
+        if rank() > 0:
+            return
         self.write()
         if not sys.stderr.isatty():
             print(self.line(), flush=True)
@@ -169,9 +174,13 @@ class ProgressBar(Callback):
     """One bar over the steps of the whole run, with named losses, learning rate and time left (8.10)."""
 
     def on_train_start(self, trainer, task) -> None:
-        total = trainer.num_training_batches * trainer.max_epochs
         self.bar = tqdm(
-            total=total, initial=trainer.fit_loop.total_batch_idx + 1, unit="batch", disable=None, dynamic_ncols=True
+            total=trainer.num_training_batches * trainer.max_epochs,
+            initial=trainer.fit_loop.total_batch_idx + 1,
+            unit="batch",
+            # None: where there is no terminal.
+            disable=True if rank() > 0 else None,
+            dynamic_ncols=True,
         )
 
     def on_train_batch_end(self, trainer, task, outputs, batch, batch_number) -> None:

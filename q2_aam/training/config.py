@@ -32,7 +32,7 @@ class Optimization:
     """Most passes over the training samples."""
 
     batch_size: int = 32
-    """Samples a step; pairs for UniFrac grow as its square."""
+    """Samples a step and process; pairs for UniFrac grow as its square."""
 
     accumulation: int = 1
     """Batches whose gradients are averaged before the weights change."""
@@ -157,13 +157,19 @@ class Runtime:
     max_tokens: int = 2**16
     """Tokens of a step whose intermediate values are kept for the backward pass; those of more are computed again."""
 
+    devices: int = 1
+    """Processes of a node that train together, each on a graphics card of its own or on its share of the threads."""
+
+    num_nodes: int = 1
+    """Machines that train together, each with ``devices`` processes."""
+
     run_dir: str | None = None
     """Directory of event files and last state, from which a killed run goes on."""
 
     def __post_init__(self):
         _check_choice(self, "precision", PRECISIONS)
         _check_choice(self, "device", DEVICES)
-        _check_least(self, random_seed=0, max_tokens=1)
+        _check_least(self, random_seed=0, max_tokens=1, devices=1, num_nodes=1)
         if self.threads != "auto":
             _check_least(self, threads=1)
 

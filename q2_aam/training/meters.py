@@ -6,6 +6,7 @@ from torch import Tensor
 
 from q2_aam.data.targets import Target
 from q2_aam.evaluation.metrics import classification_scores, regression_scores
+from q2_aam.training.distributed import gather, on_first
 
 # Metrics of which more is better; all others are losses or errors.
 HIGHER_IS_BETTER = ("unifrac_r", "nucleotide_accuracy", "r2", "accuracy", "balanced_accuracy")
@@ -61,6 +62,16 @@ class EpochMeter:
         predicted, true = (np.concatenate(part) for part in zip(*self._targets, strict=True))
         column = predicted[:, 0] if self.target.kind == "numeric" else predicted.argmax(1)
         return self.target.decode(true), self.target.decode(column)
+
+    def share(self) -> dict[str, float]:
+        """Take in what the meters of all processes have collected, and compute the metrics, the same in every process.
+
+        Distances stay as they are: each process has met all pairs.
+        """
+        nucleotides, targets = zip(*gather((self._nucleotides, self._targets)), strict=True)
+        self._nucleotides = [sum(counts) for counts in zip(*nucleotides, strict=True)]
+        self._targets = [batch for part in targets for batch in part]
+        return on_first(self.compute)
 
     def compute(self) -> dict[str, float]:
         """Metrics of what was collected; one that is undefined (a correlation of two points, say) is left out."""

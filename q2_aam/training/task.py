@@ -14,6 +14,7 @@ from q2_aam.models.aam import AAM
 from q2_aam.models.asv_encoder import hide_nucleotides
 from q2_aam.models.sample_encoder import lineage_distances
 from q2_aam.training.config import Settings
+from q2_aam.training.distributed import gather, gather_rows, no_loss, share_losses
 from q2_aam.training.losses import count_loss, nucleotide_loss, pairs, target_loss, unifrac_loss
 from q2_aam.training.meters import EpochMeter, describe, finite
 from q2_aam.training.schedulers import build_scheduler
@@ -70,7 +71,8 @@ class Task(LightningModule):
         keep = self.settings.runtime.max_tokens
         encoding = network(batch.tokens, batch.asv_index, batch.abundance, batch.mask, keep)
         if objective.unifrac_weight and batch.unifrac is not None:
-            distances = lineage_distances(encoding.sample.presence)
+            # Pairs of samples that are in different processes are learnt from like all others.
+            distances = lineage_distances(gather_rows(encoding.sample.presence, batch.together))
             predicted, true = pairs(distances), pairs(batch.unifrac)
             losses["unifrac_loss"] = unifrac_loss(distances, batch.unifrac), len(true)
             meter.add_distances(predicted, true)
@@ -102,18 +104,25 @@ class Task(LightningModule):
                 "There is nothing to learn: the losses whose weight is above 0 need a phylogeny or a target, and there "
                 "is none. Give it, or set another weight above 0."
             )
-        objective = self.settings.objective
-        total = sum(getattr(objective, name.replace("loss", "weight")) * loss for name, (loss, _) in losses.items())
+        own = {name: loss for name, (loss, _) in losses.items()}
+        losses, parts = share_losses(losses, common={"unifrac_loss"})
+        total = self._weighted(losses)
         if not finite(total):
-            return self._not_finite("loss", [batch], {name: loss for name, (loss, _) in losses.items()}, stage)
+            return self._not_finite("loss", [batch], own, stage)
+        learnt = total if parts is losses else self._weighted(parts)
         # Not before: what a skipped step saw would spoil the epoch's metrics.
         self.meters[stage].take(seen)
-        losses["total_loss"] = total, len(batch.rows)
+        losses["total_loss"] = total, batch.together
         for name, (loss, count) in losses.items():
             if count:
                 self.log(f"{stage}/{name}", loss.detach(), on_step=False, on_epoch=True, batch_size=count)
         self.last_losses = {name: float(loss.detach()) for name, (loss, _) in losses.items()}
-        return total
+        return learnt
+
+    def _weighted(self, losses: dict[str, tuple[Tensor, int]]) -> Tensor:
+        """The weighted sum of the named losses."""
+        objective = self.settings.objective
+        return sum(getattr(objective, name.replace("loss", "weight")) * loss for name, (loss, _) in losses.items())
 
     # Lightning's hooks
 
@@ -128,13 +137,15 @@ class Task(LightningModule):
         self.step_batches = [*self.step_batches, batch] if batch_number % accumulation else [batch]
         total = self._step(batch, "train")
         # Lightning divides by the accumulation; the remainder of an epoch is a mean over fewer batches.
-        if total is None or accumulation == 1:
+        if total is None:
+            return no_loss(self.device)
+        if accumulation == 1:
             return total
         first = batch_number // accumulation * accumulation
         return total * accumulation / min(accumulation, self.trainer.num_training_batches - first)
 
     def on_train_epoch_end(self) -> None:
-        self.log_dict({f"train/{name}": value for name, value in self.meters["train"].compute().items()})
+        self.log_dict({f"train/{name}": value for name, value in self.meters["train"].share().items()})
         if self.settings.optimization.non_finite == "skip":
             self.log("train/skipped_steps", float(self.skipped_steps))
         if self.settings.optimization.scheduler == "plateau":
@@ -157,7 +168,7 @@ class Task(LightningModule):
             self._step(batch, "val")
 
     def on_validation_epoch_end(self) -> None:
-        self.log_dict({f"val/{name}": value for name, value in self.meters["val"].compute().items()})
+        self.log_dict({f"val/{name}": value for name, value in self.meters["val"].share().items()})
 
     def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None) -> None:
         """Clip, and stop or skip when the gradient is not finite."""
@@ -180,6 +191,10 @@ class Task(LightningModule):
             (name, getattr(batch, name)) for batch in batches for name in ("tokens", "abundance", "unifrac", "target")
         ]
         shown = [describe(name, tensor) for name, tensor in [*tensors.items(), *inputs] if tensor is not None]
+        # All processes stop, with the samples of all and the numbers of the first that has wrong ones.
+        everyone = gather((ids, shown, all(map(finite, tensors.values()))))
+        ids = [sample_id for part, _, _ in everyone for sample_id in part]
+        shown = next((part for _, part, good in everyone if not good), shown)
         # Counted as in the history: 0 is the state before the first step.
         epoch = self.current_epoch + (self.trainer.state.fn == TrainerFn.FITTING)
         skip = "; set non_finite to 'skip' to go on without such steps" if stage == "train" else ""

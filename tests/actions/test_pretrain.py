@@ -10,7 +10,7 @@ import torch
 from q2_types.feature_data import DNAFASTAFormat
 
 from q2_aam.data.tokenizer import tokenize
-from q2_aam.models.model_file import load_model
+from q2_aam.models.model_file import load_model, read_tensors
 from q2_aam.training.config import Objective, Optimization, Runtime, Sampling
 
 from .small import SIZES, newick, run_pretrain, told
@@ -229,3 +229,21 @@ def test_one_sample_to_learn_from_has_no_distance(study):
     )
     with pytest.raises(ValueError, match=message):
         run_pretrain(study, table=table, validation_share=0.5)
+
+
+def test_two_processes_leave_a_model_like_any_other(study, tmp_path):
+    """8.8: from start to end by real UniFrac distances; the log is that of both."""
+    model, log = run_pretrain(study, devices=2, batch_size=8, run_dir=str(tmp_path))
+    model.validate("max")
+    log.validate("max")
+    runtime = json.loads((model.path / "model.json").read_text())["training"]["runtime"]
+    assert runtime["devices"] == 2 and runtime["num_nodes"] == 1
+    history = history_of(log)
+    assert list(history["epoch"]) == [1, 2] and np.isfinite(history.to_numpy()).all()
+    network = load_model(str(model)).network
+    best = read_tensors(tmp_path / "best_model.pt")["model"]
+    for name, weight in network.state_dict().items():
+        assert torch.equal(weight, best[name])
+    # One with batches of 16 learns the same distances; what is masked differs.
+    alone = history_of(run_pretrain(study, batch_size=16, nucleotide_weight=0.0, count_weight=0.0, epochs=1)[1])
+    assert history["train/unifrac_loss"][0] == pytest.approx(alone["train/unifrac_loss"][0], rel=0.5)

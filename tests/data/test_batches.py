@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from q2_aam.data.batches import BatchKey, BatchSampler, CommunityDataset, batch_loader
+from q2_aam.data.batches import BatchKey, BatchSampler, CommunityDataset, batch_loader, part_sizes
 from q2_aam.data.communities import asv_hashes, read_communities
 from q2_aam.data.tokenizer import PAD
 from tests import tiny
@@ -228,6 +228,65 @@ def test_validation_is_the_same_every_epoch():
     assert keys(epoch=0, shuffle=False) == keys(epoch=9, shuffle=False)
     assert [rows for rows, _ in keys(shuffle=False)] == [[7, 2], [19, 0], [11]]
     assert len({seed for _, seed in keys(shuffle=False)}) == 3
+
+
+def shared(samples, processes, batch_size, shuffle=True, epoch=0):
+    """Keys of each process."""
+    samplers = [BatchSampler(np.arange(samples), batch_size, 3, shuffle, r, processes) for r in range(processes)]
+    for sampler in samplers:
+        sampler.set_epoch(epoch)
+    return [list(sampler) for sampler in samplers], [len(sampler) for sampler in samplers]
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 100])
+@pytest.mark.parametrize("processes", [2, 3, 4])
+@pytest.mark.parametrize("samples", [4, 9, 13, 16, 17])
+def test_processes_share_every_batch_and_drop_nothing(samples, processes, batch_size, shuffle):
+    keys, lengths = shared(samples, processes, batch_size, shuffle)
+    assert len(set(lengths)) == 1 and {len(own) for own in keys} == set(lengths), "as many steps in each"
+    whole = []
+    for parts in zip(*keys, strict=True):
+        rows = np.concatenate([key.rows for key in parts])
+        for key in parts:
+            assert key.together.tolist() == rows.tolist()
+        sizes = [len(key.rows) for key in parts]
+        assert sizes == part_sizes(len(rows), processes) and min(sizes) >= 1 and max(sizes) - min(sizes) <= 1
+        assert len({key.seed for key in parts}) == processes
+        whole.append(len(rows))
+    assert sorted(np.concatenate([key.rows for own in keys for key in own])) == list(range(samples))
+    assert whole[:-1] == [processes * batch_size] * (len(whole) - 1)
+    # One that is too small for all processes has been taken by the one before.
+    assert whole[-1] < processes * batch_size + processes
+
+
+def test_the_order_of_several_processes_is_that_of_one():
+    """Two with batches of 4 go through the batches of one with 8."""
+    for epoch in (0, 2):
+        alone = BatchSampler(np.arange(18), 8, 3, True)
+        alone.set_epoch(epoch)
+        first, second = shared(18, 2, 4, epoch=epoch)[0]
+        assert [key.together.tolist() for key in first] == [key.rows.tolist() for key in alone]
+        assert [key.seed for key in first] == [key.seed for key in alone]
+        assert all(key.together is None for key in alone)
+
+
+def test_fewer_samples_than_processes_are_refused():
+    message = (
+        "3 samples (of those to learn from, or of those for validation) cannot be shared by 4 processes: each takes "
+        "one at least. Lower devices or num_nodes."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        batch_loader(CommunityDataset(tiny.survey()), np.arange(3), 2, processes=4)
+
+
+def test_a_part_of_a_batch_has_the_distances_of_all_its_samples():
+    communities = tiny.survey()
+    distances = tiny.Distances(communities)
+    batch = CommunityDataset(communities, unifrac=distances)[BatchKey(ROWS[2:], 0, ROWS)]
+    assert batch.rows.tolist() == ROWS[2:].tolist() and batch.together == 5
+    assert np.array_equal(batch.unifrac.numpy(), distances(ROWS))
+    assert batch_of(unifrac=distances).together == 5
 
 
 def test_asv_lookup_counts_in_the_whole_table():

@@ -217,6 +217,19 @@ def test_threads_change_nothing(survey):
     )
 
 
+@pytest.mark.parametrize("budget", [WHOLE, PARTS])
+def test_they_can_be_sent_to_another_process(survey, budget, monkeypatch):
+    """With the matrix, where it has been computed: not to be computed again in each of them."""
+    distances = UniFracDistances(survey.table, survey.tree, "generalized", threads=2, matrix_budget=budget)
+    rows = np.array([3, 0, 7])
+    expected = distances(rows)
+    sent = pickle.loads(pickle.dumps(distances))
+    if budget:
+        monkeypatch.setattr(UniFracDistances, "_distances", None)
+    assert np.array_equal(sent(rows), expected)
+    assert sent.threads == 2 and list(sent.sample_ids) == list(distances.sample_ids)
+
+
 def test_a_tree_read_before_serves_as_well(survey):
     tree = read_phylogeny(survey.tree)
     assert sorted(tip_names(tree)) == sorted(survey.features)

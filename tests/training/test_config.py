@@ -65,6 +65,8 @@ from q2_aam.training.config import (
         (Runtime, {"precision": "64"}, "precision must be one of auto, 32, bf16, 16, but is '64'."),
         (Runtime, {"device": "tpu"}, "device must be one of auto, cpu, cuda, but is 'tpu'."),
         (Runtime, {"threads": 0}, "threads must be at least 1, but is 0."),
+        (Runtime, {"devices": 0}, "devices must be at least 1, but is 0."),
+        (Runtime, {"num_nodes": 0}, "num_nodes must be at least 1, but is 0."),
         (Runtime, {"random_seed": -1}, "random_seed must be at least 0, but is -1."),
         (Prediction, {"precision": "8"}, "precision must be one of auto, 32, bf16, 16, but is '8'."),
         (Prediction, {"batch_size": 0}, "batch_size must be at least 1, but is 0."),
