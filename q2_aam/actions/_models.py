@@ -1,5 +1,6 @@
 """What `pretrain` and `fit` share: which network to start from. Imports torch: call from inside actions."""
 
+import warnings
 from dataclasses import fields
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 
 from q2_aam.data.communities import Communities, asv_hashes
 from q2_aam.data.targets import Target
+from q2_aam.data.unifrac import USUAL_METRIC
 from q2_aam.models.aam import AAM
 from q2_aam.models.config import Architecture
 from q2_aam.models.model_file import Model, outputs_of
@@ -36,6 +38,26 @@ def chosen_architecture(arguments: dict, before: Model | None) -> Architecture:
             "Leave them out, or pretrain an encoder with them."
         )
     return own
+
+
+def chosen_metric(metric: str, before: Model | None) -> str:
+    """The UniFrac asked for; for ``auto`` the one that the given encoder learnt, or the usual one.
+
+    Warns
+    -----
+    UserWarning
+        If the encoder learnt another one.
+    """
+    own = None if before is None else before.description["training"].get("metric")
+    if metric == "auto":
+        return own or USUAL_METRIC
+    if own not in (None, metric):
+        warnings.warn(
+            f"The encoder learnt {own} UniFrac, but metric is {metric!r}: what it learnt will be changed. Leave metric "
+            f"out to go on with {own}.",
+            stacklevel=2,
+        )
+    return metric
 
 
 def starting_network(architecture: Architecture, before: Model | None, target: Target | None, random_seed: int) -> AAM:

@@ -8,7 +8,7 @@ import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
 
 from q2_aam.actions._inputs import drawn, fasta_sequences, readable_warnings, say
-from q2_aam.training.config import Prediction, Runtime
+from q2_aam.training.config import Prediction, Reading, Runtime
 from q2_aam.types import AAMModelDirectoryFormat
 
 
@@ -16,8 +16,8 @@ def predict(
     table: biom.Table,
     model: AAMModelDirectoryFormat,
     sequences: DNAFASTAFormat = None,
-    sampling_depth: int = None,
-    missing_features: str = "error",
+    sampling_depth: int = Reading.sampling_depth,
+    missing_features: str = Reading.missing_features,
     batch_size: int = Prediction.batch_size,
     precision: str = Prediction.precision,
     device: str = Prediction.device,

@@ -7,9 +7,17 @@ import biom
 import numpy as np
 import scipy.sparse as sp
 
-from q2_aam.data.tables import MISSING_FEATURES, checked_counts, name_ids, refuse_empty_samples, repeated
+from q2_aam.data.tables import (
+    MISSING_FEATURES,
+    ON_MISSING,
+    checked_counts,
+    name_ids,
+    refuse_empty_samples,
+    repeated,
+)
 
 METRICS = ("unweighted", "weighted_unnormalized", "weighted_normalized", "generalized")
+USUAL_METRIC = "unweighted"
 # Between unweighted (0) and weighted (1); the value its authors recommend (Chen et al. 2012).
 GENERALIZED_ALPHA = 0.5
 
@@ -70,7 +78,7 @@ def tip_names(tree) -> list[str]:
     return [name for name in map(tree.name, tips) if name is not None]
 
 
-def match_tips(table: biom.Table, tips: Collection[str], missing_features: str = "error") -> biom.Table:
+def match_tips(table: biom.Table, tips: Collection[str], missing_features: str = ON_MISSING) -> biom.Table:
     """Keep the features of a table that are tips of the phylogeny.
 
     Parameters
@@ -154,7 +162,7 @@ class UniFracDistances:
         self,
         table: biom.Table,
         phylogeny,
-        metric: str = "unweighted",
+        metric: str = USUAL_METRIC,
         threads: int = 1,
         matrix_budget: int = 2**28,
     ):
