@@ -40,6 +40,24 @@ def chosen_architecture(arguments: dict, before: Model | None) -> Architecture:
     return own
 
 
+def starting_network(architecture: Architecture, before: Model | None, target: Target | None, random_seed: int) -> AAM:
+    """A network with the given encoder's weights, or fresh ones from the seed; the target head is always fresh."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random_seed)
+        network = AAM(architecture, outputs_of(target))
+    if before is not None:
+        state = before.network.state_dict()
+        head = {name: value for name, value in network.state_dict().items() if name.startswith("target_head.")}
+        network.load_state_dict({**{k: v for k, v in state.items() if not k.startswith("target_head.")}, **head})
+    return network
+
+
+def seen_asvs(communities: Communities, train_rows: np.ndarray, before: Model | None) -> np.ndarray:
+    """Hashes of all ASVs learnt from, int64 ``[V]``: those of the training samples and of the encoder begun with."""
+    hashes = asv_hashes(communities.tokens[communities.subset(train_rows).present_asvs()])
+    return hashes if before is None else np.union1d(hashes, before.seen_asvs)
+
+
 def chosen_metric(metric: str, before: Model | None) -> str:
     """The UniFrac asked for; for ``auto`` the one that the given encoder learnt, or the usual one.
 
@@ -58,21 +76,3 @@ def chosen_metric(metric: str, before: Model | None) -> str:
             stacklevel=2,
         )
     return metric
-
-
-def starting_network(architecture: Architecture, before: Model | None, target: Target | None, random_seed: int) -> AAM:
-    """A network with the given encoder's weights, or fresh ones from the seed; the target head is always fresh."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(random_seed)
-        network = AAM(architecture, outputs_of(target))
-    if before is not None:
-        state = before.network.state_dict()
-        head = {name: value for name, value in network.state_dict().items() if name.startswith("target_head.")}
-        network.load_state_dict({**{k: v for k, v in state.items() if not k.startswith("target_head.")}, **head})
-    return network
-
-
-def seen_asvs(communities: Communities, train_rows: np.ndarray, before: Model | None) -> np.ndarray:
-    """Hashes of all ASVs learnt from, int64 ``[V]``: those of the training samples and of the encoder begun with."""
-    hashes = asv_hashes(communities.tokens[communities.subset(train_rows).present_asvs()])
-    return hashes if before is None else np.union1d(hashes, before.seen_asvs)
