@@ -1,17 +1,27 @@
 """Types and descriptions of parameters and inputs that several actions share. Defaults stand in the settings dataclasses."""
 
 from q2_aam.data.tables import MISSING_FEATURES, TOKEN_CHOICES
+from q2_aam.data.targets import MISSING_SAMPLES as MISSING_SAMPLES_CHOICES
+from q2_aam.data.targets import TRANSFORMS
 from q2_aam.framework import Categorical, Choices, Float, Int, List, Metadata, MetadataColumn, Range, Str
-from q2_aam.training.config import ASV_CACHES, DEVICES, NON_FINITE, PRECISIONS, SCHEDULERS
+from q2_aam.training.config import (
+    ASV_CACHES,
+    DEVICES,
+    LARGEST_SEED,
+    METRIC_CHOICES,
+    NON_FINITE,
+    PRECISIONS,
+    SCHEDULERS,
+)
 
 COUNT = Int % Range(1, None)
 WEIGHT = Float % Range(0, None)
 SHARE = Float % Range(0, 1, inclusive_start=True, inclusive_end=False)
 INNER_SHARE = Float % Range(0, 1, inclusive_start=False, inclusive_end=False)
 
-METRIC = Str % Choices(["unweighted", "weighted_unnormalized", "weighted_normalized", "generalized"])
+METRIC = Str % Choices(METRIC_CHOICES)
+TRANSFORM = Str % Choices(TRANSFORMS)
 ASV_CACHE = Str % Choices(ASV_CACHES)
-TRANSFORM = Str % Choices(["none", "zscore", "minmax", "log1p"])
 
 # What an epoch measures beside its losses.
 UNIFRAC_METRICS = ("unifrac_rmse", "unifrac_r")
@@ -102,7 +112,7 @@ RUNTIME = {
     "device": (Str % Choices(DEVICES), "Where to compute; auto is cuda where there is one."),
     "threads": (COUNT | Str % Choices(["auto"]), "Processor threads; auto takes all cores."),
     "random_seed": (
-        Int % Range(0, None),
+        Int % Range(0, LARGEST_SEED + 1),
         "Seed of everything random. On a CPU with precision 32 the same seed and number of "
         "threads give the same model.",
     ),
@@ -137,7 +147,10 @@ LEARNING = {
         "Directory in which event files (for TensorBoard), history and last state are written while the run goes "
         "on. Repeat a command that was killed with the same run_dir and it goes on from its last epoch.",
     ),
-    "metric": (METRIC, "The UniFrac that distances between samples are to be."),
+    "metric": (
+        METRIC,
+        "The UniFrac that distances between samples are to be; auto is the encoder's, or unweighted where there is none.",
+    ),
     "devices": (
         COUNT,
         "Processes that train together on this machine, each on a graphics card of its own, or on its share of the "
@@ -153,7 +166,8 @@ LEARNING = {
 GROUPS = (
     MetadataColumn[Categorical],
     "Column whose groups (subjects, households, sites) never stand on both sides of a "
-    "split. Give it whenever samples of a group resemble each other: without it scores are too good to be true.",
+    "split. Give it whenever samples of a group resemble each other: without it scores are too good to be true. Numbers "
+    "that are names of groups are categorical only where the metadata file says so in a line '#q2:types'.",
 )
 CONDITIONING = (
     Metadata,
@@ -166,7 +180,7 @@ CONDITIONING_COLUMNS = (
     "cannot be among them.",
 )
 MISSING_SAMPLES = (
-    Str % Choices(["error", "ignore"]),
+    Str % Choices(MISSING_SAMPLES_CHOICES),
     "Samples of the table that are not in the metadata: refuse them by "
     "name, or leave them out with a count. Samples whose value is missing are always left out, with a count.",
 )

@@ -136,7 +136,8 @@ plugin.methods.register_function(
         "phylogeny": "With a phylogeny, the UniFrac loss is kept beside the target's while tuning.",
     },
     parameter_descriptions={
-        "metadata": "Column to predict: a numeric one makes a regressor, a categorical one a classifier.",
+        "metadata": "Column to predict: a numeric one makes a regressor, a categorical one a classifier. Numbers that are names "
+        "of classes are categorical only where the metadata file says so in a line '#q2:types'.",
         "groups": parameters.GROUPS[1],
         "conditioning": parameters.CONDITIONING[1] + "predict needs them, too.",
         "conditioning_columns": parameters.CONDITIONING_COLUMNS[1],

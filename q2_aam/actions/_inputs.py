@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from q2_aam.data.tables import name_ids, rarefy
+from q2_aam.framework import qiime2
 from q2_aam.parameters import CATEGORICAL_METRICS, NUCLEOTIDE_METRICS, NUMERIC_METRICS, UNIFRAC_METRICS
-from q2_aam.training.config import Objective
+from q2_aam.training.config import Distances, Objective, TargetObjective, TargetReading
 
 
 def settings(kind, arguments: dict):
@@ -69,6 +70,37 @@ def check_monitor(monitor: str, objective: Objective, unifrac: bool, kind: str |
         measured += ["target_loss", *(NUMERIC_METRICS if kind == "numeric" else CATEGORICAL_METRICS)]
     if monitor not in measured:
         raise ValueError(f"monitor is {monitor!r}, which is not measured here; choose one of {', '.join(measured)}.")
+
+
+def warn_of_unused(kind: str, phylogeny: bool, target_transform: str, metric: str, unifrac_weight: float) -> None:
+    """Warn of what `fit` was asked for and this run has no use for; a default was not asked for.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of the target, 'numeric' or 'categorical'.
+    phylogeny : bool
+        Whether there is one.
+    target_transform, metric, unifrac_weight
+        As given.
+    """
+    if kind == "categorical" and target_transform != TargetReading.target_transform:
+        warnings.warn(
+            f"target_transform is {target_transform!r}, but the column is categorical: classes take no transform. "
+            "Leave target_transform out.",
+            stacklevel=2,
+        )
+    if not phylogeny:
+        for name, value, default in (
+            ("metric", metric, Distances.metric),
+            ("unifrac_weight", unifrac_weight, TargetObjective.unifrac_weight),
+        ):
+            if value not in (default, 0):
+                warnings.warn(
+                    f"{name} is {value!r}, but there is no phylogeny, without which no distances are learnt. Give the "
+                    f"phylogeny, or leave {name} out.",
+                    stacklevel=2,
+                )
 
 
 def fasta_sequences(sequences) -> dict[str, str] | None:
@@ -161,6 +193,45 @@ def refuse_lost_classes(
         )
 
 
+def refuse_id_headers(values: pd.Series) -> None:
+    """Stop when a class is named such that QIIME 2 could not read the probabilities, whose columns the classes are."""
+    refused = [name for name in sorted(set(values.dropna().astype(str))) if not _names_a_column(name)]
+    if refused:
+        raise ValueError(
+            f"{len(refused)} classes of column {values.name!r} are called what QIIME 2 calls a column of IDs: "
+            f"{name_ids(refused)}. No metadata can have a column of that name, and the probabilities of the classes "
+            "could not be read. Rename these classes in the metadata."
+        )
+
+
+def _names_a_column(name: str) -> bool:
+    try:
+        qiime2.Metadata(pd.DataFrame({name: [0.0]}, index=pd.Index(["sample"], name="id")))
+    except ValueError:
+        return False
+    return True
+
+
+def left_out(sample_ids: np.ndarray, *columns: pd.Series) -> dict[str, int]:
+    """How many samples of a table are left out for want of metadata, for ``model.json``.
+
+    Parameters
+    ----------
+    sample_ids : np.ndarray
+        ``[N]``, the table's.
+    *columns : pd.Series
+        Metadata columns by sample ID, in the order in which samples without a value are left out.
+    """
+    kept = pd.Index(sample_ids)
+    counts = {"samples_not_in_metadata": 0, "samples_without_value": 0}
+    for values in columns:
+        known, valued = kept.isin(values.index), kept.isin(values.dropna().index)
+        counts["samples_not_in_metadata"] += int((~known).sum())
+        counts["samples_without_value"] += int((known & ~valued).sum())
+        kept = kept[valued]
+    return counts
+
+
 @contextlib.contextmanager
 def run_directory(run_dir: str | None) -> Iterator[Path]:
     """The directory asked for, made where it is not there, or one that is gone afterwards.
@@ -218,8 +289,8 @@ def best_scores(result) -> dict[str, float]:
     return {name: float(value) for name, value in row.items()}
 
 
-def data_summary(communities, train_rows: np.ndarray, validation_rows: np.ndarray) -> dict:
-    """Sizes of what was learnt from, for ``model.json``."""
+def data_summary(communities, train_rows: np.ndarray, validation_rows: np.ndarray, dropped: dict) -> dict:
+    """Sizes of what was learnt from and of what was ``dropped`` before, for ``model.json``."""
     return {
         "samples": len(communities),
         "training_samples": len(train_rows),
@@ -228,7 +299,13 @@ def data_summary(communities, train_rows: np.ndarray, validation_rows: np.ndarra
         "asvs": len(communities.tokens),
         "features_cut": communities.n_cut,
         "reads": float(communities.counts.sum(dtype=np.float64)),
+        **dropped,
     }
+
+
+def reads_dropped(reads: float, communities) -> float:
+    """Reads in features without a sequence or that are no tip, of a table that had so many ``reads``."""
+    return float(reads - communities.counts.sum(dtype=np.float64))
 
 
 def describe_data(communities, train_rows: np.ndarray, validation_rows: np.ndarray) -> str:

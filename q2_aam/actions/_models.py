@@ -1,5 +1,6 @@
 """What `pretrain` and `fit` share: which network to start from. Imports torch: call from inside actions."""
 
+import warnings
 from dataclasses import fields
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from q2_aam.data.communities import Communities, asv_hashes
 from q2_aam.data.conditioning import Conditioning
 from q2_aam.data.targets import Target
+from q2_aam.data.unifrac import USUAL_METRIC
 from q2_aam.models.aam import AAM
 from q2_aam.models.config import Architecture
 from q2_aam.models.model_file import Model, conditions_of, outputs_of
@@ -61,3 +63,23 @@ def seen_asvs(communities: Communities, train_rows: np.ndarray, before: Model | 
     """Hashes of all ASVs learnt from, int64 ``[V]``: those of the training samples and of the encoder begun with."""
     hashes = asv_hashes(communities.tokens[communities.subset(train_rows).present_asvs()])
     return hashes if before is None else np.union1d(hashes, before.seen_asvs)
+
+
+def chosen_metric(metric: str, before: Model | None) -> str:
+    """The UniFrac asked for; for ``auto`` the one that the given encoder learnt, or the usual one.
+
+    Warns
+    -----
+    UserWarning
+        If the encoder learnt another one.
+    """
+    own = None if before is None else before.description["training"].get("metric")
+    if metric == "auto":
+        return own or USUAL_METRIC
+    if own not in (None, metric):
+        warnings.warn(
+            f"The encoder learnt {own} UniFrac, but metric is {metric!r}: what it learnt will be changed. Leave metric "
+            f"out to go on with {own}.",
+            stacklevel=2,
+        )
+    return metric

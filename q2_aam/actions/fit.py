@@ -16,16 +16,29 @@ from q2_aam.actions._inputs import (
     drawn,
     fasta_sequences,
     keep_samples,
+    left_out,
     pack_log,
     readable_warnings,
+    reads_dropped,
+    refuse_id_headers,
     refuse_lost_classes,
     run_directory,
     say,
     settings,
+    warn_of_unused,
 )
 from q2_aam.framework import qiime2
 from q2_aam.models.config import Architecture
-from q2_aam.training.config import FineTuning, Runtime, Sampling, Settings, TargetObjective
+from q2_aam.training.config import (
+    Distances,
+    FineTuning,
+    Reading,
+    Runtime,
+    Sampling,
+    Settings,
+    TargetObjective,
+    TargetReading,
+)
 from q2_aam.types import AAMModelDirectoryFormat, AAMTrainingLogDirectoryFormat
 
 
@@ -38,12 +51,12 @@ def fit(
     groups: qiime2.CategoricalMetadataColumn = None,
     conditioning: qiime2.Metadata = None,
     conditioning_columns: str = None,
-    missing_samples: str = "error",
-    target_transform: str = "zscore",
+    missing_samples: str = TargetReading.missing_samples,
+    target_transform: str = TargetReading.target_transform,
     freeze_encoder: bool = False,
-    metric: str = "unweighted",
-    sampling_depth: int = None,
-    missing_features: str = "error",
+    metric: str = Distances.metric,
+    sampling_depth: int = Reading.sampling_depth,
+    missing_features: str = Reading.missing_features,
     validation_share: float = Sampling.validation_share,
     token_limit: int = Sampling.token_limit,
     token_choice: str = Sampling.token_choice,
@@ -88,6 +101,7 @@ def fit(
     chosen = Settings(
         settings(FineTuning, arguments), objective, settings(Sampling, arguments), settings(Runtime, arguments)
     )
+    reading = settings(Reading, arguments)
     check_monitor(monitor, objective, phylogeny is not None, metadata.type)
     if freeze_encoder and encoder is None:
         raise ValueError(
@@ -96,7 +110,7 @@ def fit(
         )
     given = conditioning_frame(conditioning, conditioning_columns, metadata, groups)
 
-    from q2_aam.actions._models import chosen_architecture, seen_asvs, starting_network
+    from q2_aam.actions._models import chosen_architecture, chosen_metric, seen_asvs, starting_network
     from q2_aam.actions._outputs import certainty_frame, interval_of, prediction_series, validation_scores
     from q2_aam.data.batches import CommunityDataset, batch_loader
     from q2_aam.data.communities import read_communities
@@ -112,11 +126,14 @@ def fit(
     from q2_aam.training.trainer import train
 
     with readable_warnings(), use_threads(chosen.runtime) as cores, run_directory(run_dir) as directory:
+        warn_of_unused(metadata.type, phylogeny is not None, target_transform, metric, unifrac_weight)
         where = {"device": resolve_device(device), "token_limit": token_limit, "batch_size": batch_size}
         resolve_precision(precision, where["device"])
         before = None if encoder is None else load_model(str(encoder))
         architecture = chosen_architecture(arguments, before)
         values = metadata.to_series()
+        columns = [values] if groups is None else [values, groups.to_series()]
+        dropped = left_out(table.ids(), *columns)
         table = keep_samples(table, match_metadata(table.ids(), values, missing_samples))
         if groups is not None:
             table = keep_samples(table, match_metadata(table.ids(), groups.to_series(), missing_samples))
@@ -126,11 +143,14 @@ def fit(
             table = keep_samples(table, rows)
             for name in given:
                 refuse_missing(given.loc[table.ids(), name])
+        known = table.shape[1]
         table = drawn(table, sampling_depth, random_seed)
+        dropped["samples_below_sampling_depth"], reads = known - table.shape[1], table.matrix_data.sum()
         unifrac, distances = None, None
         if phylogeny is not None and objective.unifrac_weight:
             from q2_aam.data.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
 
+            metric = chosen_metric(metric, before)
             tree = read_phylogeny(str(phylogeny))
             table = match_tips(table, tip_names(tree), missing_features)
             unifrac = UniFracDistances(table, tree, metric, cores)
@@ -138,6 +158,7 @@ def fit(
         communities = read_communities(
             table, fasta_sequences(sequences), max_length=architecture.max_length, missing_features=missing_features
         )
+        dropped["reads_dropped"] = reads_dropped(reads, communities)
         values = values.reindex(communities.sample_ids)
         members = None if groups is None else groups.to_series().reindex(communities.sample_ids)
         numeric = metadata.type == "numeric"
@@ -149,6 +170,7 @@ def fit(
             random_seed=random_seed,
         )
         if not numeric:
+            refuse_id_headers(values)
             refuse_lost_classes(values, train_rows, validation_rows, members)
         target, encoded = encode_target(values, train_rows, target_transform if numeric else None)
         say(describe_data(communities, train_rows, validation_rows))
@@ -208,14 +230,15 @@ def fit(
             learnt,
             training={
                 **asdict(chosen),
+                **asdict(reading),
+                "missing_samples": missing_samples,
                 "metric": metric if unifrac else None,
-                "sampling_depth": sampling_depth,
                 "encoder": origin,
                 "groups": None if groups is None else groups.name,
                 "freeze_encoder": freeze_encoder,
             },
             random_seed=random_seed,
-            data=data_summary(communities, train_rows, validation_rows),
+            data=data_summary(communities, train_rows, validation_rows, dropped),
             scores=scores,
             intervals=intervals,
         )

@@ -9,7 +9,7 @@ from q2_types.feature_data import DNAFASTAFormat
 
 from q2_aam.actions._inputs import condition_of, drawn, fasta_sequences, readable_warnings, say
 from q2_aam.framework import qiime2
-from q2_aam.training.config import Prediction, Runtime
+from q2_aam.training.config import Prediction, Reading, Runtime
 from q2_aam.types import AAMModelDirectoryFormat
 
 
@@ -18,8 +18,8 @@ def predict(
     model: AAMModelDirectoryFormat,
     sequences: DNAFASTAFormat = None,
     conditioning: qiime2.Metadata = None,
-    sampling_depth: int = None,
-    missing_features: str = "error",
+    sampling_depth: int = Reading.sampling_depth,
+    missing_features: str = Reading.missing_features,
     batch_size: int = Prediction.batch_size,
     asv_cache: str = Prediction.asv_cache,
     precision: str = Prediction.precision,

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from q2_aam.data.tables import (
     MISSING_FEATURES,
+    ON_MISSING,
     checked_counts,
     held_columns,
     name_ids,
@@ -151,7 +152,7 @@ def read_communities(
     sequences: dict[str, str] | None,
     *,
     max_length: int,
-    missing_features: str = "error",
+    missing_features: str = ON_MISSING,
 ) -> Communities:
     """Read a feature table and its sequences as communities, and refuse bad input by name.
 

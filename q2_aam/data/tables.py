@@ -11,6 +11,8 @@ import scipy.sparse as sp
 
 IDS_NAMED = 5
 MISSING_FEATURES = ("error", "ignore")
+# What is done with features without a sequence and samples without metadata unless something else is asked for.
+ON_MISSING = "error"
 TOKEN_CHOICES = ("abundant", "random")
 
 

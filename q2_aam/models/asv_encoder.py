@@ -102,7 +102,7 @@ class ASVEncoder(nn.Module):
         nucleotides = nn.functional.pad(nucleotides, (0, short), value=PAD)
         spans = nucleotides.view(len(tokens), -1, self.span)
         mask = torch.cat([tokens[:, :1] != PAD, (spans != PAD).any(2)], 1)
-        # The sum of a span's vectors as a product with ones and zeros: quicker than to look them up, most of all backward.
+        # The sum of a span's vectors as a product with ones and zeros: quicker than look-ups, most of all backward.
         ones = (spans.unsqueeze(-1) == torch.arange(len(VOCABULARY), device=tokens.device)).flatten(2)
         x = ones.to(self.nucleotides.weight.dtype) @ self.nucleotides.weight
         return torch.cat([self.start.expand(len(x), 1, -1), x], 1) + self.positions[: mask.shape[1]], mask

@@ -24,8 +24,10 @@ class SampleEncoding(NamedTuple):
 
     @property
     def embedding(self) -> Tensor:
-        """The sample embedding ``[B, 2 K]``: presence beside the square root of the share."""
-        return torch.cat([self.presence, self.share.clamp_min(1e-12).sqrt()], 1)
+        """The sample embedding ``[B, 2 K]``: presence beside the square root of the share; 0 for a row without ASVs."""
+        # At 0 the root's slope is infinite, and infinity times 0 is not a number.
+        root = self.share.clamp_min(1e-12).sqrt()
+        return torch.cat([self.presence, torch.where(self.share > 0, root, torch.zeros_like(root))], 1)
 
 
 class SampleEncoder(nn.Module):

@@ -2,13 +2,18 @@
 
 from dataclasses import dataclass, field
 
-from q2_aam.data.tables import TOKEN_CHOICES
+from q2_aam.data.tables import MISSING_FEATURES, ON_MISSING, TOKEN_CHOICES
+from q2_aam.data.targets import MISSING_SAMPLES, TRANSFORMS, USUAL_TRANSFORM
+from q2_aam.data.unifrac import METRICS
 
 SCHEDULERS = ("warmup_cosine", "cosine", "plateau", "onecycle", "constant")
 PRECISIONS = ("auto", "32", "bf16", "16")
 DEVICES = ("auto", "cpu", "cuda")
 NON_FINITE = ("error", "skip")
 ASV_CACHES = ("memory", "disk")
+METRIC_CHOICES = ("auto", *METRICS)
+# What scikit-learn takes.
+LARGEST_SEED = 2**32 - 1
 
 
 def _check_choice(settings, name: str, choices: tuple) -> None:
@@ -22,6 +27,56 @@ def _check_least(settings, **least: float) -> None:
         value = getattr(settings, name)
         if not value >= bound:
             raise ValueError(f"{name} must be at least {bound}, but is {value}.")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is done with a feature table before anything is learnt or predicted from it."""
+
+    sampling_depth: int | None = None
+    """Reads a sample is rarefied to; None takes all reads."""
+
+    missing_features: str = ON_MISSING
+    """What features without a sequence, or that are no tip of the phylogeny, do: stop, or be left out with a count."""
+
+    def __post_init__(self):
+        _check_choice(self, "missing_features", MISSING_FEATURES)
+        if self.sampling_depth is not None:
+            _check_least(self, sampling_depth=1)
+
+
+@dataclass(frozen=True)
+class Distances:
+    """What distances between samples are to be."""
+
+    metric: str = "auto"
+    """Kind of UniFrac; ``auto`` is the encoder's, or unweighted where there is none."""
+
+    def __post_init__(self):
+        _check_choice(self, "metric", METRIC_CHOICES)
+
+
+@dataclass(frozen=True)
+class MetadataReading:
+    """How a metadata column is read."""
+
+    missing_samples: str = ON_MISSING
+    """What samples that are not in the metadata do: stop, or be left out with a count."""
+
+    def __post_init__(self):
+        _check_choice(self, "missing_samples", MISSING_SAMPLES)
+
+
+@dataclass(frozen=True)
+class TargetReading(MetadataReading):
+    """How the column to predict is read."""
+
+    target_transform: str = USUAL_TRANSFORM
+    """What a numeric column is learnt as."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_choice(self, "target_transform", TRANSFORMS)
 
 
 @dataclass(frozen=True)
@@ -167,6 +222,8 @@ class Runtime:
     """Directory of event files and last state, from which a killed run goes on."""
 
     def __post_init__(self):
+        if self.random_seed > LARGEST_SEED:
+            raise ValueError(f"random_seed must be at most {LARGEST_SEED}, but is {self.random_seed}.")
         _check_choice(self, "precision", PRECISIONS)
         _check_choice(self, "device", DEVICES)
         _check_least(self, random_seed=0, max_tokens=1, devices=1, num_nodes=1)

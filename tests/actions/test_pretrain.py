@@ -108,6 +108,48 @@ def test_goes_on_from_an_encoder(study, encoder):
     assert set(load_model(str(encoder)).seen_asvs) <= set(load_model(str(model)).seen_asvs)
 
 
+def test_goes_on_with_the_encoders_metric_unless_another_is_asked_for(study, weighted_encoder):
+    found = {}
+    for metric in ("auto", "weighted_normalized", "unweighted"):
+        with told() as messages:
+            model, log = run_pretrain(study, encoder=weighted_encoder, metric=metric, epochs=1, learning_rate=1e-12)
+        training = json.loads((model.path / "model.json").read_text())["training"]
+        found[metric] = training["metric"], history_of(log)["val/unifrac_loss"].iloc[0], messages
+    assert found["auto"] == found["weighted_normalized"]
+    assert found["auto"][0] == "weighted_normalized" and found["auto"][2] == []
+    assert found["unweighted"][0] == "unweighted" and found["unweighted"][1] != found["auto"][1]
+    assert found["unweighted"][2] == [
+        "The encoder learnt weighted_normalized UniFrac, but metric is 'unweighted': what it learnt will be changed. "
+        "Leave metric out to go on with weighted_normalized."
+    ]
+
+
+def test_which_asvs_are_read_of_a_long_sample_is_as_asked_for(study):
+    first, again, other = (
+        run_pretrain(study, token_limit=5, token_choice=choice, epochs=1)[0]
+        for choice in ("abundant", "abundant", "random")
+    )
+    assert_same_weights(first, again)
+    with pytest.raises(AssertionError):
+        assert_same_weights(first, other)
+
+
+def test_what_was_left_out_is_kept_with_the_model(study, tmp_path):
+    """The warnings are seen with --verbose only."""
+    ids = study.table.ids("observation")
+    tree = newick(study.tree.shear(set(ids[3:])), tmp_path / "tree.nwk")
+    depth = int(np.sort(study.table.sum("sample"))[3])
+    with told():
+        model, _ = run_pretrain(study, phylogeny=tree, missing_features="ignore", epochs=1)
+        rarefied, _ = run_pretrain(study, sampling_depth=depth, epochs=1)
+    data = json.loads((model.path / "model.json").read_text())["data"]
+    assert data["reads_dropped"] == study.table.matrix_data[:3].sum() > 0
+    assert data["samples_below_sampling_depth"] == 0
+    description = json.loads((rarefied.path / "model.json").read_text())
+    assert description["data"]["samples_below_sampling_depth"] == 3 and description["data"]["reads_dropped"] == 0
+    assert (description["training"]["sampling_depth"], description["training"]["missing_features"]) == (depth, "error")
+
+
 def test_twenty_steps_learn_distances(study):
     """A short run learns too: warm-up is a share of it, not a number of steps."""
     # 36 training samples in batches of 18: two steps an epoch

@@ -3,6 +3,7 @@ import json
 import os
 import pickle
 import re
+import time
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,14 @@ def edit(directory, **changes):
     """Change keys of model.json."""
     path = directory / DESCRIPTION
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def edit_weights(directory, **changes):
+    """Change keys of best_model.pt, with a checksum that fits; None takes a key out."""
+    content = {**torch.load(directory / WEIGHTS, weights_only=True), **changes}
+    torch.save({key: value for key, value in content.items() if value is not None}, directory / "other.pt")
+    replace_weights(directory, (directory / "other.pt").read_bytes())
+    (directory / "other.pt").unlink()
 
 
 def replace_weights(directory, content: bytes):
@@ -118,6 +127,65 @@ def test_8_2_the_weights_file_holds_optimizer_state_and_loads_with_weights_only(
     content = torch.load(tmp_path / WEIGHTS, weights_only=True)
     assert content["epoch"] == 3 and content["score"] == 0.25
     assert content["optimizer"][0]["param_groups"][0]["lr"] == 1e-3
+
+
+CHANGED = (
+    "model.json was changed since the model was made: it is not the one that best_model.pt was written with. Use an "
+    "unaltered copy of the model."
+)
+
+
+@pytest.mark.parametrize("key, value", [("scale", 2.0), ("transform", "log1p"), ("location", 0.0), ("name", "age")])
+def test_a_changed_target_is_refused(tmp_path, key, value):
+    """It would change predictions, and the checksum of the weights does not cover it."""
+    _, target, _ = saved(tmp_path, "regressor")
+    edit(tmp_path, target={**target.to_dict(), key: value})
+    with pytest.raises(ValueError, match=f"^{re.escape(CHANGED)}$"):
+        load_model(tmp_path)
+
+
+def test_any_other_change_of_the_description_is_refused(tmp_path):
+    _, _, description = saved(tmp_path, "regressor", intervals={"half_width": 0.1 + 0.2}, training={"sampling": {}})
+    for changes in ({"intervals": {"half_width": 0.4}}, {"training": {}}, {"scores": {"r2": 1.0}}, {"versions": {}}):
+        edit(tmp_path, **{**description, **changes})
+        with pytest.raises(ValueError, match=f"^{re.escape(CHANGED)}$"):
+            load_model(tmp_path)
+
+
+def test_a_description_laid_out_in_another_way_is_the_same(tmp_path):
+    _, _, description = saved(tmp_path, "classifier", data={2: "b", 10: "a"}, scores={"val/r2": 0.1 + 0.2})
+    content = json.loads((tmp_path / DESCRIPTION).read_text())
+    (tmp_path / DESCRIPTION).write_text(json.dumps(dict(reversed(content.items())), indent=7))
+    assert load_model(tmp_path).description == content
+
+
+def test_models_written_before_the_description_had_a_digest_are_read(tmp_path):
+    _, target, _ = saved(tmp_path, "regressor")
+    edit_weights(tmp_path, description_sha256=None)
+    assert load_model(tmp_path).target == target
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lineages": 10**9},
+        {"lineages": 10**30},
+        {"dim": 2**40},
+        {"anchors": 10**12},
+        {"nucleotide_layers": 10**9},
+        {"sample_layers": 10**9},
+        {"feed_forward": 10**18},
+    ],
+)
+def test_sizes_that_the_weights_do_not_have_are_never_made(tmp_path, changes):
+    """A network of that size would take all memory, or hours."""
+    _, _, description = saved(tmp_path)
+    edit(tmp_path, architecture={**description["architecture"], **changes})
+    message = "The weights in best_model.pt do not fit the architecture in model.json."
+    begun = time.monotonic()
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        load_model(tmp_path)
+    assert time.monotonic() - begun < 5
 
 
 @pytest.mark.parametrize("what", ["flipped", "truncated", "empty"])

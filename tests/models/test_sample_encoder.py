@@ -71,9 +71,8 @@ def test_8_9_a_sample_without_asvs_gives_zeros_and_finite_gradients():
     found = network(embeddings, abundance, mask)
     assert torch.equal(found.presence[3], torch.zeros(8))
     assert torch.equal(found.share[3], torch.zeros(8))
-    assert torch.equal(found.embedding[3, :8], torch.zeros(8))
-    # The root of the share begins at 1e-6, where its slope is still finite.
-    assert torch.allclose(found.embedding[3, 8:], torch.zeros(8), atol=2e-6)
+    assert torch.equal(found.embedding[3], torch.zeros(16))
+    assert torch.equal(found.embedding[:3, 8:], found.share[:3].sqrt())
     (found.embedding.square().sum() + lineage_distances(found.presence).sum()).backward()
     assert torch.isfinite(embeddings.grad).all()
     for name, parameter in network.named_parameters():

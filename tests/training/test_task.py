@@ -96,6 +96,21 @@ def test_every_weight_learns(tmp_path):
     assert still == []
 
 
+def test_classes_of_unequal_size_are_weighted_in_the_loss(tmp_path):
+    run = tiny.Run(tmp_path, kind="categorical", classes=3)
+    weights = [0.5, 1.0, 4.0]
+    target = replace(run.target, class_weights=weights)
+    task = Task(run.network, run.settings, run.communities.sample_ids, target)
+    batch = alone(run, np.arange(12))
+    inputs = batch.tokens, batch.asv_index, batch.abundance, batch.mask
+    logits = run.network.target_head(run.network(*inputs).sample.embedding)
+    errors = -logits.log_softmax(1)[torch.arange(12), batch.target]
+    found = task.losses(batch, EpochMeter(target))["target_loss"][0]
+    assert len(batch.target.unique()) == 3
+    torch.testing.assert_close(found, (errors * torch.tensor(weights)[batch.target]).mean())
+    assert abs(found - errors.mean()) > 0.01
+
+
 @pytest.mark.parametrize("name", ["unifrac", "nucleotide", "count", "target"])
 def test_a_loss_of_weight_0_is_not_computed(tmp_path, name):
     weights = {f"{other}_weight": float(other == name) for other in ("unifrac", "nucleotide", "count", "target")}
