@@ -3,7 +3,7 @@
 from q2_aam.data.tables import MISSING_FEATURES, TOKEN_CHOICES
 from q2_aam.data.targets import MISSING_SAMPLES as MISSING_SAMPLES_CHOICES
 from q2_aam.data.targets import TRANSFORMS
-from q2_aam.framework import Categorical, Choices, Float, Int, List, Metadata, MetadataColumn, Range, Str
+from q2_aam.framework import Bool, Categorical, Choices, Float, Int, List, Metadata, MetadataColumn, Range, Str
 from q2_aam.training.config import (
     ASV_CACHES,
     DEVICES,
@@ -141,6 +141,11 @@ LEARNING = {
         COUNT,
         "Tokens (of the ASVs of a step, and of its samples) whose intermediate values are kept for the backward pass. More "
         "are computed again, which takes a third more time for these and bounds memory: lower it when memory runs out.",
+    ),
+    "compile": (
+        Bool,
+        "Have torch compile the layers of both transformers first (some 15 seconds, and on a CPU a C++ compiler). For "
+        "graphics cards: on the CPUs it was tried on, steps took twice as long.",
     ),
     "run_dir": (
         Str,

@@ -49,7 +49,7 @@ SETTINGS = {
 LEFT_OUT = {
     "pretrain": {"target_weight"},
     "fit": set(),
-    "predict": {"max_tokens", "run_dir", "devices", "num_nodes"},
+    "predict": {"max_tokens", "run_dir", "devices", "num_nodes", "compile"},
     "evaluate": set(),
 }
 # Off unless it is asked for: no setting of the training.

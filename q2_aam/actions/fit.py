@@ -93,6 +93,7 @@ def fit(
     max_tokens: int = Runtime.max_tokens,
     devices: int = Runtime.devices,
     num_nodes: int = Runtime.num_nodes,
+    compile: bool = Runtime.compile,
     run_dir: str = Runtime.run_dir,
 ) -> (AAMModelDirectoryFormat, pd.Series, pd.DataFrame, AAMTrainingLogDirectoryFormat):
     """Fit a regressor or classifier; the parameters are described where they are registered."""

@@ -68,6 +68,7 @@ def pretrain(
     max_tokens: int = Runtime.max_tokens,
     devices: int = Runtime.devices,
     num_nodes: int = Runtime.num_nodes,
+    compile: bool = Runtime.compile,
     run_dir: str = Runtime.run_dir,
 ) -> (AAMModelDirectoryFormat, AAMTrainingLogDirectoryFormat):
     """Pretrain an encoder; the parameters are described where they are registered."""

@@ -218,6 +218,9 @@ class Runtime:
     num_nodes: int = 1
     """Machines that train together, each with ``devices`` processes."""
 
+    compile: bool = False
+    """Have torch compile the transformers."""
+
     run_dir: str | None = None
     """Directory of event files and last state, from which a killed run goes on."""
 

@@ -13,7 +13,7 @@ from q2_aam.training.task import Task
 
 SETTINGS_FILE = "settings.json"
 # Settings that a run may be continued with in another value.
-FREE_SETTINGS = ("threads", "max_tokens", "run_dir")
+FREE_SETTINGS = ("threads", "max_tokens", "compile", "run_dir")
 OTHER_INPUT = {
     "data": "the table, its split or the target",
     "conditioning": "the conditioning columns",

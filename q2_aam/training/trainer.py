@@ -20,7 +20,7 @@ from q2_aam.data.batches import CommunityDataset, batch_loader
 from q2_aam.data.unifrac import UniFracDistances
 from q2_aam.models.model_file import WEIGHTS, read_tensors, write_atomically
 from q2_aam.training.callbacks import BestModel, History, Patience, ProgressBar
-from q2_aam.training.device import resolve_device, resolve_precision
+from q2_aam.training.device import compile_layers, resolve_device, resolve_precision
 from q2_aam.training.distributed import EndAtOnce, SummedGradients, on_first, rank, share_files, world_size
 from q2_aam.training.launcher import run_in_processes
 from q2_aam.training.meters import mode_of
@@ -171,6 +171,8 @@ def train_here(
     on_first(lambda: check_same_run(directory, description, resumed))
     share_files(directory, [last.name])
 
+    if runtime.compile:
+        compile_layers(task.network, device)
     # Lightning keeps the mode it finds, and a network that has just been asked to predict is in evaluation mode.
     task.train()
     how = {"batch_size": optimization.batch_size, "random_seed": runtime.random_seed}
