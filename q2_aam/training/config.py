@@ -162,6 +162,10 @@ class Objective:
         if not (self.unifrac_weight or self.nucleotide_weight or self.count_weight or self.target_weight):
             raise ValueError("All loss weights are 0: there is nothing to learn.")
 
+    def weight_of(self, loss: str) -> float:
+        """Weight of a named loss, ``unifrac_loss`` say."""
+        return getattr(self, loss.replace("_loss", "_weight"))
+
 
 @dataclass(frozen=True)
 class TargetObjective(Objective):

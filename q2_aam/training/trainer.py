@@ -283,6 +283,8 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", ".*have no `val_dataloader`.*")
             # A step that is skipped is counted instead.
             warnings.filterwarnings("ignore", ".*`training_step` returned `None`.*")
+            # In half precision the scaler skips first steps on its way to a scale.
+            warnings.filterwarnings("ignore", ".*Detected call of `lr_scheduler.step..` before `optimizer.step.*")
             # The directory of a run that is continued is meant to exist.
             warnings.filterwarnings("ignore", ".*exists and is not empty.*")
             # What is logged is of all processes already, and no sample is there twice.
