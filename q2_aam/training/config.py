@@ -193,7 +193,7 @@ class Sampling:
     """Most ASVs read of a sample."""
 
     token_choice: str = "abundant"
-    """Which ASVs are read of a sample that has more: the most abundant, or (in training) a fresh random choice each epoch."""
+    """Which ASVs are read of a sample that has more: the most abundant, or, in training, any, drawn anew each epoch."""
 
     def __post_init__(self):
         if not 0 <= self.validation_share < 1:

@@ -81,8 +81,7 @@ def check_same_run(directory: Path, description: dict, resumed: bool) -> None:
         differing = [name for name in description if before.get(name) != description[name]]
         if differing:
             shown = "; ".join(
-                OTHER_INPUT.get(name)
-                or f"{name} was {before.get(name)!r}, now {description[name]!r}"
+                OTHER_INPUT.get(name) or f"{name} was {before.get(name)!r}, now {description[name]!r}"
                 for name in differing
             )
             raise ValueError(

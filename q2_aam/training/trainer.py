@@ -19,10 +19,18 @@ from q2_aam.data.batches import CommunityDataset, batch_loader
 from q2_aam.data.unifrac import UniFracDistances
 from q2_aam.training.callbacks import BestModel, History, Patience, ProgressBar
 from q2_aam.training.device import resolve_device, resolve_precision
-from q2_aam.training.distributed import EndAtOnce, SummedGradients, first_of_node, on_first, rank, share_files, world_size
+from q2_aam.training.distributed import (
+    EndAtOnce,
+    SummedGradients,
+    first_of_node,
+    on_first,
+    rank,
+    share_files,
+    world_size,
+)
 from q2_aam.training.launcher import run_in_processes
-from q2_aam.training.meters import mode_of
 from q2_aam.training.measured import check_measured
+from q2_aam.training.meters import mode_of
 from q2_aam.training.run_files import OUTPUTS, AtomicCheckpoints, clear, read_saved
 from q2_aam.training.run_identity import check_same_everywhere, check_same_run, describe_run
 from q2_aam.training.task import Task
@@ -98,7 +106,8 @@ def train(
     ------
     ValueError
         If the directory holds a run with other settings or other data, or one that is damaged; if there are too few
-        samples for the processes, the losses or the metric that picks the best epoch; or if settings exclude each other.
+        samples for the processes, the losses or the metric that picks the best epoch; or if settings exclude each
+        other.
     """
     check_measured(task.settings, dataset, task.target, train_rows if tune else None, validation_rows)
     how = {"origin": origin, "from_probe": from_probe, "tune": tune}
