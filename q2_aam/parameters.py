@@ -6,12 +6,16 @@ from q2_aam.data.targets import TRANSFORMS
 from q2_aam.framework import Bool, Categorical, Choices, Float, Int, List, Metadata, MetadataColumn, Range, Str
 from q2_aam.training.config import (
     ASV_CACHES,
+    CATEGORICAL_METRICS,
     DEVICES,
     LARGEST_SEED,
     METRIC_CHOICES,
     NON_FINITE,
+    NUCLEOTIDE_METRICS,
+    NUMERIC_METRICS,
     PRECISIONS,
     SCHEDULERS,
+    UNIFRAC_METRICS,
 )
 
 COUNT = Int % Range(1, None)
@@ -23,11 +27,6 @@ METRIC = Str % Choices(METRIC_CHOICES)
 TRANSFORM = Str % Choices(TRANSFORMS)
 ASV_CACHE = Str % Choices(ASV_CACHES)
 
-# What an epoch measures beside its losses.
-UNIFRAC_METRICS = ("unifrac_rmse", "unifrac_r")
-NUCLEOTIDE_METRICS = ("nucleotide_accuracy",)
-NUMERIC_METRICS = ("r2", "mae", "rmse")
-CATEGORICAL_METRICS = ("accuracy", "balanced_accuracy")
 PRETRAIN_MONITORS = (
     "total_loss",
     "unifrac_loss",
@@ -135,7 +134,8 @@ LEARNING = {
     "token_limit": (COUNT, "Most ASVs read of a sample."),
     "token_choice": (
         Str % Choices(TOKEN_CHOICES),
-        "Which ASVs are read of a sample that has more: the most abundant, or a fresh random choice each epoch.",
+        "Which ASVs are read of a sample that has more: the most abundant, or a fresh random choice each epoch. "
+        "Validation and prediction always read the most abundant.",
     ),
     "max_tokens": (
         COUNT,
@@ -150,7 +150,8 @@ LEARNING = {
     "run_dir": (
         Str,
         "Directory in which event files (for TensorBoard), history and last state are written while the run goes "
-        "on. Repeat a command that was killed with the same run_dir and it goes on from its last epoch.",
+        "on. Repeat a command that was killed with the same run_dir and it goes on from its last epoch. A new run "
+        "removes event files and plots that another one has left there.",
     ),
     "metric": (
         METRIC,

@@ -16,8 +16,7 @@ import pandas as pd
 
 from q2_aam.data.tables import name_ids, rarefy
 from q2_aam.framework import qiime2
-from q2_aam.parameters import CATEGORICAL_METRICS, NUCLEOTIDE_METRICS, NUMERIC_METRICS, UNIFRAC_METRICS
-from q2_aam.training.config import Distances, Objective, TargetObjective, TargetReading
+from q2_aam.training.config import Distances, Objective, TargetObjective, TargetReading, measured_names
 
 
 def settings(kind, arguments: dict):
@@ -59,15 +58,7 @@ def check_monitor(monitor: str, objective: Objective, unifrac: bool, kind: str |
     kind : str, optional
         Kind of the target, 'numeric' or 'categorical'.
     """
-    measured = ["total_loss"]
-    if unifrac and objective.unifrac_weight:
-        measured += ["unifrac_loss", *UNIFRAC_METRICS]
-    if objective.nucleotide_weight:
-        measured += ["nucleotide_loss", *NUCLEOTIDE_METRICS]
-    if objective.count_weight:
-        measured += ["count_loss"]
-    if kind is not None:
-        measured += ["target_loss", *(NUMERIC_METRICS if kind == "numeric" else CATEGORICAL_METRICS)]
+    measured = measured_names(objective, unifrac, kind)
     if monitor not in measured:
         raise ValueError(f"monitor is {monitor!r}, which is not measured here; choose one of {', '.join(measured)}.")
 
@@ -263,7 +254,7 @@ def pack_log(result, action: str, target: str | None, log) -> None:
     """Copy what a run left into a training log artifact's directory."""
     directory = Path(str(log))
     shutil.copy(result.directory / "history.tsv", directory / "history.tsv")
-    for folder, pattern in (("events", "events.out.tfevents.*"), ("plots", "*.png")):
+    for folder, pattern in (("events", "events.out.tfevents.*"), ("plots", "epoch-*.png")):
         found = sorted((result.directory / folder).glob(pattern))
         if found:
             (directory / folder).mkdir()
@@ -285,8 +276,8 @@ def pack_log(result, action: str, target: str | None, log) -> None:
 def best_scores(result) -> dict[str, float]:
     """What was measured in the best epoch, by the names of ``history.tsv``."""
     history = pd.read_csv(result.directory / "history.tsv", sep="\t", index_col="epoch")
-    row = history.loc[result.best_epoch].drop(["learning_rate", "seconds"]).dropna()
-    return {name: float(value) for name, value in row.items()}
+    row = history.loc[result.best_epoch].drop(["learning_rate", "seconds"]).astype(float)
+    return {name: float(value) for name, value in row.items() if np.isfinite(value)}
 
 
 def data_summary(communities, train_rows: np.ndarray, validation_rows: np.ndarray, dropped: dict) -> dict:

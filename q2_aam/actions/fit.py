@@ -147,19 +147,22 @@ def fit(
         known = table.shape[1]
         table = drawn(table, sampling_depth, random_seed)
         dropped["samples_below_sampling_depth"], reads = known - table.shape[1], table.matrix_data.sum()
-        unifrac, distances = None, None
+        unifrac, distances, tree = None, None, None
         if phylogeny is not None and objective.unifrac_weight:
+            from q2_aam.data.tables import without_features
             from q2_aam.data.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
 
             metric = chosen_metric(metric, before)
             tree = read_phylogeny(str(phylogeny))
             table = match_tips(table, tip_names(tree), missing_features)
-            unifrac = UniFracDistances(table, tree, metric, cores)
             distances = f"{metric} {sha256_of(str(phylogeny))}"
         communities = read_communities(
             table, fasta_sequences(sequences), max_length=architecture.max_length, missing_features=missing_features
         )
         dropped["reads_dropped"] = reads_dropped(reads, communities)
+        if tree is not None:
+            # Distances are of what the model is shown.
+            unifrac = UniFracDistances(without_features(table, communities.left_out), tree, metric, cores)
         values = values.reindex(communities.sample_ids)
         members = None if groups is None else groups.to_series().reindex(communities.sample_ids)
         numeric = metadata.type == "numeric"

@@ -84,6 +84,7 @@ def pretrain(
     from q2_aam.data.batches import CommunityDataset, batch_loader
     from q2_aam.data.communities import read_communities
     from q2_aam.data.splits import split_validation
+    from q2_aam.data.tables import without_features
     from q2_aam.data.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
     from q2_aam.models.model_file import load_model, save_model, sha256_of
     from q2_aam.training.device import resolve_device, resolve_precision, use_threads
@@ -105,7 +106,8 @@ def pretrain(
             table, fasta_sequences(sequences), max_length=architecture.max_length, missing_features=missing_features
         )
         dropped["reads_dropped"] = reads_dropped(reads, communities)
-        unifrac = UniFracDistances(table, tree, metric, cores)
+        # Distances are of what the model is shown.
+        unifrac = UniFracDistances(without_features(table, communities.left_out), tree, metric, cores)
         train_rows, validation_rows = split_validation(len(communities), validation_share, random_seed=random_seed)
         if len(train_rows) < 2 and objective.unifrac_weight:
             raise ValueError(

@@ -1,5 +1,6 @@
 """Communities to batches in which each ASV stands once."""
 
+import copy
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -209,6 +210,12 @@ class CommunityDataset(Dataset):
             target=None if self.target is None else torch.from_numpy(self.target[key.rows]),
             condition=None if self.condition is None else torch.from_numpy(self.condition[key.rows]),
         )
+
+    def as_predicted(self) -> "CommunityDataset":
+        """The same, reading of each sample the ASVs that prediction reads: the most abundant."""
+        other = copy.copy(self)
+        other.token_choice = "abundant"
+        return other
 
     @cached_property
     def _identity(self) -> np.ndarray:

@@ -91,6 +91,28 @@ def refuse_empty_samples(reads: np.ndarray, sample_ids: np.ndarray, why: str = "
         )
 
 
+def without_features(table: biom.Table, feature_ids: Collection[str]) -> biom.Table:
+    """A table without some of its features; itself where there are none to leave out.
+
+    Parameters
+    ----------
+    table : biom.Table
+        Features x samples.
+    feature_ids : collection of str
+        Features to leave out.
+
+    Returns
+    -------
+    biom.Table
+        The same samples in the same order.
+    """
+    if not len(feature_ids):
+        return table
+    ids = table.ids(axis="observation")
+    kept = np.flatnonzero(~pd.Index(ids).isin(feature_ids))
+    return biom.Table(sp.csr_matrix(table.matrix_data)[kept], ids[kept], table.ids())
+
+
 def held_columns(counts: sp.csr_matrix) -> np.ndarray:
     """Numbers of the columns that some row holds (of stored counts, whatever they are), int64 ascending."""
     held = np.zeros(counts.shape[1], dtype=bool)

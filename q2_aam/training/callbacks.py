@@ -50,8 +50,11 @@ class BestModel(Checkpoint):
         """Keep the present state if it is the best so far; epoch 0 is the state before the first step."""
         value = trainer.callback_metrics.get(self.monitor)
         if value is None:
-            known = ", ".join(sorted(trainer.callback_metrics))
-            raise ValueError(f"There is no metric {self.monitor} to pick the best epoch by; there are: {known}.")
+            stage, name = self.monitor.split("/")
+            known = sorted(m.split("/")[1] for m in trainer.callback_metrics if m.startswith(f"{stage}/"))
+            raise ValueError(
+                f"monitor is {name!r}, which was not measured in epoch {epoch}; choose one of {', '.join(known)}."
+            )
         if not self.improves(float(value)):
             return False
         self.score, self.epoch = float(value), epoch

@@ -12,6 +12,11 @@ DEVICES = ("auto", "cpu", "cuda")
 NON_FINITE = ("error", "skip")
 ASV_CACHES = ("memory", "disk")
 METRIC_CHOICES = ("auto", *METRICS)
+# What an epoch measures beside its losses.
+UNIFRAC_METRICS = ("unifrac_rmse", "unifrac_r")
+NUCLEOTIDE_METRICS = ("nucleotide_accuracy",)
+NUMERIC_METRICS = ("r2", "mae", "rmse")
+CATEGORICAL_METRICS = ("accuracy", "balanced_accuracy")
 # What scikit-learn takes.
 LARGEST_SEED = 2**32 - 1
 
@@ -162,6 +167,10 @@ class Objective:
         if not (self.unifrac_weight or self.nucleotide_weight or self.count_weight or self.target_weight):
             raise ValueError("All loss weights are 0: there is nothing to learn.")
 
+    def weight_of(self, loss: str) -> float:
+        """Weight of a named loss, ``unifrac_loss`` say."""
+        return getattr(self, loss.replace("_loss", "_weight"))
+
 
 @dataclass(frozen=True)
 class TargetObjective(Objective):
@@ -184,7 +193,7 @@ class Sampling:
     """Most ASVs read of a sample."""
 
     token_choice: str = "abundant"
-    """Which ASVs are read of a sample that has more: the most abundant, or a fresh random choice each epoch."""
+    """Which ASVs are read of a sample that has more: the most abundant, or, in training, any, drawn anew each epoch."""
 
     def __post_init__(self):
         if not 0 <= self.validation_share < 1:
@@ -260,3 +269,27 @@ class Settings:
     objective: Objective = field(default_factory=Objective)
     sampling: Sampling = field(default_factory=Sampling)
     runtime: Runtime = field(default_factory=Runtime)
+
+
+def measured_names(objective: Objective, unifrac: bool, kind: str | None) -> list[str]:
+    """What an epoch measures, without its stage.
+
+    Parameters
+    ----------
+    objective : Objective
+        Losses of weight 0 are not measured.
+    unifrac : bool
+        Whether there are distances.
+    kind : str or None
+        Kind of the target, 'numeric' or 'categorical'.
+    """
+    names = ["total_loss"]
+    if unifrac and objective.unifrac_weight:
+        names += ["unifrac_loss", *UNIFRAC_METRICS]
+    if objective.nucleotide_weight:
+        names += ["nucleotide_loss", *NUCLEOTIDE_METRICS]
+    if objective.count_weight:
+        names += ["count_loss"]
+    if kind is not None and objective.target_weight:
+        names += ["target_loss", *(NUMERIC_METRICS if kind == "numeric" else CATEGORICAL_METRICS)]
+    return names

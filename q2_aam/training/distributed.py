@@ -28,6 +28,11 @@ def rank() -> int:
     return distributed.get_rank() if world_size() > 1 else 0
 
 
+def first_of_node() -> bool:
+    """Whether this process writes on its machine."""
+    return world_size() == 1 or int(os.environ["LOCAL_RANK"]) == 0
+
+
 def gather(thing: T) -> list[T]:
     """One thing of each process (anything that can be pickled), in the order of ranks."""
     things = [thing] * world_size()

@@ -9,6 +9,7 @@ import numpy as np
 
 from q2_aam.data.batches import CommunityDataset
 from q2_aam.training.distributed import gather
+from q2_aam.training.run_files import begin_anew
 from q2_aam.training.task import Task
 
 SETTINGS_FILE = "settings.json"
@@ -73,19 +74,34 @@ def check_same_everywhere(description: dict) -> None:
 
 
 def check_same_run(directory: Path, description: dict, resumed: bool) -> None:
-    """Refuse to go on with a run of other data or settings; note them for the next time otherwise."""
+    """Refuse to go on with a run of other data or settings; note those of a new run for the next time."""
     path = directory / SETTINGS_FILE
-    if resumed and path.exists():
-        before = json.loads(path.read_text())
+    if resumed:
+        before = read_settings(path)
         differing = [name for name in description if before.get(name) != description[name]]
         if differing:
             shown = "; ".join(
-                OTHER_INPUT.get(name)
-                or f"{name} was {before.get(name)!r}, now {description[name]!r}"
+                OTHER_INPUT.get(name) or f"{name} was {before.get(name)!r}, now {description[name]!r}"
                 for name in differing
             )
             raise ValueError(
                 f"run_dir {directory} holds a run that was begun with other input: {shown}. "
                 "Repeat it with the same input to go on with it, or give another run_dir."
             )
-    path.write_text(json.dumps(description, indent=1) + "\n")
+        return
+    new = path.with_name(path.name + ".new")
+    new.write_text(json.dumps(description, indent=1) + "\n")
+    new.replace(path)
+
+
+def read_settings(path: Path) -> dict:
+    """What a run was begun with."""
+    try:
+        before = json.loads(path.read_text())
+        if not isinstance(before, dict):
+            raise ValueError("It holds no settings.")
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} is not there, without which the run cannot go on. {begin_anew(path)}") from error
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read: it is cut short or was changed. {begin_anew(path)}") from error
+    return before

@@ -13,17 +13,25 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader
 
 from q2_aam.data.batches import CommunityDataset, batch_loader
 from q2_aam.data.unifrac import UniFracDistances
-from q2_aam.models.model_file import WEIGHTS, read_tensors, write_atomically
 from q2_aam.training.callbacks import BestModel, History, Patience, ProgressBar
 from q2_aam.training.device import compile_layers, resolve_device, resolve_precision
-from q2_aam.training.distributed import EndAtOnce, SummedGradients, on_first, rank, share_files, world_size
+from q2_aam.training.distributed import (
+    EndAtOnce,
+    SummedGradients,
+    first_of_node,
+    on_first,
+    rank,
+    share_files,
+    world_size,
+)
 from q2_aam.training.launcher import run_in_processes
+from q2_aam.training.measured import check_measured
 from q2_aam.training.meters import mode_of
+from q2_aam.training.run_files import OUTPUTS, AtomicCheckpoints, clear, read_saved
 from q2_aam.training.run_identity import check_same_everywhere, check_same_run, describe_run
 from q2_aam.training.task import Task
 
@@ -58,17 +66,6 @@ class TrainingResult:
         if not self.best_epoch:
             return f"None of {self.epochs} epochs of tuning did better than the probe, which is kept. {self.stopped}"
         return f"Epoch {self.best_epoch} of {self.epochs} was best and is kept. {self.stopped}"
-
-
-class AtomicCheckpoints(TorchCheckpointIO):
-    """Writes a last state beside the old one, then puts it in its place.
-
-    Lightning's own way is by the system's directory for temporary files; where that is another disk, the move from it
-    is a copy, and a run that is killed meanwhile has no state to go on from.
-    """
-
-    def save_checkpoint(self, checkpoint, path, storage_options=None) -> None:
-        write_atomically(checkpoint, path)
 
 
 def train(
@@ -108,9 +105,11 @@ def train(
     Raises
     ------
     ValueError
-        If the directory holds a run with other settings or other data, if there are fewer samples than processes, or
-        if settings exclude each other.
+        If the directory holds a run with other settings or other data, or one that is damaged; if there are too few
+        samples for the processes, the losses or the metric that picks the best epoch; or if settings exclude each
+        other.
     """
+    check_measured(task.settings, dataset, task.target, train_rows if tune else None, validation_rows)
     how = {"origin": origin, "from_probe": from_probe, "tune": tune}
     runtime, batch_size = task.settings.runtime, task.settings.optimization.batch_size
     processes = runtime.devices * runtime.num_nodes
@@ -169,6 +168,8 @@ def train_here(
     # The first process' directory decides; another node's may be another one.
     resumed = on_first(last.exists)
     on_first(lambda: check_same_run(directory, description, resumed))
+    if not resumed and first_of_node():
+        clear(directory)
     share_files(directory, [last.name])
 
     if runtime.compile:
@@ -180,9 +181,11 @@ def train_here(
     loader = batch_loader(dataset, train_rows, **how, shuffle=True)
     validation: DataLoader | None = None
     if len(validation_rows):
-        validation = batch_loader(dataset, validation_rows, **how)
+        validation = batch_loader(dataset.as_predicted(), validation_rows, **how)
     monitor = f"{'val' if validation is not None else 'train'}/{optimization.monitor}"
     best, history = BestModel(directory, monitor), History(directory, optimization.epochs)
+    if resumed:
+        on_first(lambda: read_saved(best.path))
     stopping = Patience(
         monitor,
         mode=mode_of(monitor),
@@ -230,9 +233,9 @@ def train_here(
         if tune:
             trainer.fit(task, loader, validation, ckpt_path=str(last) if resumed else None, weights_only=True)
         trainer.logger.finalize("success")
-    share_files(directory, [WEIGHTS, "history.tsv", "plots/*.png", "events/*"])
+    share_files(directory, OUTPUTS)
     return TrainingResult(
-        state=read_tensors(best.path),
+        state=read_saved(best.path),
         directory=directory,
         monitor=monitor,
         mode=best.mode,
@@ -285,6 +288,8 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", ".*have no `val_dataloader`.*")
             # A step that is skipped is counted instead.
             warnings.filterwarnings("ignore", ".*`training_step` returned `None`.*")
+            # In half precision the scaler skips first steps on its way to a scale.
+            warnings.filterwarnings("ignore", ".*Detected call of `lr_scheduler.step..` before `optimizer.step.*")
             # The directory of a run that is continued is meant to exist.
             warnings.filterwarnings("ignore", ".*exists and is not empty.*")
             # What is logged is of all processes already, and no sample is there twice.

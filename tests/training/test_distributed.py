@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from q2_aam.training.task import NonFiniteError, Task
 from q2_aam.training.trainer import train_here
 from tests import tiny
 from tests.training.test_resume import same
+from tests.training.test_task import assert_total
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -82,6 +83,7 @@ def carry_out(run, from_probe=False):
         "epochs": result.epochs,
         "result": result,
         "targets": {stage: None if pair is None else np.sort(pair[0]) for stage, pair in shown.items()},
+        "metrics": {name: float(value) for name, value in run.task.trainer.callback_metrics.items()},
         "rate": run.task.optimizers().param_groups[0]["lr"],
     }
 
@@ -187,6 +189,15 @@ def test_every_sample_is_learnt_from_and_validated_once(together):
             shown = process[name]["targets"]
             assert np.allclose(shown["train"], np.sort(truth[:train]), atol=1e-5)
             assert np.allclose(shown["val"], np.sort(truth[train:validation]), atol=1e-5)
+
+
+def test_the_total_is_the_weighted_sum_in_all_processes(together):
+    """The last batch of an epoch has fewer samples than the others, and not as many in each process."""
+    objective = asdict(tiny.settings(target_weight=1.0).objective)
+    weights = {name: value for name, value in objective.items() if name.endswith("_weight")}
+    assert_total(history(together[0] / "random"), weights)
+    first, second = (process["random"]["metrics"] for process in together[1])
+    assert first == second and {"train/total_loss", "val/total_loss"} <= set(first)
 
 
 def test_the_processes_draw_different_masks_and_learn(together):

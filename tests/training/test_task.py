@@ -280,3 +280,21 @@ def test_losses_that_nothing_is_known_for_are_refused(tmp_path):
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         run()
+
+
+@pytest.mark.parametrize("kind", [None, "numeric"])
+def test_the_total_is_the_weighted_sum_of_the_epochs_losses(tmp_path, kind):
+    """Also where the last batch is of one sample, which has no UniFrac loss rather than one of zero; and in epoch 0."""
+    rows = {"train_rows": np.arange(9), "validation_rows": np.arange(9, 18)}
+    weights = {"unifrac_weight": 10.0, "nucleotide_weight": 0.3, "count_weight": 0.2}
+    run = tiny.Run(tmp_path, kind=kind, **rows, **weights, epochs=2)
+    run(from_probe=True)
+    assert_total(run.history(), {**weights, "target_weight": 0.0 if kind is None else 1.0})
+
+
+def assert_total(history, weights):
+    for stage, epochs in (("train", history.index[history.index > 0]), ("val", history.index)):
+        row = history.loc[epochs]
+        named = {name: weight for name, weight in weights.items() if weight}
+        total = sum(weight * row[f"{stage}/{name.replace('weight', 'loss')}"] for name, weight in named.items())
+        assert row[f"{stage}/total_loss"].tolist() == pytest.approx(total.tolist(), rel=1e-6, abs=0)

@@ -7,6 +7,7 @@ import torch
 
 from q2_aam.data.batches import batch_loader
 from q2_aam.training.config import SCHEDULERS
+from q2_aam.training.prediction import encode_samples, predict_targets
 from q2_aam.training.starting import start_from_data
 from q2_aam.training.trainer import overlays
 from tests import tiny
@@ -173,3 +174,19 @@ def test_8_1_tensorboards_own_page_overlays_every_metric(tmp_path):
             assert layout == "Multiline"
             for stage in ("train", "val"):
                 assert any(re.fullmatch(pattern, f"{stage}/{name}") for pattern in patterns)
+
+
+def test_validation_reads_the_most_abundant_asvs_as_prediction_does(tmp_path):
+    """Whatever training reads; a rate of nothing keeps the weights."""
+    still = {"learning_rate": 1e-30, "weight_decay": 0.0, "kind": "numeric", "epochs": 1}
+    runs = {}
+    for choice in ("random", "abundant"):
+        runs[choice] = tiny.Run(tmp_path / choice, token_limit=4, token_choice=choice, **still)
+        runs[choice]()
+    random, abundant = (runs[choice].history() for choice in ("random", "abundant"))
+    assert random.filter(like="val/").equals(abundant.filter(like="val/"))
+    assert (random.filter(like="train/target") != abundant.filter(like="train/target")).all(axis=None)
+    run = runs["random"]
+    encoding = encode_samples(run.network, run.communities.subset(tiny.VALIDATION_ROWS), token_limit=4)
+    errors = predict_targets(run.network, encoding)[:, 0] - run.dataset.target[tiny.VALIDATION_ROWS]
+    assert np.mean(errors**2) == pytest.approx(random["val/target_loss"][1], rel=1e-5)
