@@ -119,11 +119,11 @@ def summarize(found: list[dict]) -> tuple[list[dict], dict]:
             "samples": each["survey"]["samples"],
             "ASVs": each["survey"]["asvs"],
             "counts": each["survey"]["counts"],
-            "read: s": each["read"]["seconds"],
+            "read: CPU s": each["read"]["cpu_seconds"],
             "MB": each["read"]["peak_mb"],
-            "train: s a step": each["train"]["seconds"] / each["train"]["steps"],
+            "train: CPU s a step": each["train"]["cpu_seconds"] / each["train"]["steps"],
             "MB ": each["train"]["peak_mb"],
-            "predict: ms a sample": 1000 * each["predict"]["seconds"] / each["predict"]["samples"],
+            "predict: CPU ms a sample": 1000 * each["predict"]["cpu_seconds"] / each["predict"]["samples"],
             "MB  ": each["predict"]["peak_mb"],
         }
         for each in found
@@ -142,7 +142,7 @@ def summarize(found: list[dict]) -> tuple[list[dict], dict]:
 
 
 def draw(found: list[dict], path: Path) -> None:
-    """Seconds and memory over the number of samples on log-log axes, beside straight proportion."""
+    """CPU seconds and memory over the number of samples on log-log axes, beside straight proportion."""
     import altair as alt
     import pandas as pd
 
@@ -150,9 +150,9 @@ def draw(found: list[dict], path: Path) -> None:
     for each in found:
         samples = each["survey"]["samples"]
         seconds = {
-            "read": (samples, each["read"]["seconds"]),
-            "an epoch of training": (samples, samples * each["train"]["seconds_a_sample"]),
-            "predict": (each["predict"]["samples"], each["predict"]["seconds"]),
+            "read": (samples, each["read"]["cpu_seconds"]),
+            "an epoch of training": (samples, samples * each["train"]["cpu_seconds_a_sample"]),
+            "predict": (each["predict"]["samples"], each["predict"]["cpu_seconds"]),
         }
         for (what, (size, value)), part in zip(seconds.items(), ("read", "train", "predict"), strict=True):
             lines.append({"what": what, "samples": size, "seconds": value, "MB": each[part]["peak_mb"]})
@@ -173,7 +173,7 @@ def draw(found: list[dict], path: Path) -> None:
         linear = chart.mark_line(strokeDash=[4, 4], strokeWidth=1).encode(y=alt.Y("linear:Q", **y), **axes)
         return (linear + drawn).properties(width=320, height=260)
 
-    chart = panel("seconds", "seconds (dashed: in proportion)") | panel("MB", "peak memory, MB")
+    chart = panel("seconds", "CPU seconds (dashed: in proportion)") | panel("MB", "peak memory, MB")
     chart.configure(background="white", padding=8).save(str(path))
 
 
@@ -202,12 +202,15 @@ def main(arguments: list[str] | None = None) -> None:
     write_results("scale", {"threads": options.threads, "surveys": found, "growth": growth})
     draw(found, PAGE.parent / "scale.svg")
     grown = ", ".join(f"{what} {value:.2f}" for what, value in growth.items() if value is not None)
+    command = ["python benchmarks/scale.py --samples", *map(str, sorted(options.samples))]
+    if options.predict:
+        command.append(f"--predict {options.predict}")
     text = [
-        "`" + " ".join(["python benchmarks/scale.py --samples", *map(str, sorted(options.samples))]) + "`, "
+        f"`{' '.join(command)}`, "
         f"{options.threads} threads, {options.steps} steps of 32 samples; each cell is a process of its own.\n",
         markdown(rows),
         f"CPU seconds grow as the number of samples to the power of: {grown}." if grown else "",
-        "\n![Seconds and memory over the number of samples](scale.svg)",
+        "\n![CPU seconds and memory over the number of samples](scale.svg)",
     ]
     print("\n".join(text))
     write_section(SECTION, "\n".join(text))

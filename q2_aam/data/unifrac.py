@@ -99,7 +99,8 @@ class UniFracDistances:
     metric : {'unweighted', 'weighted_unnormalized', 'weighted_normalized', 'generalized'}
         The kind of UniFrac; 'generalized' has alpha 0.5.
     threads : int
-        Processor cores to use.
+        Processor cores to use for a whole matrix. A batch takes one core some milliseconds; with more cores it takes
+        longer as soon as they have something else to do.
     matrix_budget : int
         Largest whole matrix to keep, in bytes (4 for each pair); about four times as much is in use for the
         moment of its computation. 0: never a whole matrix. The default, 2,048 samples, is about where 40 epochs of
@@ -196,7 +197,8 @@ class UniFracDistances:
         # The package would go through the whole tree; a batch holds a small part of it.
         tree = self._tree.cut(self._tips[present]).to_bp()
         alpha = GENERALIZED_ALPHA if self._metric == "generalized" else 1.0
-        with self._pool.limit(limits=self.threads, user_api="openmp"):
+        threads = self.threads if self._keeps_matrix else 1
+        with self._pool.limit(limits=threads, user_api="openmp"):
             # fp64: in fp32 the distances of two samples would depend (by 4e-7) on who else is in the batch.
             result = self._ssu(table, tree, f"{self._metric}_fp64", False, alpha, False, 1)
         distances = result.data.astype(np.float32)

@@ -2,6 +2,7 @@ import pickle
 import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import biom
 import numpy as np
@@ -228,6 +229,19 @@ def test_they_can_be_sent_to_another_process(survey, budget, monkeypatch):
         monkeypatch.setattr(UniFracDistances, "_distances", None)
     assert np.array_equal(sent(rows), expected)
     assert sent.threads == 2 and list(sent.sample_ids) == list(distances.sample_ids)
+
+
+@pytest.mark.parametrize(("budget", "cores"), [(WHOLE, 3), (PARTS, 1)])
+def test_a_batch_takes_one_core_and_a_whole_matrix_those_there_are(survey, budget, cores):
+    distances, limits = UniFracDistances(survey.table, survey.tree, threads=3, matrix_budget=budget), []
+
+    def limit(limits, user_api, own=distances._pool.limit, seen=limits):
+        seen.append((limits, user_api))
+        return own(limits=1, user_api=user_api)
+
+    distances._pool = SimpleNamespace(limit=limit)
+    distances([3, 4])
+    assert limits == [(cores, "openmp")]
 
 
 def test_a_tree_read_before_serves_as_well(survey):
