@@ -299,6 +299,20 @@ def test_monitor_of_another_kind_of_run(study, encoder, column, monitor):
 def test_monitor_of_a_loss_that_is_off(study):
     with pytest.raises(ValueError, match="^monitor is 'count_loss', which is not measured here"):
         run_pretrain(study, monitor="count_loss", count_weight=0.0)
+    with refused("monitor is 'target_loss', which is not measured here; choose one of total_loss, count_loss."):
+        run_fit(study, "ph", monitor="target_loss", target_weight=0.0, count_weight=1.0)
+
+
+def test_unifrac_alone_with_one_validation_sample(study):
+    """It would say 0 in every epoch."""
+    with pytest.raises(ValueError, match="^UniFrac is the only loss, and takes two samples in a batch: none are among"):
+        run_pretrain(
+            study,
+            table=study.samples(study.table.ids()[:5]),
+            nucleotide_weight=0.0,
+            count_weight=0.0,
+            validation_share=0.2,
+        )
 
 
 def test_cuda_where_there_is_none(study, encoder, regressor, monkeypatch):

@@ -27,7 +27,6 @@ def refused(directory, message, **changes):
         (5, 4, 1, 6),
         (5, 1, 1, 0),
         (5, 1, 2, 1 + 3),
-        (0, 4, 1, 0),
     ],
 )
 def test_pairs_of_an_epoch(rows, batch_size, processes, pairs):
@@ -60,7 +59,7 @@ def test_beside_another_loss_it_does_not(tmp_path):
     )
 
 
-def test_one_sample_without_a_validation_part_is_enough_for_two(tmp_path):
+def test_two_samples_without_a_validation_part_are_enough(tmp_path):
     run = tiny.Run(tmp_path, epochs=1, train_rows=np.arange(2), validation_rows=tiny.NO_ROWS, **ONLY_UNIFRAC)
     assert run().monitor == "train/total_loss"
 
