@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint install bench clean setup setup-tests
+.PHONY: help demo test lint install bench studies clean setup setup-tests
 
 # the programs of the active conda environment when it has QIIME 2, else those of .venv
 BIN = $(shell tools/setup-env.sh --bin)
@@ -30,7 +30,13 @@ lint: setup-tests ## style (ruff) and which module may import which (import-lint
 install: setup ## install the plugin only: into the active conda environment with QIIME 2, or into .venv
 	@echo "Installed: $(BIN)/qiime aam --help"
 
-bench: setup ## the main job on two real studies: seconds, memory, scores (long); results in benchmarks/results
+bench: setup ## speed, memory and scale, small (some minutes): JSON in benchmarks/results, tables in docs/benchmarks.md
+	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/predict.py
+	$(BIN)/python benchmarks/distances.py
+	$(BIN)/python benchmarks/scale.py --samples 1000 10000
+
+studies: setup ## the main job on two real studies (half an hour): seconds, memory, scores; in benchmarks/results
 	PATH="$(BIN):$$PATH" $(BIN)/python benchmarks/end_to_end.py ecam-infant-age month_of_life host_subject_id
 	PATH="$(BIN):$$PATH" $(BIN)/python benchmarks/end_to_end.py ibd-crohns-families ibd host_subject_id
 

@@ -128,8 +128,16 @@ def fit_classifier_example(use):
     _fit(use, "habitat")
 
 
-def _fit(use, column: str):
+def fit_conditioned_example(use):
+    """Fit an encoder to a numeric column with another column that is known of each sample."""
+    _fit(use, "ph", ["habitat"])
+
+
+def _fit(use, column: str, conditioning_columns: list | None = None):
     samples = use.init_metadata("metadata", metadata)
+    further = {}
+    if conditioning_columns:
+        further = {"conditioning": samples, "conditioning_columns": conditioning_columns}
     use.action(
         use.UsageAction(plugin_id="aam", action_id="fit"),
         use.UsageInputs(
@@ -139,6 +147,7 @@ def _fit(use, column: str):
             metadata=use.get_metadata_column(column, column, samples),
             groups=use.get_metadata_column("site", "site", samples),
             epochs=2,
+            **further,
         ),
         use.UsageOutputNames(
             model=f"{column}_model",

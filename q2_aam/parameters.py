@@ -1,23 +1,32 @@
 """Types and descriptions of parameters and inputs that several actions share. Defaults stand in the settings dataclasses."""
 
 from q2_aam.data.tables import MISSING_FEATURES, TOKEN_CHOICES
-from q2_aam.framework import Categorical, Choices, Float, Int, MetadataColumn, Range, Str
-from q2_aam.training.config import ASV_CACHES, DEVICES, NON_FINITE, PRECISIONS, SCHEDULERS
+from q2_aam.data.targets import MISSING_SAMPLES as MISSING_SAMPLES_CHOICES
+from q2_aam.data.targets import TRANSFORMS
+from q2_aam.framework import Bool, Categorical, Choices, Float, Int, List, Metadata, MetadataColumn, Range, Str
+from q2_aam.training.config import (
+    ASV_CACHES,
+    CATEGORICAL_METRICS,
+    DEVICES,
+    LARGEST_SEED,
+    METRIC_CHOICES,
+    NON_FINITE,
+    NUCLEOTIDE_METRICS,
+    NUMERIC_METRICS,
+    PRECISIONS,
+    SCHEDULERS,
+    UNIFRAC_METRICS,
+)
 
 COUNT = Int % Range(1, None)
 WEIGHT = Float % Range(0, None)
 SHARE = Float % Range(0, 1, inclusive_start=True, inclusive_end=False)
 INNER_SHARE = Float % Range(0, 1, inclusive_start=False, inclusive_end=False)
 
-METRIC = Str % Choices(["unweighted", "weighted_unnormalized", "weighted_normalized", "generalized"])
+METRIC = Str % Choices(METRIC_CHOICES)
+TRANSFORM = Str % Choices(TRANSFORMS)
 ASV_CACHE = Str % Choices(ASV_CACHES)
-TRANSFORM = Str % Choices(["none", "zscore", "minmax", "log1p"])
 
-# What an epoch measures beside its losses.
-UNIFRAC_METRICS = ("unifrac_rmse", "unifrac_r")
-NUCLEOTIDE_METRICS = ("nucleotide_accuracy",)
-NUMERIC_METRICS = ("r2", "mae", "rmse")
-CATEGORICAL_METRICS = ("accuracy", "balanced_accuracy")
 PRETRAIN_MONITORS = (
     "total_loss",
     "unifrac_loss",
@@ -62,7 +71,10 @@ ARCHITECTURE = {
 
 OPTIMIZATION = {
     "epochs": (COUNT, "Most passes over the training samples."),
-    "batch_size": (COUNT, "Samples a step. For UniFrac the number of pairs grows as its square."),
+    "batch_size": (
+        COUNT,
+        "Samples a step (and process, where there are several). For UniFrac the number of pairs grows as its square.",
+    ),
     "accumulation": (COUNT, "Batches whose gradients are averaged before the weights change."),
     "learning_rate": (Float % Range(0, None, inclusive_start=False), "Highest learning rate."),
     "weight_decay": (WEIGHT, "Weight decay of AdamW, on matrices only."),
@@ -99,7 +111,7 @@ RUNTIME = {
     "device": (Str % Choices(DEVICES), "Where to compute; auto is cuda where there is one."),
     "threads": (COUNT | Str % Choices(["auto"]), "Processor threads; auto takes all cores."),
     "random_seed": (
-        Int % Range(0, None),
+        Int % Range(0, LARGEST_SEED + 1),
         "Seed of everything random. On a CPU with precision 32 the same seed and number of "
         "threads give the same model.",
     ),
@@ -122,23 +134,59 @@ LEARNING = {
     "token_limit": (COUNT, "Most ASVs read of a sample."),
     "token_choice": (
         Str % Choices(TOKEN_CHOICES),
-        "Which ASVs are read of a sample that has more: the most abundant, or a fresh random choice each epoch.",
+        "Which ASVs are read of a sample that has more: the most abundant, or a fresh random choice each epoch. "
+        "Validation and prediction always read the most abundant.",
+    ),
+    "max_tokens": (
+        COUNT,
+        "Tokens (of the ASVs of a step, and of its samples) whose intermediate values are kept for the backward pass. More "
+        "are computed again, which takes a third more time for these and bounds memory: lower it when memory runs out.",
+    ),
+    "compile": (
+        Bool,
+        "Have torch compile the layers of both transformers first (some 15 seconds, and on a CPU a C++ compiler). For "
+        "graphics cards: on the CPUs it was tried on, steps took twice as long.",
     ),
     "run_dir": (
         Str,
         "Directory in which event files (for TensorBoard), history and last state are written while the run goes "
-        "on. Repeat a command that was killed with the same run_dir and it goes on from its last epoch.",
+        "on. Repeat a command that was killed with the same run_dir and it goes on from its last epoch. A new run "
+        "removes event files and plots that another one has left there.",
     ),
-    "metric": (METRIC, "The UniFrac that distances between samples are to be."),
+    "metric": (
+        METRIC,
+        "The UniFrac that distances between samples are to be; auto is the encoder's, or unweighted where there is none.",
+    ),
+    "devices": (
+        COUNT,
+        "Processes that train together on this machine, each on a graphics card of its own, or on its share of the "
+        "threads where there are none. Each takes batch_size samples a step.",
+    ),
+    "num_nodes": (
+        COUNT,
+        "Machines that train together. Each runs this command, with MASTER_ADDR, MASTER_PORT and NODE_RANK (or "
+        "SLURM_NODEID) in its environment; all end with the same model.",
+    ),
 }
 
 GROUPS = (
     MetadataColumn[Categorical],
     "Column whose groups (subjects, households, sites) never stand on both sides of a "
-    "split. Give it whenever samples of a group resemble each other: without it scores are too good to be true.",
+    "split. Give it whenever samples of a group resemble each other: without it scores are too good to be true. Numbers "
+    "that are names of groups are categorical only where the metadata file says so in a line '#q2:types'.",
+)
+CONDITIONING = (
+    Metadata,
+    "Metadata with columns (age, sex, body site) that are known of a sample beside its community and help to predict: "
+    "conditioning columns, numeric or categorical. ",
+)
+CONDITIONING_COLUMNS = (
+    List[Str],
+    "The columns of the conditioning metadata to read; all by default. The column to predict and the group column "
+    "cannot be among them.",
 )
 MISSING_SAMPLES = (
-    Str % Choices(["error", "ignore"]),
+    Str % Choices(MISSING_SAMPLES_CHOICES),
     "Samples of the table that are not in the metadata: refuse them by "
     "name, or leave them out with a count. Samples whose value is missing are always left out, with a count.",
 )

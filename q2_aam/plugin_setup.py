@@ -113,6 +113,8 @@ plugin.methods.register_function(
     parameters={
         "metadata": MetadataColumn[T_column],
         "groups": parameters.GROUPS[0],
+        "conditioning": parameters.CONDITIONING[0],
+        "conditioning_columns": parameters.CONDITIONING_COLUMNS[0],
         "missing_samples": parameters.MISSING_SAMPLES[0],
         "target_transform": parameters.TRANSFORM,
         "freeze_encoder": Bool,
@@ -134,8 +136,11 @@ plugin.methods.register_function(
         "phylogeny": "With a phylogeny, the UniFrac loss is kept beside the target's while tuning.",
     },
     parameter_descriptions={
-        "metadata": "Column to predict: a numeric one makes a regressor, a categorical one a classifier.",
+        "metadata": "Column to predict: a numeric one makes a regressor, a categorical one a classifier. Numbers that are names "
+        "of classes are categorical only where the metadata file says so in a line '#q2:types'.",
         "groups": parameters.GROUPS[1],
+        "conditioning": parameters.CONDITIONING[1] + "predict needs them, too.",
+        "conditioning_columns": parameters.CONDITIONING_COLUMNS[1],
         "missing_samples": parameters.MISSING_SAMPLES[1],
         "target_transform": "What a numeric column is learnt as; predictions are always in its own units. log1p is "
         "log(1 + x), then zscore. A categorical column takes none.",
@@ -160,7 +165,11 @@ plugin.methods.register_function(
         "Learn to predict a metadata column. The head starts as the ridge or logistic regression on the encoder's sample "
         "embeddings; then everything is tuned at a low rate, and whichever does better on the validation samples is kept."
     ),
-    examples={"Numeric column": examples.fit_regressor_example, "Categorical column": examples.fit_classifier_example},
+    examples={
+        "Numeric column": examples.fit_regressor_example,
+        "Categorical column": examples.fit_classifier_example,
+        "With a conditioning column": examples.fit_conditioned_example,
+    },
 )
 
 T_variant, T_new_predictions, T_new_certainty = TypeMap(
@@ -177,6 +186,7 @@ plugin.methods.register_function(
         "sequences": FeatureData[Sequence],
     },
     parameters={
+        "conditioning": parameters.CONDITIONING[0],
         **types(READING, RUNTIME),
         "batch_size": parameters.COUNT,
         "asv_cache": parameters.ASV_CACHE,
@@ -192,6 +202,8 @@ plugin.methods.register_function(
         "sequences": SEQUENCES,
     },
     parameter_descriptions={
+        "conditioning": parameters.CONDITIONING[1]
+        + "Needed where the model was fitted with some, under the same names; further columns are not read.",
         **descriptions(READING, RUNTIME),
         "missing_features": "Features without a sequence: refuse them by name, or leave them out with a count.",
         "batch_size": "Samples at a time; changes nothing but time and memory.",

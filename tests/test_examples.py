@@ -22,6 +22,12 @@ TYPES = {
         "habitat_validation_certainty": "SampleData[Probabilities]",
         "habitat_training_log": "AAMTrainingLog",
     },
+    ("fit", "With a conditioning column"): {
+        "ph_model": "AAMModel[Regressor]",
+        "ph_validation_predictions": "SampleData[RegressorPredictions]",
+        "ph_validation_certainty": "SampleData[PredictionIntervals]",
+        "ph_training_log": "AAMTrainingLog",
+    },
     ("predict", "New samples"): {
         "ph_predictions": "SampleData[RegressorPredictions]",
         "ph_certainty": "SampleData[PredictionIntervals]",

@@ -21,33 +21,46 @@ from q2_aam.plugin_setup import plugin
 from q2_aam.training.config import (
     ASV_CACHES,
     DEVICES,
+    LARGEST_SEED,
     NON_FINITE,
     PRECISIONS,
     SCHEDULERS,
+    Distances,
     FineTuning,
+    MetadataReading,
     Objective,
     Optimization,
     Prediction,
+    Reading,
     Runtime,
     Sampling,
     TargetObjective,
+    TargetReading,
 )
 
 PACKAGE = Path(q2_aam.__file__).parent
 SETTINGS = {
-    "pretrain": (Optimization, Objective, Sampling, Runtime, Architecture),
-    "fit": (FineTuning, TargetObjective, Sampling, Runtime, Architecture),
-    "predict": (Prediction,),
+    "pretrain": (Reading, Distances, Optimization, Objective, Sampling, Runtime, Architecture),
+    "fit": (Reading, TargetReading, Distances, FineTuning, TargetObjective, Sampling, Runtime, Architecture),
+    "predict": (Reading, Prediction),
+    "evaluate": (MetadataReading,),
 }
 # Settings that an action does not offer, because they would have no meaning there.
-LEFT_OUT = {"pretrain": {"target_weight"}, "fit": set(), "predict": {"run_dir"}}
+LEFT_OUT = {
+    "pretrain": {"target_weight"},
+    "fit": set(),
+    "predict": {"max_tokens", "run_dir", "devices", "num_nodes", "compile"},
+    "evaluate": set(),
+}
+# Off unless it is asked for: no setting of the training.
+NO_SETTINGS = {"freeze_encoder"}
 ACTIONS = ("pretrain", "fit", "predict", "evaluate", "summarize_training")
 
 
 def parts_of(action):
     """All inputs, parameters and outputs of an action by name."""
     signature = plugin.actions[action].signature
-    outputs = signature.outputs if action in SETTINGS else {}
+    outputs = signature.outputs if action in plugin.methods else {}
     return {**signature.inputs, **signature.parameters, **outputs}
 
 
@@ -65,6 +78,31 @@ def test_defaults_are_those_of_the_dataclasses(action):
         for field in fields(kind):
             if field.name not in LEFT_OUT[action]:
                 assert signature.parameters[field.name].default == getattr(defaults, field.name), field.name
+
+
+@pytest.mark.parametrize("action", SETTINGS)
+def test_every_default_is_that_of_a_dataclass(action):
+    known = {field.name for kind in SETTINGS[action] for field in fields(kind)}
+    offered = plugin.actions[action].signature.parameters
+    chosen = {name for name, spec in offered.items() if spec.has_default() and spec.default is not None}
+    assert chosen - known <= NO_SETTINGS
+
+
+@pytest.mark.parametrize("action", SETTINGS)
+def test_no_default_is_written_into_a_signature(action):
+    """A literal there would be a second place of a default."""
+    folder = "actions" if action in plugin.methods else "visualizers"
+    function = getattr(sys.modules[f"q2_aam.{folder}.{action}"], action)
+    arguments = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0].args
+    named = zip(arguments.args[-len(arguments.defaults) :], arguments.defaults, strict=True)
+    literal = {argument.arg for argument, value in named if isinstance(value, ast.Constant) and value.value is not None}
+    assert literal <= NO_SETTINGS
+
+
+def test_seeds_are_those_that_the_dataclass_takes():
+    seeds = parameters.RUNTIME["random_seed"][0]
+    assert LARGEST_SEED in seeds and LARGEST_SEED + 1 not in seeds
+    assert Runtime(random_seed=LARGEST_SEED).random_seed == 2**32 - 1
 
 
 @pytest.mark.parametrize("action", SETTINGS)
@@ -100,11 +138,11 @@ def names_read(function):
 @pytest.mark.parametrize("action", ACTIONS)
 def test_every_parameter_is_read(action):
     record = plugin.actions[action]
-    folder = "actions" if action in SETTINGS else "visualizers"
+    folder = "actions" if action in plugin.methods else "visualizers"
     module = "training" if action == "summarize_training" else action
     function = getattr(sys.modules[f"q2_aam.{folder}.{module}"], action)
     by_settings = set()
-    if action != "predict":
+    if action in ("pretrain", "fit"):
         # `settings(kind, arguments)` fills each dataclass by name
         by_settings = {field.name for kind in SETTINGS.get(action, ()) for field in fields(kind)}
     unread = (set(record.signature.inputs) | set(record.signature.parameters)) - names_read(function) - by_settings
@@ -123,7 +161,8 @@ def test_every_setting_is_read_somewhere():
     for kinds in SETTINGS.values():
         for kind in kinds:
             # the actions read these of their own arguments
-            own = {"validation_share", "token_limit", "token_choice", "batch_size", "asv_cache", "run_dir"}
+            own = {"validation_share", "token_limit", "token_choice", "batch_size", "asv_cache", "max_tokens"}
+            own |= {"run_dir", "metric", "sampling_depth", "missing_features", "missing_samples", "target_transform"}
             weights = {"unifrac_weight", "nucleotide_weight", "count_weight", "target_weight"}
             assert {field.name for field in fields(kind)} - used <= own | weights, kind
 
@@ -132,7 +171,7 @@ def test_choices_are_those_that_the_code_knows():
     def choices(expression):
         return set(expression.predicate.template.choices)
 
-    assert choices(parameters.METRIC) == set(METRICS)
+    assert choices(parameters.METRIC) == {"auto", *METRICS}
     assert choices(parameters.TRANSFORM) == set(TRANSFORMS)
     assert choices(parameters.ASV_CACHE) == set(ASV_CACHES)
     registered = {**parameters.OPTIMIZATION, **parameters.RUNTIME, **parameters.READING, **parameters.LEARNING}
@@ -172,8 +211,10 @@ def test_parameters_are_of_types_that_every_interface_shows(action):
     """Galaxy and the command line know these; a union only of primitives, and no nested collections."""
     for name, spec in plugin.actions[action].signature.parameters.items():
         expression = spec.qiime_type
-        known = {"Int", "Float", "Str", "Bool", "MetadataColumn"}
+        known = {"Int", "Float", "Str", "Bool", "Metadata", "MetadataColumn", "List"}
         assert primitives(expression) <= known, f"{name}: {expression!r}"
+        if expression.name == "List":
+            assert primitives(expression.fields[0]) == {"Str"}, f"{name}: {expression!r}"
 
 
 @pytest.mark.skipif(find_spec("q2galaxy") is None, reason="q2galaxy is not installed")

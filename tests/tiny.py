@@ -77,9 +77,9 @@ def architecture(**changes) -> Architecture:
     return Architecture(**{**sizes, **changes})
 
 
-def network(outputs: int | None = None, seed: int = 0, **changes) -> AAM:
+def network(outputs: int | None = None, seed: int = 0, conditions: int = 0, **changes) -> AAM:
     torch.manual_seed(seed)
-    return AAM(architecture(**changes), outputs)
+    return AAM(architecture(**changes), outputs, conditions)
 
 
 KINDS = (Optimization, Objective, Sampling, Runtime)

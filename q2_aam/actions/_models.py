@@ -1,15 +1,18 @@
 """What `pretrain` and `fit` share: which network to start from. Imports torch: call from inside actions."""
 
+import warnings
 from dataclasses import fields
 
 import numpy as np
 import torch
 
 from q2_aam.data.communities import Communities, asv_hashes
+from q2_aam.data.conditioning import Conditioning
 from q2_aam.data.targets import Target
+from q2_aam.data.unifrac import USUAL_METRIC
 from q2_aam.models.aam import AAM
 from q2_aam.models.config import Architecture
-from q2_aam.models.model_file import Model, outputs_of
+from q2_aam.models.model_file import Model, conditions_of, outputs_of
 
 
 def chosen_architecture(arguments: dict, before: Model | None) -> Architecture:
@@ -38,11 +41,17 @@ def chosen_architecture(arguments: dict, before: Model | None) -> Architecture:
     return own
 
 
-def starting_network(architecture: Architecture, before: Model | None, target: Target | None, random_seed: int) -> AAM:
+def starting_network(
+    architecture: Architecture,
+    before: Model | None,
+    target: Target | None,
+    random_seed: int,
+    conditioning: Conditioning | None = None,
+) -> AAM:
     """A network with the given encoder's weights, or fresh ones from the seed; the target head is always fresh."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random_seed)
-        network = AAM(architecture, outputs_of(target))
+        network = AAM(architecture, outputs_of(target), conditions_of(conditioning))
     if before is not None:
         state = before.network.state_dict()
         head = {name: value for name, value in network.state_dict().items() if name.startswith("target_head.")}
@@ -54,3 +63,23 @@ def seen_asvs(communities: Communities, train_rows: np.ndarray, before: Model | 
     """Hashes of all ASVs learnt from, int64 ``[V]``: those of the training samples and of the encoder begun with."""
     hashes = asv_hashes(communities.tokens[communities.subset(train_rows).present_asvs()])
     return hashes if before is None else np.union1d(hashes, before.seen_asvs)
+
+
+def chosen_metric(metric: str, before: Model | None) -> str:
+    """The UniFrac asked for; for ``auto`` the one that the given encoder learnt, or the usual one.
+
+    Warns
+    -----
+    UserWarning
+        If the encoder learnt another one.
+    """
+    own = None if before is None else before.description["training"].get("metric")
+    if metric == "auto":
+        return own or USUAL_METRIC
+    if own not in (None, metric):
+        warnings.warn(
+            f"The encoder learnt {own} UniFrac, but metric is {metric!r}: what it learnt will be changed. Leave metric "
+            f"out to go on with {own}.",
+            stacklevel=2,
+        )
+    return metric

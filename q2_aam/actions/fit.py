@@ -10,21 +10,35 @@ from q2_types.tree import NewickFormat
 from q2_aam.actions._inputs import (
     best_scores,
     check_monitor,
+    conditioning_frame,
     data_summary,
     describe_data,
     drawn,
     fasta_sequences,
     keep_samples,
+    left_out,
     pack_log,
     readable_warnings,
+    reads_dropped,
+    refuse_id_headers,
     refuse_lost_classes,
     run_directory,
     say,
     settings,
+    warn_of_unused,
 )
 from q2_aam.framework import qiime2
 from q2_aam.models.config import Architecture
-from q2_aam.training.config import FineTuning, Runtime, Sampling, Settings, TargetObjective
+from q2_aam.training.config import (
+    Distances,
+    FineTuning,
+    Reading,
+    Runtime,
+    Sampling,
+    Settings,
+    TargetObjective,
+    TargetReading,
+)
 from q2_aam.types import AAMModelDirectoryFormat, AAMTrainingLogDirectoryFormat
 
 
@@ -35,12 +49,14 @@ def fit(
     encoder: AAMModelDirectoryFormat = None,
     phylogeny: NewickFormat = None,
     groups: qiime2.CategoricalMetadataColumn = None,
-    missing_samples: str = "error",
-    target_transform: str = "zscore",
+    conditioning: qiime2.Metadata = None,
+    conditioning_columns: str = None,
+    missing_samples: str = TargetReading.missing_samples,
+    target_transform: str = TargetReading.target_transform,
     freeze_encoder: bool = False,
-    metric: str = "unweighted",
-    sampling_depth: int = None,
-    missing_features: str = "error",
+    metric: str = Distances.metric,
+    sampling_depth: int = Reading.sampling_depth,
+    missing_features: str = Reading.missing_features,
     validation_share: float = Sampling.validation_share,
     token_limit: int = Sampling.token_limit,
     token_choice: str = Sampling.token_choice,
@@ -74,6 +90,10 @@ def fit(
     device: str = Runtime.device,
     threads: str = Runtime.threads,
     random_seed: int = Runtime.random_seed,
+    max_tokens: int = Runtime.max_tokens,
+    devices: int = Runtime.devices,
+    num_nodes: int = Runtime.num_nodes,
+    compile: bool = Runtime.compile,
     run_dir: str = Runtime.run_dir,
 ) -> (AAMModelDirectoryFormat, pd.Series, pd.DataFrame, AAMTrainingLogDirectoryFormat):
     """Fit a regressor or classifier; the parameters are described where they are registered."""
@@ -82,17 +102,20 @@ def fit(
     chosen = Settings(
         settings(FineTuning, arguments), objective, settings(Sampling, arguments), settings(Runtime, arguments)
     )
+    reading = settings(Reading, arguments)
     check_monitor(monitor, objective, phylogeny is not None, metadata.type)
     if freeze_encoder and encoder is None:
         raise ValueError(
             "freeze_encoder needs an encoder: without one, only random weights would be frozen. Give the encoder that "
             "pretrain made, or leave freeze_encoder out."
         )
+    given = conditioning_frame(conditioning, conditioning_columns, metadata, groups)
 
-    from q2_aam.actions._models import chosen_architecture, seen_asvs, starting_network
+    from q2_aam.actions._models import chosen_architecture, chosen_metric, seen_asvs, starting_network
     from q2_aam.actions._outputs import certainty_frame, interval_of, prediction_series, validation_scores
     from q2_aam.data.batches import CommunityDataset, batch_loader
     from q2_aam.data.communities import read_communities
+    from q2_aam.data.conditioning import Conditioning, refuse_missing
     from q2_aam.data.splits import split_validation
     from q2_aam.data.targets import match_metadata
     from q2_aam.models.model_file import load_model, save_model, sha256_of
@@ -104,26 +127,42 @@ def fit(
     from q2_aam.training.trainer import train
 
     with readable_warnings(), use_threads(chosen.runtime) as cores, run_directory(run_dir) as directory:
+        warn_of_unused(metadata.type, phylogeny is not None, target_transform, metric, unifrac_weight)
         where = {"device": resolve_device(device), "token_limit": token_limit, "batch_size": batch_size}
         resolve_precision(precision, where["device"])
         before = None if encoder is None else load_model(str(encoder))
         architecture = chosen_architecture(arguments, before)
         values = metadata.to_series()
+        columns = [values] if groups is None else [values, groups.to_series()]
+        dropped = left_out(table.ids(), *columns)
         table = keep_samples(table, match_metadata(table.ids(), values, missing_samples))
         if groups is not None:
             table = keep_samples(table, match_metadata(table.ids(), groups.to_series(), missing_samples))
+        if given is not None:
+            there = pd.Series(0, index=given.index)
+            rows = match_metadata(table.ids(), there, missing_samples, "the conditioning metadata")
+            table = keep_samples(table, rows)
+            for name in given:
+                refuse_missing(given.loc[table.ids(), name])
+        known = table.shape[1]
         table = drawn(table, sampling_depth, random_seed)
-        unifrac, distances = None, None
+        dropped["samples_below_sampling_depth"], reads = known - table.shape[1], table.matrix_data.sum()
+        unifrac, distances, tree = None, None, None
         if phylogeny is not None and objective.unifrac_weight:
+            from q2_aam.data.tables import without_features
             from q2_aam.data.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
 
+            metric = chosen_metric(metric, before)
             tree = read_phylogeny(str(phylogeny))
             table = match_tips(table, tip_names(tree), missing_features)
-            unifrac = UniFracDistances(table, tree, metric, cores)
             distances = f"{metric} {sha256_of(str(phylogeny))}"
         communities = read_communities(
             table, fasta_sequences(sequences), max_length=architecture.max_length, missing_features=missing_features
         )
+        dropped["reads_dropped"] = reads_dropped(reads, communities)
+        if tree is not None:
+            # Distances are of what the model is shown.
+            unifrac = UniFracDistances(without_features(table, communities.left_out), tree, metric, cores)
         values = values.reindex(communities.sample_ids)
         members = None if groups is None else groups.to_series().reindex(communities.sample_ids)
         numeric = metadata.type == "numeric"
@@ -135,16 +174,31 @@ def fit(
             random_seed=random_seed,
         )
         if not numeric:
+            refuse_id_headers(values)
             refuse_lost_classes(values, train_rows, validation_rows, members)
         target, encoded = encode_target(values, train_rows, target_transform if numeric else None)
         say(describe_data(communities, train_rows, validation_rows))
+        learnt, condition = None, None
+        if given is not None:
+            given = given.loc[communities.sample_ids]
+            learnt = Conditioning.fit(given.iloc[train_rows])
+            condition = learnt.encode(given)
+            say(f"Conditioned on {learnt.describe()}.")
 
-        network = starting_network(architecture, before, target, random_seed)
-        dataset = CommunityDataset(communities, token_limit, token_choice, unifrac, encoded)
+        network = starting_network(architecture, before, target, random_seed, learnt)
+        dataset = CommunityDataset(communities, token_limit, token_choice, unifrac, encoded, condition=condition)
         if before is None:
             start_from_data(network, batch_loader(dataset, train_rows, batch_size, random_seed, shuffle=True))
         members = None if members is None else members.to_numpy()[train_rows]
-        start_head(network, communities.subset(train_rows), encoded[train_rows], members, random_seed, **where)
+        start_head(
+            network,
+            communities.subset(train_rows),
+            encoded[train_rows],
+            members,
+            random_seed,
+            None if condition is None else condition[train_rows],
+            **where,
+        )
         origin = None if before is None else before.description["sha256"]
         say("Epoch 0 is the probe: the head alone, fitted to the sample embeddings.")
         result = train(
@@ -160,7 +214,11 @@ def fit(
 
         network.load_state_dict(result.state["model"])
         held_out = communities.subset(validation_rows)
-        outputs = predict_targets(network, encode_samples(network, held_out, **where))
+        outputs = predict_targets(
+            network,
+            encode_samples(network, held_out, **where),
+            None if condition is None else condition[validation_rows],
+        )
         intervals = interval_of(target, encoded[validation_rows], outputs)
         predictions = prediction_series(target, held_out.sample_ids, outputs)
         certainty = certainty_frame(target, held_out.sample_ids, outputs, intervals)
@@ -173,16 +231,18 @@ def fit(
             architecture,
             target,
             seen_asvs(communities, train_rows, before),
+            learnt,
             training={
                 **asdict(chosen),
+                **asdict(reading),
+                "missing_samples": missing_samples,
                 "metric": metric if unifrac else None,
-                "sampling_depth": sampling_depth,
                 "encoder": origin,
                 "groups": None if groups is None else groups.name,
                 "freeze_encoder": freeze_encoder,
             },
             random_seed=random_seed,
-            data=data_summary(communities, train_rows, validation_rows),
+            data=data_summary(communities, train_rows, validation_rows, dropped),
             scores=scores,
             intervals=intervals,
         )

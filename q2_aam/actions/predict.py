@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
 
-from q2_aam.actions._inputs import drawn, fasta_sequences, readable_warnings, say
-from q2_aam.training.config import Prediction, Runtime
+from q2_aam.actions._inputs import condition_of, drawn, fasta_sequences, readable_warnings, say
+from q2_aam.framework import qiime2
+from q2_aam.training.config import Prediction, Reading, Runtime
 from q2_aam.types import AAMModelDirectoryFormat
 
 
@@ -16,8 +17,9 @@ def predict(
     table: biom.Table,
     model: AAMModelDirectoryFormat,
     sequences: DNAFASTAFormat = None,
-    sampling_depth: int = None,
-    missing_features: str = "error",
+    conditioning: qiime2.Metadata = None,
+    sampling_depth: int = Reading.sampling_depth,
+    missing_features: str = Reading.missing_features,
     batch_size: int = Prediction.batch_size,
     asv_cache: str = Prediction.asv_cache,
     precision: str = Prediction.precision,
@@ -38,8 +40,10 @@ def predict(
         loaded = load_model(str(model))
         if loaded.target is None:
             raise ValueError("The model is an encoder, which has no target. Give it to `qiime aam fit` first.")
+        table = drawn(table, sampling_depth, random_seed)
+        condition = condition_of(loaded.conditioning, conditioning, table.ids())
         communities = read_communities(
-            drawn(table, sampling_depth, random_seed),
+            table,
             fasta_sequences(sequences),
             max_length=loaded.network.architecture.max_length,
             missing_features=missing_features,
@@ -54,7 +58,7 @@ def predict(
             device=device,
             asv_cache=asv_cache,
         )
-        outputs = predict_targets(loaded.network, encoding)
+        outputs = predict_targets(loaded.network, encoding, condition)
         predictions = prediction_series(loaded.target, communities.sample_ids, outputs)
         certainty = certainty_frame(loaded.target, communities.sample_ids, outputs, loaded.description["intervals"])
         unseen = ~np.isin(asv_hashes(communities.tokens), loaded.seen_asvs)

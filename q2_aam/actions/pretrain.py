@@ -15,12 +15,13 @@ from q2_aam.actions._inputs import (
     fasta_sequences,
     pack_log,
     readable_warnings,
+    reads_dropped,
     run_directory,
     say,
     settings,
 )
 from q2_aam.models.config import Architecture
-from q2_aam.training.config import Objective, Optimization, Runtime, Sampling, Settings
+from q2_aam.training.config import Distances, Objective, Optimization, Reading, Runtime, Sampling, Settings
 from q2_aam.types import AAMModelDirectoryFormat, AAMTrainingLogDirectoryFormat
 
 
@@ -29,9 +30,9 @@ def pretrain(
     phylogeny: NewickFormat,
     sequences: DNAFASTAFormat = None,
     encoder: AAMModelDirectoryFormat = None,
-    metric: str = "unweighted",
-    sampling_depth: int = None,
-    missing_features: str = "error",
+    metric: str = Distances.metric,
+    sampling_depth: int = Reading.sampling_depth,
+    missing_features: str = Reading.missing_features,
     validation_share: float = Sampling.validation_share,
     token_limit: int = Sampling.token_limit,
     token_choice: str = Sampling.token_choice,
@@ -64,6 +65,10 @@ def pretrain(
     device: str = Runtime.device,
     threads: str = Runtime.threads,
     random_seed: int = Runtime.random_seed,
+    max_tokens: int = Runtime.max_tokens,
+    devices: int = Runtime.devices,
+    num_nodes: int = Runtime.num_nodes,
+    compile: bool = Runtime.compile,
     run_dir: str = Runtime.run_dir,
 ) -> (AAMModelDirectoryFormat, AAMTrainingLogDirectoryFormat):
     """Pretrain an encoder; the parameters are described where they are registered."""
@@ -72,12 +77,14 @@ def pretrain(
     chosen = Settings(
         settings(Optimization, arguments), objective, settings(Sampling, arguments), settings(Runtime, arguments)
     )
+    reading = settings(Reading, arguments)
     check_monitor(monitor, objective, unifrac=True)
 
-    from q2_aam.actions._models import chosen_architecture, seen_asvs, starting_network
+    from q2_aam.actions._models import chosen_architecture, chosen_metric, seen_asvs, starting_network
     from q2_aam.data.batches import CommunityDataset, batch_loader
     from q2_aam.data.communities import read_communities
     from q2_aam.data.splits import split_validation
+    from q2_aam.data.tables import without_features
     from q2_aam.data.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
     from q2_aam.models.model_file import load_model, save_model, sha256_of
     from q2_aam.training.device import resolve_device, resolve_precision, use_threads
@@ -89,13 +96,18 @@ def pretrain(
         resolve_precision(precision, resolve_device(device))
         before = None if encoder is None else load_model(str(encoder))
         architecture = chosen_architecture(arguments, before)
+        metric = chosen_metric(metric, before)
+        given = table.shape[1]
         table = drawn(table, sampling_depth, random_seed)
+        dropped, reads = {"samples_below_sampling_depth": given - table.shape[1]}, table.matrix_data.sum()
         tree = read_phylogeny(str(phylogeny))
         table = match_tips(table, tip_names(tree), missing_features)
         communities = read_communities(
             table, fasta_sequences(sequences), max_length=architecture.max_length, missing_features=missing_features
         )
-        unifrac = UniFracDistances(table, tree, metric, cores)
+        dropped["reads_dropped"] = reads_dropped(reads, communities)
+        # Distances are of what the model is shown.
+        unifrac = UniFracDistances(without_features(table, communities.left_out), tree, metric, cores)
         train_rows, validation_rows = split_validation(len(communities), validation_share, random_seed=random_seed)
         if len(train_rows) < 2 and objective.unifrac_weight:
             raise ValueError(
@@ -121,9 +133,9 @@ def pretrain(
             architecture,
             None,
             seen_asvs(communities, train_rows, before),
-            training={**asdict(chosen), "metric": metric, "sampling_depth": sampling_depth, "encoder": origin},
+            training={**asdict(chosen), **asdict(reading), "metric": metric, "encoder": origin},
             random_seed=random_seed,
-            data=data_summary(communities, train_rows, validation_rows),
+            data=data_summary(communities, train_rows, validation_rows, dropped),
             scores=scores,
             intervals=None,
         )

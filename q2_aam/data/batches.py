@@ -1,6 +1,8 @@
 """Communities to batches in which each ASV stands once."""
 
+import copy
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,10 +32,14 @@ class Batch:
     """``[B, S]``, True where there is an ASV."""
     seed: int
     """Everything random about the batch (what is masked, dropout) follows from it."""
+    together: int
+    """Samples of the batch in all processes (see :class:`BatchKey`): ``G``, or ``B`` where there is one process."""
     unifrac: Tensor | None = None
-    """float32 ``[B, B]``."""
+    """float32 ``[G, G]``, process after process."""
     target: Tensor | None = None
     """``[B]`` float32, in the transform's units, or int64 codes of classes."""
+    condition: Tensor | None = None
+    """float32 ``[B, C]``, the conditioning columns as numbers."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,13 @@ class BatchKey:
 
     rows: np.ndarray
     seed: int
+    together: np.ndarray | None = None
+    """The samples of all processes, process after process, where there are several."""
+
+
+def part_sizes(samples: int, processes: int) -> list[int]:
+    """How many samples of a batch each process takes: as equal as can be, the first ones one more."""
+    return [samples // processes + (rank < samples % processes) for rank in range(processes)]
 
 
 class BatchSampler(Sampler):
@@ -54,20 +67,42 @@ class BatchSampler(Sampler):
     rows : np.ndarray
         int ``[N]``, the samples to go through.
     batch_size : int
-        Samples a batch; the last one may be smaller, none is dropped.
+        Samples a batch and process; the last one may be smaller, none is dropped.
     random_seed : int
         Seed.
     shuffle : bool
         New order each epoch; False for validation, where every epoch is the same.
+    rank, processes : int
+        Which of how many processes that share every batch. All go through the same order and take as many steps.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer samples than processes.
     """
 
-    def __init__(self, rows: np.ndarray, batch_size: int, random_seed: int, shuffle: bool):
+    def __init__(
+        self,
+        rows: np.ndarray,
+        batch_size: int,
+        random_seed: int,
+        shuffle: bool,
+        rank: int = 0,
+        processes: int = 1,
+    ):
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, but is {batch_size}.")
+        if 0 < len(rows) < processes:
+            raise ValueError(
+                f"{len(rows)} samples (of those to learn from, or of those for validation) cannot be shared by "
+                f"{processes} processes: each takes one at least. Lower devices or num_nodes."
+            )
         self.rows = np.asarray(rows)
         self.batch_size = batch_size
         self.random_seed = random_seed
         self.shuffle = shuffle
+        self.rank = rank
+        self.processes = processes
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -75,14 +110,28 @@ class BatchSampler(Sampler):
         if self.shuffle:
             self.epoch = epoch
 
+    def _starts(self) -> list[int]:
+        """Where in the order each batch of all processes begins."""
+        starts = list(range(0, len(self.rows), self.batch_size * self.processes))
+        # A remainder that not every process has a sample of goes to the batch before it.
+        return starts[:-1] if starts and len(self.rows) - starts[-1] < self.processes else starts
+
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
+        return len(self._starts())
 
     def __iter__(self) -> Iterator[BatchKey]:
         generator = np.random.default_rng([self.random_seed, self.epoch])
         order = generator.permutation(self.rows) if self.shuffle else self.rows
-        for start in range(0, len(order), self.batch_size):
-            yield BatchKey(order[start : start + self.batch_size], int(generator.integers(2**62)))
+        starts = self._starts()
+        for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
+            rows, seed = order[start:end], int(generator.integers(2**62))
+            if self.processes == 1:
+                yield BatchKey(rows, seed)
+                continue
+            sizes = part_sizes(len(rows), self.processes)
+            own = rows[sum(sizes[: self.rank]) :][: sizes[self.rank]]
+            # What is random about a process' part is its own.
+            yield BatchKey(own, seed + self.rank, rows)
 
 
 class CommunityDataset(Dataset):
@@ -97,12 +146,14 @@ class CommunityDataset(Dataset):
     token_choice : {'abundant', 'random'}
         Which of them: the most abundant, or a fresh random choice each epoch.
     unifrac : callable, optional
-        Rows ``[B]`` to distances ``[B, B]``.
+        Rows ``[B]`` to distances ``[B, B]``; given the rows of all processes where there are several.
     target : np.ndarray, optional
         Encoded target of every sample of the table ``[N]``.
     asv_lookup : bool
         True where all ASVs have been encoded beforehand: ``asv_index`` then counts in the whole table and ``tokens`` is
         empty.
+    condition : np.ndarray, optional
+        Encoded conditioning columns of every sample of the table, float32 ``[N, C]``.
     """
 
     def __init__(
@@ -113,6 +164,7 @@ class CommunityDataset(Dataset):
         unifrac: Callable[[np.ndarray], np.ndarray] | None = None,
         target: np.ndarray | None = None,
         asv_lookup: bool = False,
+        condition: np.ndarray | None = None,
     ):
         if token_choice not in TOKEN_CHOICES:
             raise ValueError(f"token_choice must be one of {', '.join(TOKEN_CHOICES)}, but is {token_choice!r}.")
@@ -124,6 +176,7 @@ class CommunityDataset(Dataset):
         self.unifrac = unifrac
         self.target = target
         self.asv_lookup = asv_lookup
+        self.condition = condition
 
     def __len__(self) -> int:
         return len(self.communities)
@@ -140,6 +193,8 @@ class CommunityDataset(Dataset):
         asv_index[mask] = columns if self.asv_lookup else place
         abundance[mask] = values
         abundance /= total[:, None]
+        # Pairs of samples in different processes have a distance too.
+        together = key.rows if key.together is None else key.together
         tokens = self.communities.tokens[distinct[:0] if self.asv_lookup else distinct]
         if len(tokens):
             tokens = tokens[:, : int((tokens != PAD).sum(1).max())]
@@ -150,9 +205,17 @@ class CommunityDataset(Dataset):
             abundance=torch.from_numpy(abundance),
             mask=torch.from_numpy(mask),
             seed=key.seed,
-            unifrac=None if self.unifrac is None else torch.from_numpy(self.unifrac(key.rows)),
+            together=len(together),
+            unifrac=None if self.unifrac is None else torch.from_numpy(self.unifrac(together)),
             target=None if self.target is None else torch.from_numpy(self.target[key.rows]),
+            condition=None if self.condition is None else torch.from_numpy(self.condition[key.rows]),
         )
+
+    def as_predicted(self) -> "CommunityDataset":
+        """The same, reading of each sample the ASVs that prediction reads: the most abundant."""
+        other = copy.copy(self)
+        other.token_choice = "abundant"
+        return other
 
     @cached_property
     def _identity(self) -> np.ndarray:
@@ -173,8 +236,31 @@ class CommunityDataset(Dataset):
         return counts.indices[kept], counts.data[kept], np.minimum(lengths, self.token_limit)
 
 
+class AheadLoader(DataLoader):
+    """Prepares the next batch, its UniFrac distances included, while the present one is learnt from.
+
+    In a thread rather than in worker processes: the table is not copied, and NumPy and unifrac leave torch alone while
+    they compute.
+    """
+
+    def __iter__(self) -> Iterator[Batch]:
+        batches = super().__iter__()
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
+            ahead = thread.submit(next, batches, None)
+            while (batch := ahead.result()) is not None:
+                ahead = thread.submit(next, batches, None)
+                yield batch
+
+
 def batch_loader(
-    dataset: CommunityDataset, rows: np.ndarray, batch_size: int, random_seed: int = 0, shuffle: bool = False
+    dataset: CommunityDataset,
+    rows: np.ndarray,
+    batch_size: int,
+    random_seed: int = 0,
+    shuffle: bool = False,
+    rank: int = 0,
+    processes: int = 1,
 ) -> DataLoader:
     """A loader whose every item is a whole :class:`Batch` (see :class:`BatchSampler` for the parameters)."""
-    return DataLoader(dataset, sampler=BatchSampler(rows, batch_size, random_seed, shuffle), batch_size=None)
+    sampler = BatchSampler(rows, batch_size, random_seed, shuffle, rank, processes)
+    return AheadLoader(dataset, sampler=sampler, batch_size=None)

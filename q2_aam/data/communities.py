@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import biom
 import numpy as np
@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from q2_aam.data.tables import (
     MISSING_FEATURES,
+    ON_MISSING,
     checked_counts,
     held_columns,
     name_ids,
@@ -42,6 +43,8 @@ class Communities:
         Features of the table that was read.
     n_cut : int
         Features whose sequence was cut at `max_length`.
+    left_out : np.ndarray
+        Object (str) `[M]`, IDs of the features left out for want of a sequence.
     """
 
     counts: sp.csr_matrix
@@ -52,6 +55,7 @@ class Communities:
     reads_ambiguous: np.ndarray
     n_features: int
     n_cut: int
+    left_out: np.ndarray = field(default_factory=lambda: np.array([], dtype=object))
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -151,7 +155,7 @@ def read_communities(
     sequences: dict[str, str] | None,
     *,
     max_length: int,
-    missing_features: str = "error",
+    missing_features: str = ON_MISSING,
 ) -> Communities:
     """Read a feature table and its sequences as communities, and refuse bad input by name.
 
@@ -199,7 +203,7 @@ def read_communities(
         )
     reads_dropped = _reads_in(counts, present[missing])
     refuse_empty_samples(reads - reads_dropped, sample_ids, " left without the features that have no sequence")
-    present, texts = present[~missing], texts[~missing]
+    left_out, present, texts = feature_ids[present[missing]], present[~missing], texts[~missing]
 
     illegal = first_illegal_letter(texts)
     if illegal is not None:
@@ -230,6 +234,7 @@ def read_communities(
         reads_ambiguous=reads_ambiguous,
         n_features=table.shape[0],
         n_cut=int(is_cut.sum()),
+        left_out=left_out,
     )
 
 

@@ -11,6 +11,8 @@ import scipy.sparse as sp
 
 IDS_NAMED = 5
 MISSING_FEATURES = ("error", "ignore")
+# What is done with features without a sequence and samples without metadata unless something else is asked for.
+ON_MISSING = "error"
 TOKEN_CHOICES = ("abundant", "random")
 
 
@@ -87,6 +89,28 @@ def refuse_empty_samples(reads: np.ndarray, sample_ids: np.ndarray, why: str = "
             f"{len(empty)} of {len(sample_ids)} samples have no reads{why}: {name_ids(empty)}. "
             f"Remove them from the feature table."
         )
+
+
+def without_features(table: biom.Table, feature_ids: Collection[str]) -> biom.Table:
+    """A table without some of its features; itself where there are none to leave out.
+
+    Parameters
+    ----------
+    table : biom.Table
+        Features x samples.
+    feature_ids : collection of str
+        Features to leave out.
+
+    Returns
+    -------
+    biom.Table
+        The same samples in the same order.
+    """
+    if not len(feature_ids):
+        return table
+    ids = table.ids(axis="observation")
+    kept = np.flatnonzero(~pd.Index(ids).isin(feature_ids))
+    return biom.Table(sp.csr_matrix(table.matrix_data)[kept], ids[kept], table.ids())
 
 
 def held_columns(counts: sp.csr_matrix) -> np.ndarray:

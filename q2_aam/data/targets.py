@@ -11,8 +11,12 @@ from dataclasses import asdict, dataclass, field, fields
 import numpy as np
 import pandas as pd
 
+from q2_aam.data.tables import ON_MISSING
+
 KINDS = ("numeric", "categorical")
 TRANSFORMS = ("none", "zscore", "minmax", "log1p")
+USUAL_TRANSFORM = "zscore"
+MISSING_SAMPLES = ("error", "ignore")
 
 # Two values this close, relative to their size, differ by rounding only.
 _ROUNDING = 10 * np.finfo(np.float64).eps
@@ -64,7 +68,7 @@ class Target:
             )
 
     @classmethod
-    def fit_numeric(cls, values: pd.Series, transform: str = "zscore") -> "Target":
+    def fit_numeric(cls, values: pd.Series, transform: str = USUAL_TRANSFORM) -> "Target":
         """Learn the transform of a numeric column.
 
         Parameters
@@ -121,7 +125,7 @@ class Target:
         Raises
         ------
         ValueError
-            If a value is missing or if there is one class only.
+            If a value is missing, if there is one class only, or if different values are the same text.
 
         Warns
         -----
@@ -133,6 +137,12 @@ class Target:
         _check_not_empty(values)
         name = _column_name(values)
         labels = _labels(name, values)
+        alike = [text for text in np.unique(labels) if len(set(values[labels == text])) > 1]
+        if alike:
+            raise ValueError(
+                f"column {name!r} has different values that are printed as the same text ({_some(alike)}): a class "
+                "could not be told from another one. Write all values of the column as text."
+            )
         classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
         if len(classes) < 2:
             raise ValueError(
@@ -231,7 +241,7 @@ class Target:
 
 
 def match_metadata(
-    sample_ids: Sequence[str], values: pd.Series, missing_samples: str = "error"
+    sample_ids: Sequence[str], values: pd.Series, missing_samples: str = ON_MISSING, source: str = "the metadata"
 ) -> np.ndarray:
     """Find the samples of a table that have a value in a metadata column.
 
@@ -245,6 +255,8 @@ def match_metadata(
         What to do when samples of the table are not in the metadata: refuse them by name, or leave them out
         with a warning that counts them. Samples that are in the metadata without a value are always left out
         in that way.
+    source : str
+        What the metadata is called in messages.
 
     Returns
     -------
@@ -262,7 +274,7 @@ def match_metadata(
     UserWarning
         If samples are left out.
     """
-    if missing_samples not in ("error", "ignore"):
+    if missing_samples not in MISSING_SAMPLES:
         raise ValueError(f"missing_samples is {missing_samples!r}; it must be 'error' or 'ignore'.")
     name = _column_name(values)
     ids = pd.Index([str(sample_id) for sample_id in sample_ids], dtype=object)
@@ -270,20 +282,19 @@ def match_metadata(
     if index.has_duplicates:
         twice = index[index.duplicated()].unique()
         raise ValueError(
-            f"{len(twice)} sample IDs stand more than once in the metadata: {_some(twice)}. Keep one row of "
-            "each."
+            f"{len(twice)} sample IDs stand more than once in {source}: {_some(twice)}. Keep one row of each."
         )
     rows = index.get_indexer(ids)
     absent = rows < 0
     if absent.all():
         raise ValueError(
-            f"none of the table's {len(ids)} samples ({_some(ids)}) is in the metadata ({_some(index)}). "
+            f"none of the table's {len(ids)} samples ({_some(ids)}) is in {source} ({_some(index)}). "
             "Check that both name their samples alike."
         )
     if absent.any() and missing_samples == "error":
         raise ValueError(
-            f"{absent.sum()} of the table's {len(ids)} samples are not in the metadata: "
-            f"{_some(ids[absent])}. Add them to the metadata, filter them from the table, or set "
+            f"{absent.sum()} of the table's {len(ids)} samples are not in {source}: "
+            f"{_some(ids[absent])}. Add them to {source}, filter them from the table, or set "
             "missing_samples to 'ignore'."
         )
     no_value = ~absent & values.isna().to_numpy()[rows]
@@ -293,7 +304,7 @@ def match_metadata(
             f"no sample of the table has a value in the metadata column {name!r}. Choose another column."
         )
     for left_out, why in (
-        (absent, "are not in the metadata"),
+        (absent, f"are not in {source}"),
         (no_value, f"have no value in column {name!r}"),
     ):
         if left_out.any():

@@ -9,16 +9,24 @@ import numpy as np
 import scipy.sparse as sp
 
 from q2_aam.data.phylogeny import Phylogeny, check_lengths, read_phylogeny, tip_names
-from q2_aam.data.tables import MISSING_FEATURES, checked_counts, held_columns, name_ids, refuse_empty_samples
+from q2_aam.data.tables import (
+    MISSING_FEATURES,
+    ON_MISSING,
+    checked_counts,
+    held_columns,
+    name_ids,
+    refuse_empty_samples,
+)
 
 __all__ = ["METRICS", "UniFracDistances", "match_tips", "read_phylogeny", "tip_names"]
 
 METRICS = ("unweighted", "weighted_unnormalized", "weighted_normalized", "generalized")
+USUAL_METRIC = "unweighted"
 # Between unweighted (0) and weighted (1); the value its authors recommend (Chen et al. 2012).
 GENERALIZED_ALPHA = 0.5
 
 
-def match_tips(table: biom.Table, tips: Collection[str], missing_features: str = "error") -> biom.Table:
+def match_tips(table: biom.Table, tips: Collection[str], missing_features: str = ON_MISSING) -> biom.Table:
     """Keep the features of a table that are tips of the phylogeny.
 
     Parameters
@@ -109,7 +117,7 @@ class UniFracDistances:
         self,
         table: biom.Table,
         phylogeny: str | Phylogeny,
-        metric: str = "unweighted",
+        metric: str = USUAL_METRIC,
         threads: int = 1,
         matrix_budget: int = 2**24,
     ):
@@ -142,7 +150,7 @@ class UniFracDistances:
         self._ssu, self._pool, self._lock = unifrac.ssu_inmem, ThreadpoolController(), Lock()
 
     def __getstate__(self) -> dict:
-        """Without what cannot be sent to another process."""
+        """Without what cannot be sent to another process; a whole matrix goes along, and need not be computed again."""
         return {name: value for name, value in vars(self).items() if name not in ("_ssu", "_pool", "_lock")}
 
     def __setstate__(self, state: dict) -> None:

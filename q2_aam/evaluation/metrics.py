@@ -4,6 +4,8 @@ Every function returns plain Python values without NaN: a score that the samples
 with a constant, the recall of a class that does not occur) is None.
 """
 
+import warnings
+
 import numpy as np
 
 from .curves import (
@@ -59,11 +61,18 @@ def _regression(truth, predicted):
         "r2": float(r2_score(truth, predicted)) if truth_varies else None,
         "mae": float(mean_absolute_error(truth, predicted)),
         "rmse": float(np.sqrt(mean_squared_error(truth, predicted))),
-        "spearman": float(stats.spearmanr(truth, predicted)[0]) if both_vary else None,
-        "pearson": float(stats.pearsonr(truth, predicted)[0]) if both_vary else None,
+        "spearman": _correlation(stats.spearmanr, truth, predicted) if both_vary else None,
+        "pearson": _correlation(stats.pearsonr, truth, predicted) if both_vary else None,
         "slope": float(line.slope) if line else 0.0 if level else None,
         "intercept": float(line.intercept) if line else float(predicted[0]) if level else None,
     }
+
+
+def _correlation(function, truth, predicted):
+    with warnings.catch_warnings():
+        # Of nearly constant predictions, about which a user can do nothing: the other scores show them.
+        warnings.filterwarnings("ignore", "An input array is")
+        return float(function(truth, predicted)[0])
 
 
 def interval_scores(truth, lower, upper) -> dict:

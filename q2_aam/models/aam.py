@@ -1,5 +1,6 @@
 """The whole network: ASV encoder, sample encoder, heads."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -9,7 +10,8 @@ from torch.nn import functional as F
 from q2_aam.models.asv_encoder import ASVEncoder, NucleotideHead
 from q2_aam.models.config import Architecture
 from q2_aam.models.heads import CountHead, TargetHead
-from q2_aam.models.sample_encoder import SampleEncoder, SampleEncoding
+from q2_aam.models.portions import in_order, in_portions
+from q2_aam.models.sample_encoder import SampleEncoder, SampleEncoding, log_share
 
 
 class Encoding(NamedTuple):
@@ -29,18 +31,22 @@ class AAM(nn.Module):
         Sizes.
     outputs : int, optional
         Outputs of the target head; None for an encoder, which has no target.
+    conditions : int
+        Numbers that the target head is given beside the sample embedding.
     """
 
-    def __init__(self, architecture: Architecture, outputs: int | None = None):
+    def __init__(self, architecture: Architecture, outputs: int | None = None, conditions: int = 0):
         super().__init__()
         self.architecture = architecture
         self.asv_encoder = ASVEncoder(architecture)
         self.sample_encoder = SampleEncoder(architecture)
         self.nucleotide_head = NucleotideHead(architecture)
         self.count_head = CountHead(architecture)
-        self.target_head = None if outputs is None else TargetHead(2 * architecture.lineages, outputs)
+        self.target_head = None if outputs is None else TargetHead(2 * architecture.lineages, outputs, conditions)
 
-    def forward(self, tokens: Tensor, asv_index: Tensor, abundance: Tensor, mask: Tensor) -> Encoding:
+    def forward(
+        self, tokens: Tensor, asv_index: Tensor, abundance: Tensor, mask: Tensor, max_tokens: int | None = None
+    ) -> Encoding:
         """Encode a batch that holds each ASV once.
 
         Parameters
@@ -51,18 +57,107 @@ class AAM(nn.Module):
             ``[B, S]`` into the rows of ``tokens``.
         abundance, mask : Tensor
             ``[B, S]`` as in :class:`SampleEncoder`.
+        max_tokens : int, optional
+            See :func:`q2_aam.models.portions.in_portions`.
 
         Returns
         -------
         Encoding
         """
-        embeddings, _ = self.asv_encoder(tokens)
-        return Encoding(embeddings, self.sample_encoder(F.embedding(asv_index, embeddings), abundance, mask))
+        embeddings = self.asv_encoder(tokens, max_tokens=max_tokens)
+        sample = self.encode_samples(
+            lambda index: F.embedding(index, embeddings), asv_index, abundance, mask, max_tokens
+        )
+        return Encoding(embeddings, sample)
+
+    def encode_samples(
+        self,
+        look_up: Callable[[Tensor], Tensor],
+        asv_index: Tensor,
+        abundance: Tensor,
+        mask: Tensor,
+        max_tokens: int | None = None,
+    ) -> SampleEncoding:
+        """Encode samples whose ASVs are encoded already; see :meth:`forward`.
+
+        ``look_up`` gives the embeddings ``[B, S, D]`` of ASVs by their numbers ``[B, S]``, which may stay on the CPU.
+        """
+
+        def encode(rows: Tensor, longest: int) -> Tensor:
+            part = rows, slice(0, longest)
+            embeddings = look_up(asv_index[rows.to(asv_index.device), :longest])
+            return torch.cat(self.sample_encoder(embeddings, abundance[part], mask[part]), 1)
+
+        parts = zip(*in_portions(encode, asvs_of(mask), max_tokens), strict=True)
+        return SampleEncoding(*in_order(*parts).chunk(2, 1))
+
+    def guess_nucleotides(
+        self, tokens: Tensor, hidden_tokens: Tensor, masked: Tensor, max_tokens: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Guess nucleotides of ASVs ``tokens [U, 1 + L]`` that are hidden in ``hidden_tokens``.
+
+        Parameters
+        ----------
+        tokens, hidden_tokens : Tensor
+            ``[U, 1 + L]``, as they are and with MASK in the places of ``masked``.
+        masked : Tensor
+            ``[U, L]`` boolean.
+        max_tokens : int, optional
+            See :func:`q2_aam.models.portions.in_portions`.
+
+        Returns
+        -------
+        logits : Tensor
+            ``[M, 4]``, one row a masked nucleotide, ASVs in no particular order.
+        truth : Tensor
+            ``[M]``, the tokens that are hidden, in the same order.
+        """
+        encoder = self.asv_encoder
+
+        def guess(rows: Tensor, longest: int) -> Tensor:
+            width = encoder.width(longest)
+            contextual, _ = encoder.contextual(hidden_tokens[rows, :width])
+            return self.nucleotide_head(contextual, masked[rows, : width - 1])
+
+        rows, logits = zip(*in_portions(guess, encoder.lengths(tokens), max_tokens), strict=True)
+        order = torch.cat(rows)
+        return torch.cat(logits), tokens[order, 1:][masked[order]]
+
+    def guess_abundances(
+        self,
+        asv_embeddings: Tensor,
+        asv_index: Tensor,
+        abundance: Tensor,
+        mask: Tensor,
+        hidden: Tensor,
+        max_tokens: int | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Guess the abundances of ASVs that are ``hidden [B, S]``; the rest as in :meth:`encode_samples`.
+
+        Returns
+        -------
+        guessed, truth : Tensor
+            ``[M]`` each, as ``log_share``, samples in no particular order.
+        """
+
+        def guess(rows: Tensor, longest: int) -> Tensor:
+            part = rows, slice(0, longest)
+            embeddings = F.embedding(asv_index[part], asv_embeddings)
+            contextual = self.sample_encoder.contextual(embeddings, abundance[part], mask[part], hidden[part])
+            return self.count_head(contextual[hidden[part]])
+
+        rows, guessed = zip(*in_portions(guess, asvs_of(mask), max_tokens), strict=True)
+        order = torch.cat(rows)
+        return torch.cat(guessed), log_share(abundance[order][hidden[order]])
 
     @torch.no_grad()
-    def encode_asvs(self, tokens: Tensor, max_tokens: int = 2**17) -> Tensor:
-        """Embed the ASVs of a table, ``[V, 1 + L]`` to ``[V, D]``, about ``max_tokens`` nucleotides at a time."""
-        rows = max(1, max_tokens // tokens.shape[1])
+    def encode_asvs(self, tokens: Tensor, rows: int = 2**13) -> Tensor:
+        """Embed the ASVs of a table, ``[V, 1 + L]`` to ``[V, D]``, so many rows on the device at a time."""
         device = self.asv_encoder.anchors.device
         centre = self.asv_encoder.centre()
-        return torch.cat([self.asv_encoder(part.to(device), centre)[0] for part in tokens.split(rows)])
+        return torch.cat([self.asv_encoder(part.to(device), centre) for part in tokens.split(rows)])
+
+
+def asvs_of(mask: Tensor) -> Tensor:
+    """ASVs of each sample, int64 ``[B]``, which stand first in its row."""
+    return mask.sum(1)

@@ -7,6 +7,7 @@ from q2_aam.data.tokenizer import MASK, PAD, VOCABULARY
 from q2_aam.models.attention import Transformer
 from q2_aam.models.attention_pooling import AttentionPooling
 from q2_aam.models.config import Architecture
+from q2_aam.models.portions import in_order, in_portions
 
 
 class ASVEncoder(nn.Module):
@@ -38,7 +39,7 @@ class ASVEncoder(nn.Module):
         )
         self.norm = nn.LayerNorm(dim, bias=False)
 
-    def forward(self, tokens: Tensor, centre: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, tokens: Tensor, centre: Tensor | None = None, max_tokens: int | None = None) -> Tensor:
         """Encode ASVs.
 
         Parameters
@@ -46,26 +47,40 @@ class ASVEncoder(nn.Module):
         tokens : Tensor
             ``[U, 1 + L]`` integers of ``q2_aam.data.tokenizer``, START first, PAD at the end.
         centre : Tensor, optional
-            ``[D]`` as :meth:`centre` gives it, where many portions are encoded with the same weights; otherwise the
-            anchors are encoded along.
+            ``[D]`` as :meth:`centre` gives it, where many ASVs are encoded with the same weights, call after call;
+            otherwise the anchors are encoded along.
+        max_tokens : int, optional
+            See :func:`q2_aam.models.portions.in_portions`.
 
         Returns
         -------
-        embeddings : Tensor
+        Tensor
             ``[U, D]``; zero for a row of PAD only.
-        contextual : Tensor
-            ``[U, 1 + P, D]``, the transformer's output for START and each of the ``P`` spans.
         """
         if centre is None:
             centre = self.centre()
-        contextual, mask = self.contextual(tokens)
-        # No ASV, no centre: a row of PAD only stays zero.
-        pooled = self.pooling(contextual, mask) - centre * mask.any(1, keepdim=True)
-        return self.norm(pooled), contextual
+
+        def embed(rows: Tensor, longest: int) -> Tensor:
+            contextual, mask = self.contextual(tokens[rows, : self.width(longest)])
+            # No ASV, no centre: a row of PAD only stays zero.
+            return self.norm(self.pooling(contextual, mask) - centre * mask.any(1, keepdim=True))
+
+        return in_order(*zip(*in_portions(embed, self.lengths(tokens), max_tokens), strict=True))
+
+    def lengths(self, tokens: Tensor) -> Tensor:
+        """Positions that each row takes, START and spans: int64 ``[U]``."""
+        return 1 + (((tokens != PAD).sum(1) - 1).clamp_min(0) + self.span - 1) // self.span
+
+    def width(self, positions: int) -> int:
+        """Columns of ``tokens`` that so many positions take."""
+        return 1 + (positions - 1) * self.span
 
     def contextual(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """The transformer's output ``[U, 1 + P, D]`` and which of START and the spans hold anything ``[U, 1 + P]``."""
         x, mask = self._embed(tokens)
+        if torch.is_autocast_enabled(x.device.type):
+            # The sum that the blocks add to, too: half the memory traffic.
+            x = x.to(torch.get_autocast_dtype(x.device.type))
         return self.transformer(x, mask), mask
 
     def centre(self) -> Tensor:
@@ -82,13 +97,14 @@ class ASVEncoder(nn.Module):
 
     def _embed(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors of START and the spans ``[U, 1 + P, D]``, and which of them hold anything ``[U, 1 + P]``."""
-        nucleotides = tokens[:, 1:].long()
+        nucleotides = tokens[:, 1:]
         short = -nucleotides.shape[1] % self.span
         nucleotides = nn.functional.pad(nucleotides, (0, short), value=PAD)
         spans = nucleotides.view(len(tokens), -1, self.span)
         mask = torch.cat([tokens[:, :1] != PAD, (spans != PAD).any(2)], 1)
-        offsets = torch.arange(self.span, device=tokens.device) * len(VOCABULARY)
-        x = self.nucleotides(spans + offsets).sum(2)
+        # The sum of a span's vectors as a product with ones and zeros: quicker than look-ups, most of all backward.
+        ones = (spans.unsqueeze(-1) == torch.arange(len(VOCABULARY), device=tokens.device)).flatten(2)
+        x = ones.to(self.nucleotides.weight.dtype) @ self.nucleotides.weight
         return torch.cat([self.start.expand(len(x), 1, -1), x], 1) + self.positions[: mask.shape[1]], mask
 
 

@@ -40,6 +40,10 @@ class Architecture:
     def __post_init__(self):
         for field in fields(self):
             value = getattr(self, field.name)
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if field.type is int and not whole or not isinstance(value, int | float):
+                kind = "a whole number" if field.type is int else "a number"
+                raise ValueError(f"{field.name} must be {kind}, but is {value!r}.")
             if field.name == "dropout":
                 if not 0 <= value < 1:
                     raise ValueError(f"dropout must be at least 0 and below 1, but is {value}.")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from q2_aam.data.conditioning import Conditioning
 from q2_aam.data.targets import Target
 from q2_aam.data.tokenizer import VOCABULARY
 from q2_aam.models.aam import AAM
@@ -35,6 +36,8 @@ class Model:
     """int64 ``[V]``, sorted, the hashes of the ASVs of all training samples so far, pretraining included."""
     description: dict
     """``model.json``."""
+    conditioning: Conditioning | None = None
+    """None where the model reads nothing but the community."""
 
 
 def outputs_of(target: Target | None) -> int | None:
@@ -42,6 +45,11 @@ def outputs_of(target: Target | None) -> int | None:
     if target is None:
         return None
     return max(1, len(target.classes))
+
+
+def conditions_of(conditioning: Conditioning | None) -> int:
+    """Numbers that the target head is given beside the sample embedding."""
+    return 0 if conditioning is None else conditioning.width
 
 
 def sha256_of(path: str | Path) -> str:
@@ -90,12 +98,44 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
+def digest_of(description: dict) -> str:
+    """SHA-256 of what ``model.json`` says, however it is laid out; not of the checksum of the weights beside it."""
+    stated = {name: value for name, value in description.items() if name != "sha256"}
+    # By way of JSON, so that what is about to be written has the digest of what will be read.
+    text = json.dumps(json.loads(json.dumps(stated, allow_nan=False)), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def refuse_other_sizes(architecture: Architecture, state: dict) -> None:
+    """Stop before a network is made of sizes that a description states, but its weights do not have.
+
+    Raises
+    ------
+    ValueError
+        If the weights of an encoder of that architecture are of other shapes.
+    """
+    message = f"The weights in {WEIGHTS} do not fit the architecture in {DESCRIPTION}."
+    shapes = {name: value.shape for name, value in state.items() if isinstance(value, torch.Tensor)}
+    # Each layer has weights of its own; without that many, not even an empty network of so many layers is made.
+    if architecture.nucleotide_layers + architecture.sample_layers > len(shapes):
+        raise ValueError(message)
+    try:
+        # Networks on this device take no memory.
+        with torch.device("meta"):
+            expected = AAM(architecture).state_dict()
+    except (RuntimeError, OverflowError, TypeError) as error:  # sizes that no tensor can have
+        raise ValueError(message) from error
+    if any(shapes.get(name) != tensor.shape for name, tensor in expected.items()):
+        raise ValueError(message)
+
+
 def save_model(
     directory: str | Path,
     state: dict,
     architecture: Architecture,
     target: Target | None,
     seen_asvs: np.ndarray,
+    conditioning: Conditioning | None = None,
     **facts,
 ) -> dict:
     """Write a model's two files.
@@ -112,6 +152,8 @@ def save_model(
         None for an encoder.
     seen_asvs : np.ndarray
         int64 ``[V]``.
+    conditioning : Conditioning, optional
+        What the target head is given beside the sample embedding.
     **facts
         Further keys of ``model.json``: ``training``, ``random_seed``, ``data``, ``scores``, ``intervals``.
 
@@ -121,18 +163,21 @@ def save_model(
         The description as written.
     """
     directory = Path(directory)
-    content = {**state, "seen_asvs": torch.from_numpy(np.unique(seen_asvs).astype(np.int64))}
-    write_atomically(content, directory / WEIGHTS)
     description = {
         "schema_version": SCHEMA_VERSION,
         "kind": KINDS[None if target is None else target.kind],
-        "sha256": sha256_of(directory / WEIGHTS),
+        "sha256": "",
         "architecture": architecture.to_dict(),
         "tokenizer": {"vocabulary": list(VOCABULARY), "max_length": architecture.max_length},
         "target": None if target is None else target.to_dict(),
+        "conditioning": None if conditioning is None else conditioning.to_dict(),
         "versions": package_versions(),
         **facts,
     }
+    # Each of the two files tells whether the other one was changed.
+    seen = torch.from_numpy(np.unique(seen_asvs).astype(np.int64))
+    write_atomically({**state, "seen_asvs": seen, "description_sha256": digest_of(description)}, directory / WEIGHTS)
+    description["sha256"] = sha256_of(directory / WEIGHTS)
     text = json.dumps(description, indent=1, allow_nan=False)
     (directory / DESCRIPTION).write_text(text + "\n")
     return description
@@ -144,7 +189,7 @@ def load_model(directory: str | Path) -> Model:
     Raises
     ------
     ValueError
-        If the checksum, the vocabulary, the schema or the weights do not fit.
+        If a checksum, the vocabulary, the schema or the weights do not fit.
     """
     directory = Path(directory)
     description = json.loads((directory / DESCRIPTION).read_text())
@@ -161,11 +206,23 @@ def load_model(directory: str | Path) -> Model:
     if description["tokenizer"]["vocabulary"] != list(VOCABULARY):
         raise ValueError("The model was trained with another alphabet of tokens. Use the q2-aam that made it.")
     content = read_tensors(directory / WEIGHTS)
+    if not (isinstance(content, dict) and isinstance(content.get("model"), dict)):
+        raise ValueError(f"The weights in {WEIGHTS} do not fit the architecture in {DESCRIPTION}.")
+    architecture = Architecture.from_dict(description["architecture"])
+    refuse_other_sizes(architecture, content["model"])
+    # Models written before there was one lack it.
+    if content.get("description_sha256", digest_of(description)) != digest_of(description):
+        raise ValueError(
+            f"{DESCRIPTION} was changed since the model was made: it is not the one that {WEIGHTS} was written with. "
+            "Use an unaltered copy of the model."
+        )
     target = None if description["target"] is None else Target.from_dict(description["target"])
-    network = AAM(Architecture.from_dict(description["architecture"]), outputs_of(target))
+    # Models written before there was any lack the key.
+    conditioning = Conditioning.from_dict(description.get("conditioning"))
+    network = AAM(architecture, outputs_of(target), conditions_of(conditioning))
     try:
         network.load_state_dict(content["model"])
         seen_asvs = content["seen_asvs"].numpy()
     except (RuntimeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"The weights in {WEIGHTS} do not fit the architecture in {DESCRIPTION}.") from error
-    return Model(network.eval(), target, seen_asvs, description)
+    return Model(network.eval(), target, seen_asvs, description, conditioning)

@@ -21,13 +21,13 @@ class SampleEncoding(NamedTuple):
     """``[B, K]``, how much of each learnt branch (lineage) the sample holds; UniFrac is computed on it."""
     share: Tensor
     """``[B, K]``, share of the sample's reads in each lineage, 0 to 1."""
-    contextual: Tensor
-    """``[B, S, D]``, each ASV in the light of the others."""
 
     @property
     def embedding(self) -> Tensor:
-        """The sample embedding ``[B, 2 K]``: presence beside the square root of the share."""
-        return torch.cat([self.presence, self.share.clamp_min(1e-12).sqrt()], 1)
+        """The sample embedding ``[B, 2 K]``: presence beside the square root of the share; 0 for a row without ASVs."""
+        # At 0 the root's slope is infinite, and infinity times 0 is not a number.
+        root = self.share.clamp_min(1e-12).sqrt()
+        return torch.cat([self.presence, torch.where(self.share > 0, root, torch.zeros_like(root))], 1)
 
 
 class SampleEncoder(nn.Module):
@@ -53,10 +53,30 @@ class SampleEncoder(nn.Module):
         nn.init.constant_(self.membership.bias, -5.0)
         self.log_branch_length = nn.Parameter(torch.zeros(architecture.lineages))
 
-    def forward(
-        self, asv_embeddings: Tensor, abundance: Tensor, mask: Tensor, hidden: Tensor | None = None
-    ) -> SampleEncoding:
+    def forward(self, asv_embeddings: Tensor, abundance: Tensor, mask: Tensor) -> SampleEncoding:
         """Encode samples.
+
+        Parameters
+        ----------
+        asv_embeddings, abundance, mask : Tensor
+            As in :meth:`contextual`.
+
+        Returns
+        -------
+        SampleEncoding
+            All zeros for a row without any ASV.
+        """
+        logits = self.membership(self.contextual(asv_embeddings, abundance, mask)).float()
+        # In float32, since it decides distances.
+        with torch.autocast(logits.device.type, enabled=False):
+            presence = soft_or(F.softplus(logits), mask) * self.log_branch_length.exp()
+            share = torch.einsum("bs,bsk->bk", abundance * mask, logits.sigmoid())
+        return SampleEncoding(presence, share)
+
+    def contextual(
+        self, asv_embeddings: Tensor, abundance: Tensor, mask: Tensor, hidden: Tensor | None = None
+    ) -> Tensor:
+        """Each ASV in the light of the others, ``[B, S, D]``.
 
         Parameters
         ----------
@@ -68,22 +88,11 @@ class SampleEncoder(nn.Module):
             ``[B, S]`` boolean, True where there is an ASV.
         hidden : Tensor, optional
             ``[B, S]`` boolean, ASVs whose abundance is withheld (the count head has to guess it).
-
-        Returns
-        -------
-        SampleEncoding
-            All zeros for a row without any ASV.
         """
         level = self.abundance(log_share(abundance).unsqueeze(-1))
         if hidden is not None:
             level = torch.where(hidden.unsqueeze(-1), self.hidden_abundance.to(level.dtype), level)
-        contextual = self.norm(self.transformer(asv_embeddings + level, mask))
-        logits = self.membership(contextual).float()
-        # In float32, since it decides distances.
-        with torch.autocast(logits.device.type, enabled=False):
-            presence = soft_or(F.softplus(logits), mask) * self.log_branch_length.exp()
-            share = torch.einsum("bs,bsk->bk", abundance * mask, logits.sigmoid())
-        return SampleEncoding(presence, share, contextual)
+        return self.norm(self.transformer(asv_embeddings + level, mask))
 
 
 def soft_or(doubt: Tensor, mask: Tensor) -> Tensor:

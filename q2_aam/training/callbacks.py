@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from q2_aam.evaluation.figures import confusion_matrix_figure, pixels, predicted_against_true
 from q2_aam.models.model_file import WEIGHTS, write_atomically
+from q2_aam.training.distributed import rank
 from q2_aam.training.meters import mode_of
 
 
@@ -49,11 +50,16 @@ class BestModel(Checkpoint):
         """Keep the present state if it is the best so far; epoch 0 is the state before the first step."""
         value = trainer.callback_metrics.get(self.monitor)
         if value is None:
-            known = ", ".join(sorted(trainer.callback_metrics))
-            raise ValueError(f"There is no metric {self.monitor} to pick the best epoch by; there are: {known}.")
+            stage, name = self.monitor.split("/")
+            known = sorted(m.split("/")[1] for m in trainer.callback_metrics if m.startswith(f"{stage}/"))
+            raise ValueError(
+                f"monitor is {name!r}, which was not measured in epoch {epoch}; choose one of {', '.join(known)}."
+            )
         if not self.improves(float(value)):
             return False
         self.score, self.epoch = float(value), epoch
+        if rank() > 0:
+            return True
         write_atomically(
             {
                 "model": task.network.state_dict(),
@@ -134,6 +140,8 @@ class History(Checkpoint):
         if not epoch:
             metrics = {k: v for k, v in metrics.items() if k.startswith("val/")}
         self.rows.append({"epoch": epoch, "learning_rate": rate, "seconds": seconds, **metrics})
+        if rank() > 0:
+            return
         self.write()
         if not sys.stderr.isatty():
             print(self.line(), flush=True)
@@ -169,9 +177,13 @@ class ProgressBar(Callback):
     """One bar over the steps of the whole run, with named losses, learning rate and time left (8.10)."""
 
     def on_train_start(self, trainer, task) -> None:
-        total = trainer.num_training_batches * trainer.max_epochs
         self.bar = tqdm(
-            total=total, initial=trainer.fit_loop.total_batch_idx + 1, unit="batch", disable=None, dynamic_ncols=True
+            total=trainer.num_training_batches * trainer.max_epochs,
+            initial=trainer.fit_loop.total_batch_idx + 1,
+            unit="batch",
+            # None: where there is no terminal.
+            disable=True if rank() > 0 else None,
+            dynamic_ncols=True,
         )
 
     def on_train_batch_end(self, trainer, task, outputs, batch, batch_number) -> None:

@@ -2,13 +2,23 @@
 
 from dataclasses import dataclass, field
 
-from q2_aam.data.tables import TOKEN_CHOICES
+from q2_aam.data.tables import MISSING_FEATURES, ON_MISSING, TOKEN_CHOICES
+from q2_aam.data.targets import MISSING_SAMPLES, TRANSFORMS, USUAL_TRANSFORM
+from q2_aam.data.unifrac import METRICS
 
 SCHEDULERS = ("warmup_cosine", "cosine", "plateau", "onecycle", "constant")
 PRECISIONS = ("auto", "32", "bf16", "16")
 DEVICES = ("auto", "cpu", "cuda")
 NON_FINITE = ("error", "skip")
 ASV_CACHES = ("memory", "disk")
+METRIC_CHOICES = ("auto", *METRICS)
+# What an epoch measures beside its losses.
+UNIFRAC_METRICS = ("unifrac_rmse", "unifrac_r")
+NUCLEOTIDE_METRICS = ("nucleotide_accuracy",)
+NUMERIC_METRICS = ("r2", "mae", "rmse")
+CATEGORICAL_METRICS = ("accuracy", "balanced_accuracy")
+# What scikit-learn takes.
+LARGEST_SEED = 2**32 - 1
 
 
 def _check_choice(settings, name: str, choices: tuple) -> None:
@@ -25,6 +35,56 @@ def _check_least(settings, **least: float) -> None:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What is done with a feature table before anything is learnt or predicted from it."""
+
+    sampling_depth: int | None = None
+    """Reads a sample is rarefied to; None takes all reads."""
+
+    missing_features: str = ON_MISSING
+    """What features without a sequence, or that are no tip of the phylogeny, do: stop, or be left out with a count."""
+
+    def __post_init__(self):
+        _check_choice(self, "missing_features", MISSING_FEATURES)
+        if self.sampling_depth is not None:
+            _check_least(self, sampling_depth=1)
+
+
+@dataclass(frozen=True)
+class Distances:
+    """What distances between samples are to be."""
+
+    metric: str = "auto"
+    """Kind of UniFrac; ``auto`` is the encoder's, or unweighted where there is none."""
+
+    def __post_init__(self):
+        _check_choice(self, "metric", METRIC_CHOICES)
+
+
+@dataclass(frozen=True)
+class MetadataReading:
+    """How a metadata column is read."""
+
+    missing_samples: str = ON_MISSING
+    """What samples that are not in the metadata do: stop, or be left out with a count."""
+
+    def __post_init__(self):
+        _check_choice(self, "missing_samples", MISSING_SAMPLES)
+
+
+@dataclass(frozen=True)
+class TargetReading(MetadataReading):
+    """How the column to predict is read."""
+
+    target_transform: str = USUAL_TRANSFORM
+    """What a numeric column is learnt as."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_choice(self, "target_transform", TRANSFORMS)
+
+
+@dataclass(frozen=True)
 class Optimization:
     """How the weights are changed."""
 
@@ -32,7 +92,7 @@ class Optimization:
     """Most passes over the training samples."""
 
     batch_size: int = 32
-    """Samples a step; pairs for UniFrac grow as its square."""
+    """Samples a step and process; pairs for UniFrac grow as its square."""
 
     accumulation: int = 1
     """Batches whose gradients are averaged before the weights change."""
@@ -107,6 +167,10 @@ class Objective:
         if not (self.unifrac_weight or self.nucleotide_weight or self.count_weight or self.target_weight):
             raise ValueError("All loss weights are 0: there is nothing to learn.")
 
+    def weight_of(self, loss: str) -> float:
+        """Weight of a named loss, ``unifrac_loss`` say."""
+        return getattr(self, loss.replace("_loss", "_weight"))
+
 
 @dataclass(frozen=True)
 class TargetObjective(Objective):
@@ -129,7 +193,7 @@ class Sampling:
     """Most ASVs read of a sample."""
 
     token_choice: str = "abundant"
-    """Which ASVs are read of a sample that has more: the most abundant, or a fresh random choice each epoch."""
+    """Which ASVs are read of a sample that has more: the most abundant, or, in training, any, drawn anew each epoch."""
 
     def __post_init__(self):
         if not 0 <= self.validation_share < 1:
@@ -154,13 +218,27 @@ class Runtime:
     threads: int | str = "auto"
     """Threads; ``auto`` takes all cores."""
 
+    max_tokens: int = 2**16
+    """Tokens of a step whose intermediate values are kept for the backward pass; those of more are computed again."""
+
+    devices: int = 1
+    """Processes of a node that train together, each on a graphics card of its own or on its share of the threads."""
+
+    num_nodes: int = 1
+    """Machines that train together, each with ``devices`` processes."""
+
+    compile: bool = False
+    """Have torch compile the transformers."""
+
     run_dir: str | None = None
     """Directory of event files and last state, from which a killed run goes on."""
 
     def __post_init__(self):
+        if self.random_seed > LARGEST_SEED:
+            raise ValueError(f"random_seed must be at most {LARGEST_SEED}, but is {self.random_seed}.")
         _check_choice(self, "precision", PRECISIONS)
         _check_choice(self, "device", DEVICES)
-        _check_least(self, random_seed=0)
+        _check_least(self, random_seed=0, max_tokens=1, devices=1, num_nodes=1)
         if self.threads != "auto":
             _check_least(self, threads=1)
 
@@ -191,3 +269,27 @@ class Settings:
     objective: Objective = field(default_factory=Objective)
     sampling: Sampling = field(default_factory=Sampling)
     runtime: Runtime = field(default_factory=Runtime)
+
+
+def measured_names(objective: Objective, unifrac: bool, kind: str | None) -> list[str]:
+    """What an epoch measures, without its stage.
+
+    Parameters
+    ----------
+    objective : Objective
+        Losses of weight 0 are not measured.
+    unifrac : bool
+        Whether there are distances.
+    kind : str or None
+        Kind of the target, 'numeric' or 'categorical'.
+    """
+    names = ["total_loss"]
+    if unifrac and objective.unifrac_weight:
+        names += ["unifrac_loss", *UNIFRAC_METRICS]
+    if objective.nucleotide_weight:
+        names += ["nucleotide_loss", *NUCLEOTIDE_METRICS]
+    if objective.count_weight:
+        names += ["count_loss"]
+    if kind is not None and objective.target_weight:
+        names += ["target_loss", *(NUMERIC_METRICS if kind == "numeric" else CATEGORICAL_METRICS)]
+    return names

@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 
 import torch
+from torch import nn
 
 from q2_aam.training.config import Runtime
 
@@ -55,6 +57,23 @@ def autocast(precision: str, device: str) -> contextlib.AbstractContextManager:
     if precision == "32":
         return contextlib.nullcontext()
     return torch.autocast(device, torch.bfloat16 if precision == "bf16" else torch.float16)
+
+
+def compile_layers(network: nn.Module, device: str) -> None:
+    """Have torch compile the transformers of a network when they first run, for rows of any number and length.
+
+    Raises
+    ------
+    ValueError
+        If the device is a CPU and there is no C++ compiler.
+    """
+    compiler = os.environ.get("CXX", "g++")
+    if device == "cpu" and shutil.which(compiler) is None:
+        raise ValueError(
+            f"compile needs the C++ compiler {compiler}, which is not installed. Install it, or leave it out."
+        )
+    for encoder in (network.asv_encoder, network.sample_encoder):
+        encoder.transformer.compile(dynamic=True)
 
 
 @contextlib.contextmanager

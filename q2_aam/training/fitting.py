@@ -34,9 +34,10 @@ def start_head(
     encoded: np.ndarray,
     groups: np.ndarray | None,
     random_seed: int,
+    condition: np.ndarray | None = None,
     **where,
 ) -> None:
-    """Give the network's target head the probe's solution on the training samples ``[N]``."""
+    """Give the network's target head the probe's solution on the training samples, ``[N]`` and ``[N, C]``."""
     embedding = encode_samples(network, communities, **where).embedding.numpy()
-    probe = fit_probe(embedding, encoded, groups, random_seed)
+    probe = fit_probe(embedding, encoded, groups, random_seed, condition)
     network.target_head.start_from(*(torch.from_numpy(np.asarray(part, dtype=np.float32)) for part in probe))

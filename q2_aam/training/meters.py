@@ -1,4 +1,4 @@
-"""Metrics of an epoch beside its losses."""
+"""Losses and metrics of an epoch."""
 
 import numpy as np
 import torch
@@ -6,6 +6,7 @@ from torch import Tensor
 
 from q2_aam.data.targets import Target
 from q2_aam.evaluation.metrics import classification_scores, regression_scores
+from q2_aam.training.distributed import gather, on_first
 
 # Metrics of which more is better; all others are losses or errors.
 HIGHER_IS_BETTER = ("unifrac_r", "nucleotide_accuracy", "r2", "accuracy", "balanced_accuracy")
@@ -34,6 +35,13 @@ class EpochMeter:
         self._distances: list[tuple[np.ndarray, np.ndarray]] = []
         self._nucleotides = [0, 0]
         self._targets: list[tuple[np.ndarray, np.ndarray]] = []
+        self._losses: dict[str, list[float]] = {}
+
+    def add_loss(self, name: str, loss: float, count: int) -> None:
+        """A named loss of a batch, of all processes' samples, and the number of things it is a mean over."""
+        summed = self._losses.setdefault(name, [0.0, 0])
+        summed[0] += loss * count
+        summed[1] += count
 
     def add_distances(self, predicted: Tensor, true: Tensor) -> None:
         """Distances of ``[M]`` pairs."""
@@ -53,6 +61,16 @@ class EpochMeter:
         self._distances += other._distances
         self._nucleotides = [own + more for own, more in zip(self._nucleotides, other._nucleotides, strict=True)]
         self._targets += other._targets
+        for name, (total, count) in other._losses.items():
+            self.add_loss(name, total / max(1, count), count)
+
+    def predicted(self) -> Tensor | None:
+        """Predictions of a numeric target in own units, as float32 ``[N]``, infinite beyond it; None without any."""
+        if not self._targets or self.target.kind != "numeric":
+            return None
+        with np.errstate(over="ignore"):
+            numbers = self.target.decode(np.concatenate([predicted[:, 0] for predicted, _ in self._targets]))
+            return torch.from_numpy(numbers.astype(np.float32))
 
     def targets(self) -> tuple[np.ndarray, np.ndarray] | None:
         """True and predicted target of the epoch's samples in own units or class names; None without a target."""
@@ -62,9 +80,19 @@ class EpochMeter:
         column = predicted[:, 0] if self.target.kind == "numeric" else predicted.argmax(1)
         return self.target.decode(true), self.target.decode(column)
 
+    def share(self) -> dict[str, float]:
+        """Take in what the meters of all processes have collected, and compute the metrics, the same in every process.
+
+        Distances and losses stay as they are: each process has met all pairs, and the losses of all.
+        """
+        nucleotides, targets = zip(*gather((self._nucleotides, self._targets)), strict=True)
+        self._nucleotides = [sum(counts) for counts in zip(*nucleotides, strict=True)]
+        self._targets = [batch for part in targets for batch in part]
+        return on_first(self.compute)
+
     def compute(self) -> dict[str, float]:
-        """Metrics of what was collected; one that is undefined (a correlation of two points, say) is left out."""
-        metrics = {}
+        """Losses and metrics of what was collected; one that is undefined (a correlation of two points) is left out."""
+        metrics = {name: total / count for name, (total, count) in self._losses.items() if count}
         if self._distances:
             predicted, true = (np.concatenate(part).astype(np.float64) for part in zip(*self._distances, strict=True))
             if len(true):

@@ -42,7 +42,7 @@ def encode_samples(
     Returns
     -------
     SampleEncoding
-        ``presence`` and ``share`` ``[N, K]`` float32 on the CPU; ``contextual`` is empty.
+        ``presence`` and ``share`` ``[N, K]`` float32 on the CPU.
     """
     network.eval().to(device)
     dataset = CommunityDataset(communities, token_limit, asv_lookup=True)
@@ -51,15 +51,19 @@ def encode_samples(
     with asv_embeddings(network, communities, cache=asv_cache, precision=precision, device=device) as look_up:
         for batch in batch_loader(dataset, np.arange(len(communities)), batch_size):
             with autocast(precision, device):
-                sample = network.sample_encoder(
-                    look_up(batch.asv_index), batch.abundance.to(device), batch.mask.to(device)
+                sample = network.encode_samples(
+                    look_up, batch.asv_index, batch.abundance.to(device), batch.mask.to(device)
                 )
             presence[batch.rows], share[batch.rows] = sample.presence.float().cpu(), sample.share.float().cpu()
     network.cpu()
-    return SampleEncoding(presence, share, torch.empty(0))
+    return SampleEncoding(presence, share)
 
 
 @torch.no_grad()
-def predict_targets(network: AAM, encoding: SampleEncoding) -> np.ndarray:
-    """Outputs of the target head for encoded samples: float32 ``[N, O]``, in the transform's units or logits."""
-    return network.target_head(encoding.embedding).numpy()
+def predict_targets(network: AAM, encoding: SampleEncoding, condition: np.ndarray | None = None) -> np.ndarray:
+    """Outputs of the target head for encoded samples and their conditioning columns, float32 ``[N, C]``.
+
+    They are float32 ``[N, O]``, in the transform's units or logits.
+    """
+    condition = None if condition is None else torch.from_numpy(condition)
+    return network.target_head(encoding.embedding, condition).numpy()

@@ -46,8 +46,8 @@ def start_from_data(network: AAM, loader: DataLoader) -> None:
     masks = [batch.mask for batch in batches]
     logits = []
     for batch in batches:
-        encoding = network(batch.tokens, batch.asv_index, batch.abundance, batch.mask)
-        logits.append(membership(encoding.sample.contextual))
+        embeddings = F.embedding(batch.asv_index, network.asv_encoder(batch.tokens))
+        logits.append(membership(network.sample_encoder.contextual(embeddings, batch.abundance, batch.mask)))
     centre = torch.cat([part[mask] for part, mask in zip(logits, masks, strict=True)]).mean(0)
     some = [(part - centre)[..., :LINEAGES] for part in logits]
     true = [pairs(batch.unifrac) for batch in batches if batch.unifrac is not None]

@@ -5,7 +5,6 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
-from torch.nn import functional as F
 
 from q2_aam.data.batches import Batch
 from q2_aam.data.tables import name_ids
@@ -13,8 +12,9 @@ from q2_aam.data.targets import Target
 from q2_aam.data.tokenizer import A
 from q2_aam.models.aam import AAM
 from q2_aam.models.asv_encoder import hide_nucleotides
-from q2_aam.models.sample_encoder import lineage_distances, log_share
+from q2_aam.models.sample_encoder import lineage_distances
 from q2_aam.training.config import Settings
+from q2_aam.training.distributed import gather, gather_rows, no_loss, share_losses
 from q2_aam.training.losses import count_loss, nucleotide_loss, pairs, target_loss, unifrac_loss
 from q2_aam.training.meters import EpochMeter, describe, finite
 from q2_aam.training.schedulers import build_scheduler
@@ -22,6 +22,8 @@ from q2_aam.training.schedulers import build_scheduler
 # Share of a batch's ASVs, and of its samples, of which something is withheld to be guessed. They are encoded once more
 # for that: distances and targets are learnt on what they are later predicted from, which is never masked.
 GUESSED_SHARE = 0.25
+# The scaler of half precision halves its scale at each step it skips: after so many, that is not what is too large.
+MOST_SCALER_STEPS = 32
 
 
 def _some(number: int, generator: torch.Generator) -> Tensor:
@@ -59,6 +61,7 @@ class Task(LightningModule):
         self.register_buffer("class_weights", weights, persistent=False)
         self.meters = {"train": EpochMeter(target), "val": EpochMeter(target)}
         self.skipped_steps = 0
+        self.skipped_in_a_row = 0
         self.step_batches: list[Batch] = []
 
     # Losses
@@ -68,29 +71,30 @@ class Task(LightningModule):
         objective, network = self.settings.objective, self.network
         generator = torch.Generator().manual_seed(batch.seed)
         losses = {}
-        encoding = network(batch.tokens, batch.asv_index, batch.abundance, batch.mask)
+        keep = self.settings.runtime.max_tokens
+        encoding = network(batch.tokens, batch.asv_index, batch.abundance, batch.mask, keep)
         if objective.unifrac_weight and batch.unifrac is not None:
-            distances = lineage_distances(encoding.sample.presence)
+            # Pairs of samples that are in different processes are learnt from like all others.
+            distances = lineage_distances(gather_rows(encoding.sample.presence, batch.together))
             predicted, true = pairs(distances), pairs(batch.unifrac)
             losses["unifrac_loss"] = unifrac_loss(distances, batch.unifrac), len(true)
             meter.add_distances(predicted, true)
         if objective.nucleotide_weight:
             tokens = batch.tokens[_some(len(batch.tokens), generator)]
             hidden_tokens, masked = hide_nucleotides(tokens, objective.mask_share, generator)
-            spans, _ = network.asv_encoder.contextual(hidden_tokens)
-            logits, truth = network.nucleotide_head(spans, masked), tokens[:, 1:][masked]
+            logits, truth = network.guess_nucleotides(tokens, hidden_tokens, masked, keep)
             losses["nucleotide_loss"] = nucleotide_loss(logits, truth), len(truth)
             meter.add_nucleotides(logits, truth.long() - A)
         if objective.count_weight:
             rows = _some(len(batch.rows), generator)
             abundance, mask = batch.abundance[rows], batch.mask[rows]
             hidden = (torch.rand(mask.shape, generator=generator).to(mask.device) < objective.mask_share) & mask
-            embeddings = F.embedding(batch.asv_index[rows], encoding.asv_embeddings)
-            sample = network.sample_encoder(embeddings, abundance, mask, hidden)
-            guessed = network.count_head(sample.contextual[hidden])
-            losses["count_loss"] = count_loss(guessed, log_share(abundance[hidden])), len(guessed)
+            guessed, truth = network.guess_abundances(
+                encoding.asv_embeddings, batch.asv_index[rows], abundance, mask, hidden, keep
+            )
+            losses["count_loss"] = count_loss(guessed, truth), len(guessed)
         if objective.target_weight and batch.target is not None:
-            predicted = network.target_head(encoding.sample.embedding)
+            predicted = network.target_head(encoding.sample.embedding, batch.condition)
             losses["target_loss"] = target_loss(predicted, batch.target, self.class_weights), len(batch.target)
             meter.add_targets(predicted, batch.target)
         return losses
@@ -98,23 +102,39 @@ class Task(LightningModule):
     def _step(self, batch: Batch, stage: str) -> Tensor:
         seen = EpochMeter(self.target)
         losses = self.losses(batch, seen)
-        if not losses:
-            raise ValueError(
-                "There is nothing to learn: the losses whose weight is above 0 need a phylogeny or a target, and there "
-                "is none. Give it, or set another weight above 0."
-            )
-        objective = self.settings.objective
-        total = sum(getattr(objective, name.replace("loss", "weight")) * loss for name, (loss, _) in losses.items())
+        own, what = {name: loss for name, (loss, _) in losses.items()}, "loss"
+        predicted = seen.predicted()
+        if predicted is not None and not finite(predicted) and finite(own["target_loss"]):
+            # The loss is of transformed numbers, too large to be transformed back.
+            loss, count = losses["target_loss"]
+            # That is seen by all processes.
+            losses["target_loss"] = loss * float("nan"), count
+            own, what = {f"predicted {self.target.name}": predicted}, "prediction"
+        losses, parts = share_losses(losses, common={"unifrac_loss"})
+        total = self._weighted(losses)
         if not finite(total):
-            return self._not_finite("loss", [batch], {name: loss for name, (loss, _) in losses.items()}, stage)
+            return self._not_finite(what, [batch], own, stage)
+        learnt = total if parts is losses else self._weighted(parts)
         # Not before: what a skipped step saw would spoil the epoch's metrics.
         self.meters[stage].take(seen)
-        losses["total_loss"] = total, len(batch.rows)
-        for name, (loss, count) in losses.items():
-            if count:
-                self.log(f"{stage}/{name}", loss.detach(), on_step=False, on_epoch=True, batch_size=count)
         self.last_losses = {name: float(loss.detach()) for name, (loss, _) in losses.items()}
-        return total
+        for name, (_, count) in losses.items():
+            self.meters[stage].add_loss(name, self.last_losses[name], count)
+        self.last_losses["total_loss"] = float(total.detach())
+        return learnt
+
+    def _weighted(self, losses: dict[str, tuple[Tensor, int]]) -> Tensor:
+        """The weighted sum of the named losses."""
+        return sum(self.settings.objective.weight_of(name) * loss for name, (loss, _) in losses.items())
+
+    def _log_epoch(self, stage: str) -> None:
+        """Log an epoch's losses, their weighted sum and the other metrics."""
+        metrics = self.meters[stage].share()
+        weights = {name: self.settings.objective.weight_of(name) for name in metrics if name.endswith("_loss")}
+        if weights:
+            # Not a mean over batches: one of a single sample has no UniFrac loss, and would count as without error.
+            metrics = {"total_loss": sum(weight * metrics[name] for name, weight in weights.items()), **metrics}
+        self.log_dict({f"{stage}/{name}": value for name, value in metrics.items()})
 
     # Lightning's hooks
 
@@ -129,14 +149,16 @@ class Task(LightningModule):
         self.step_batches = [*self.step_batches, batch] if batch_number % accumulation else [batch]
         total = self._step(batch, "train")
         # Lightning divides by the accumulation; the remainder of an epoch is a mean over fewer batches.
-        if total is None or accumulation == 1:
+        if total is None:
+            return no_loss(self.device)
+        if accumulation == 1:
             return total
         first = batch_number // accumulation * accumulation
         return total * accumulation / min(accumulation, self.trainer.num_training_batches - first)
 
     def on_train_epoch_end(self) -> None:
-        self.log_dict({f"train/{name}": value for name, value in self.meters["train"].compute().items()})
-        if self.settings.optimization.non_finite == "skip":
+        self._log_epoch("train")
+        if self.settings.optimization.non_finite == "skip" or self._scaler is not None:
             self.log("train/skipped_steps", float(self.skipped_steps))
         if self.settings.optimization.scheduler == "plateau":
             metric = monitored(self.trainer, self.settings.optimization.monitor)
@@ -158,18 +180,30 @@ class Task(LightningModule):
             self._step(batch, "val")
 
     def on_validation_epoch_end(self) -> None:
-        self.log_dict({f"val/{name}": value for name, value in self.meters["val"].compute().items()})
+        self._log_epoch("val")
 
     def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None) -> None:
         """Clip, and stop or skip when the gradient is not finite."""
         clip = self.settings.optimization.gradient_clip or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.parameters(), clip)
-        # In half precision the scaler meets infinite gradients on its way to a scale, and skips those steps itself.
-        if not finite(norm) and getattr(self.trainer.precision_plugin, "scaler", None) is None:
-            bad = {name: p.grad for name, p in self.named_parameters() if p.grad is not None and not finite(p.grad)}
-            self._not_finite("gradient", self.step_batches, dict(list(bad.items())[:3]), "train")
+        if finite(norm):
+            self.skipped_in_a_row = 0
+            return
+        self.skipped_in_a_row += 1
+        if self._scaler is not None and self.skipped_in_a_row < MOST_SCALER_STEPS:
+            # It meets infinite gradients on its way to a scale, and skips those steps itself.
+            self.skipped_steps += 1
+            return
+        bad = {name: p.grad for name, p in self.named_parameters() if p.grad is not None and not finite(p.grad)}
+        self._not_finite("gradient", self.step_batches, dict(list(bad.items())[:3]), "train")
+        if self._scaler is None:
             # Without gradients the optimizer leaves the weights, its moments and the decay alone.
             optimizer.zero_grad(set_to_none=True)
+
+    @property
+    def _scaler(self):
+        """What scales the loss of half precision; None otherwise."""
+        return getattr(self.trainer.precision_plugin, "scaler", None)
 
     def _not_finite(self, what: str, batches: list[Batch], tensors: dict[str, Tensor], stage: str) -> None:
         """Explain and stop, or count the step as skipped."""
@@ -181,6 +215,10 @@ class Task(LightningModule):
             (name, getattr(batch, name)) for batch in batches for name in ("tokens", "abundance", "unifrac", "target")
         ]
         shown = [describe(name, tensor) for name, tensor in [*tensors.items(), *inputs] if tensor is not None]
+        # All processes stop, with the samples of all and the numbers of the first that has wrong ones.
+        everyone = gather((ids, what, shown, all(map(finite, tensors.values()))))
+        ids = [sample_id for part, *_ in everyone for sample_id in part]
+        what, shown = next(((what, part) for _, what, part, good in everyone if not good), (what, shown))
         # Counted as in the history: 0 is the state before the first step.
         epoch = self.current_epoch + (self.trainer.state.fn == TrainerFn.FITTING)
         skip = "; set non_finite to 'skip' to go on without such steps" if stage == "train" else ""

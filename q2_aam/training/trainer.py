@@ -1,37 +1,42 @@
 """A training run: set up Lightning, go on from where a killed run stopped, keep what it leaves."""
 
 import contextlib
-import hashlib
-import json
 import logging
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader
 
 from q2_aam.data.batches import CommunityDataset, batch_loader
-from q2_aam.models.model_file import read_tensors, write_atomically
+from q2_aam.data.unifrac import UniFracDistances
 from q2_aam.training.callbacks import BestModel, History, Patience, ProgressBar
-from q2_aam.training.device import resolve_device, resolve_precision
+from q2_aam.training.device import compile_layers, resolve_device, resolve_precision
+from q2_aam.training.distributed import (
+    EndAtOnce,
+    SummedGradients,
+    first_of_node,
+    on_first,
+    rank,
+    share_files,
+    world_size,
+)
+from q2_aam.training.launcher import run_in_processes
+from q2_aam.training.measured import check_measured
 from q2_aam.training.meters import mode_of
+from q2_aam.training.run_files import OUTPUTS, AtomicCheckpoints, clear, read_saved
+from q2_aam.training.run_identity import check_same_everywhere, check_same_run, describe_run
 from q2_aam.training.task import Task
 
 LAST_STATE = "last"
-SETTINGS_FILE = "settings.json"
 LIGHTNING_PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
-# Settings that a run may be continued with in another value.
-FREE_SETTINGS = ("threads", "run_dir")
-OTHER_INPUT = {
-    "data": "the table, its split or the target",
-    "origin": "the encoder, metric, phylogeny or freeze_encoder",
-}
 
 
 @dataclass
@@ -63,17 +68,6 @@ class TrainingResult:
         return f"Epoch {self.best_epoch} of {self.epochs} was best and is kept. {self.stopped}"
 
 
-class AtomicCheckpoints(TorchCheckpointIO):
-    """Writes a last state beside the old one, then puts it in its place.
-
-    Lightning's own way is by the system's directory for temporary files; where that is another disk, the move from it
-    is a copy, and a run that is killed meanwhile has no state to go on from.
-    """
-
-    def save_checkpoint(self, checkpoint, path, storage_options=None) -> None:
-        write_atomically(checkpoint, path)
-
-
 def train(
     task: Task,
     dataset: CommunityDataset,
@@ -85,7 +79,7 @@ def train(
     from_probe: bool = False,
     tune: bool = True,
 ) -> TrainingResult:
-    """Train a task, or go on with the run that is in the directory.
+    """Train a task, or go on with the run that is in the directory; in as many processes as the settings say.
 
     Parameters
     ----------
@@ -111,24 +105,87 @@ def train(
     Raises
     ------
     ValueError
-        If the directory holds a run with other settings or other data.
+        If the directory holds a run with other settings or other data, or one that is damaged; if there are too few
+        samples for the processes, the losses or the metric that picks the best epoch; or if settings exclude each
+        other.
     """
+    check_measured(task.settings, dataset, task.target, train_rows if tune else None, validation_rows)
+    how = {"origin": origin, "from_probe": from_probe, "tune": tune}
+    runtime, batch_size = task.settings.runtime, task.settings.optimization.batch_size
+    processes = runtime.devices * runtime.num_nodes
+    if processes == 1 or not tune:
+        return train_here(task, dataset, train_rows, validation_rows, Path(directory), **how)
+    if (runtime.precision, task.settings.optimization.non_finite) == ("16", "skip"):
+        # Its scaler of gradients cannot take a step that has none.
+        raise ValueError(
+            "non_finite 'skip' does not work with precision 16 in several processes. Set precision to 'bf16' or '32', "
+            "or non_finite to 'error'."
+        )
+    for rows in (train_rows, validation_rows):
+        # Refused before anything is started.
+        batch_loader(dataset, rows, batch_size, processes=processes)
+    if dataset.unifrac is not None:
+        # A matrix that is kept is computed once, by all threads.
+        dataset.unifrac(train_rows[:1])
+    result, weights = run_in_processes(
+        partial(train_as_one_of_several, **how),
+        *(task, dataset, train_rows, validation_rows, Path(directory)),
+        device=resolve_device(runtime.device),
+        devices=runtime.devices,
+        num_nodes=runtime.num_nodes,
+    )
+    task.network.load_state_dict(weights)
+    return result
+
+
+def train_as_one_of_several(task: Task, dataset: CommunityDataset, *arguments, **how) -> tuple[TrainingResult, dict]:
+    """:func:`train_here` in each process; gives the weights of the last epoch beside the result."""
+    if isinstance(dataset.unifrac, UniFracDistances):
+        dataset.unifrac.threads = torch.get_num_threads()
+    result = train_here(task, dataset, *arguments, **how)
+    return result, task.network.state_dict()
+
+
+def train_here(
+    task: Task,
+    dataset: CommunityDataset,
+    train_rows: np.ndarray,
+    validation_rows: np.ndarray,
+    directory: Path,
+    *,
+    origin: str,
+    from_probe: bool,
+    tune: bool,
+) -> TrainingResult:
+    """:func:`train` in this process, which may be one of several."""
     settings = task.settings
     runtime, optimization = settings.runtime, settings.optimization
     device = resolve_device(runtime.device)
-    directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     last = directory / f"{LAST_STATE}.ckpt"
-    check_same_run(directory, describe_run(task, dataset, train_rows, validation_rows, origin), resumed=last.exists())
+    description = describe_run(task, dataset, train_rows, validation_rows, origin)
+    check_same_everywhere(description)
+    # The first process' directory decides; another node's may be another one.
+    resumed = on_first(last.exists)
+    on_first(lambda: check_same_run(directory, description, resumed))
+    if not resumed and first_of_node():
+        clear(directory)
+    share_files(directory, [last.name])
 
+    if runtime.compile:
+        compile_layers(task.network, device)
     # Lightning keeps the mode it finds, and a network that has just been asked to predict is in evaluation mode.
     task.train()
-    loader = batch_loader(dataset, train_rows, optimization.batch_size, runtime.random_seed, shuffle=True)
+    how = {"batch_size": optimization.batch_size, "random_seed": runtime.random_seed}
+    how |= {"rank": rank(), "processes": world_size()}
+    loader = batch_loader(dataset, train_rows, **how, shuffle=True)
     validation: DataLoader | None = None
     if len(validation_rows):
-        validation = batch_loader(dataset, validation_rows, optimization.batch_size, runtime.random_seed)
+        validation = batch_loader(dataset.as_predicted(), validation_rows, **how)
     monitor = f"{'val' if validation is not None else 'train'}/{optimization.monitor}"
     best, history = BestModel(directory, monitor), History(directory, optimization.epochs)
+    if resumed:
+        on_first(lambda: read_saved(best.path))
     stopping = Patience(
         monitor,
         mode=mode_of(monitor),
@@ -138,11 +195,17 @@ def train(
         check_finite=False,
         check_on_train_epoch_end=validation is None,
     )
+    several = world_size() > 1
+    precision = on_first(lambda: resolve_precision(runtime.precision, device))
     with quiet_lightning():
         trainer = Trainer(
             accelerator="gpu" if device == "cuda" else "cpu",
-            devices=1,
-            precision=LIGHTNING_PRECISION[resolve_precision(runtime.precision, device)],
+            devices=runtime.devices if several else 1,
+            num_nodes=runtime.num_nodes if several else 1,
+            strategy=SummedGradients() if several else "auto",
+            # Batches are shared by our own.
+            use_distributed_sampler=False,
+            precision=LIGHTNING_PRECISION[precision],
             max_epochs=optimization.epochs,
             accumulate_grad_batches=optimization.accumulation,
             # The task clips by itself, in `configure_gradient_clipping`: it has to see the norm.
@@ -153,6 +216,7 @@ def train(
                 best,
                 history,
                 ModelCheckpoint(directory, LAST_STATE, save_on_train_epoch_end=True, enable_version_counter=False),
+                *([EndAtOnce()] if several else []),
             ],
             plugins=[AtomicCheckpoints()],
             logger=TensorBoardLogger(directory, name="", version="events"),
@@ -162,15 +226,16 @@ def train(
             enable_model_summary=False,
         )
         trainer.logger.experiment.add_custom_scalars(overlays())
-        if from_probe and not last.exists():
+        if from_probe and not resumed:
             trainer.validate(task, validation, verbose=False)
             best.offer(trainer, task, 0)
             history.add(trainer, 0, 0.0)
         if tune:
-            trainer.fit(task, loader, validation, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+            trainer.fit(task, loader, validation, ckpt_path=str(last) if resumed else None, weights_only=True)
         trainer.logger.finalize("success")
+    share_files(directory, OUTPUTS)
     return TrainingResult(
-        state=read_tensors(best.path),
+        state=read_saved(best.path),
         directory=directory,
         monitor=monitor,
         mode=best.mode,
@@ -186,53 +251,6 @@ def reason(trainer: Trainer, stopping: Patience, patience: int) -> str:
     if stopping.stopped_epoch:
         return f"{stopping.monitor} had not improved for {patience} epochs."
     return f"All {trainer.max_epochs} epochs were run." if trainer.max_epochs > 1 else "The one epoch was run."
-
-
-def describe_run(
-    task: Task, dataset: CommunityDataset, train_rows: np.ndarray, validation_rows: np.ndarray, origin: str
-) -> dict:
-    """Settings, architecture and a fingerprint of data and starting weights, to know a run again."""
-    digest = hashlib.blake2b(digest_size=16)
-    communities = dataset.communities
-    arrays = [
-        communities.tokens,
-        communities.counts.indptr,
-        communities.counts.indices,
-        communities.counts.data,
-        train_rows,
-        validation_rows,
-    ]
-    if dataset.target is not None:
-        arrays.append(dataset.target)
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).tobytes())
-    digest.update("\n".join(map(str, communities.sample_ids)).encode())
-    settings = {
-        name: value
-        for group in asdict(task.settings).values()
-        for name, value in group.items()
-        if name not in FREE_SETTINGS
-    }
-    return {"data": digest.hexdigest(), "origin": origin, **task.network.architecture.to_dict(), **settings}
-
-
-def check_same_run(directory: Path, description: dict, resumed: bool) -> None:
-    """Refuse to go on with a run of other data or settings; note them for the next time otherwise."""
-    path = directory / SETTINGS_FILE
-    if resumed and path.exists():
-        before = json.loads(path.read_text())
-        differing = [name for name in description if before.get(name) != description[name]]
-        if differing:
-            shown = "; ".join(
-                OTHER_INPUT.get(name)
-                or f"{name} was {before.get(name)!r}, now {description[name]!r}"
-                for name in differing
-            )
-            raise ValueError(
-                f"run_dir {directory} holds a run that was begun with other input: {shown}. "
-                "Repeat it with the same input to go on with it, or give another run_dir."
-            )
-    path.write_text(json.dumps(description, indent=1) + "\n")
 
 
 def overlays() -> dict:
@@ -270,8 +288,13 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", ".*have no `val_dataloader`.*")
             # A step that is skipped is counted instead.
             warnings.filterwarnings("ignore", ".*`training_step` returned `None`.*")
+            # In half precision the scaler skips first steps on its way to a scale.
+            warnings.filterwarnings("ignore", ".*Detected call of `lr_scheduler.step..` before `optimizer.step.*")
             # The directory of a run that is continued is meant to exist.
             warnings.filterwarnings("ignore", ".*exists and is not empty.*")
+            # What is logged is of all processes already, and no sample is there twice.
+            warnings.filterwarnings("ignore", ".*sync_dist=True.*")
+            warnings.filterwarnings("ignore", ".*it is recommended to use `Trainer.devices=1, num_nodes=1.*")
             warnings.filterwarnings("ignore", ".*`isinstance.treespec, LeafSpec.` is deprecated.*")
             yield
     finally:

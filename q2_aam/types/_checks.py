@@ -6,6 +6,7 @@ import json
 import math
 import pickletools
 import re
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -141,6 +142,12 @@ def is_integer(value) -> bool:
 def is_number(value) -> bool:
     """Whether a value of JSON is a number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_finite(value) -> bool:
+    """Whether a value of JSON is a number, and neither NaN nor infinite, which Python's JSON may hold."""
+    # Whole numbers of JSON have no largest one; those beyond this are no float.
+    return is_number(value) and abs(value) <= sys.float_info.max
 
 
 def read_rows(path: Path, level: str, check_header: Callable) -> Iterator[tuple[int, dict]]:

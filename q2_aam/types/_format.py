@@ -4,8 +4,6 @@ At level 'min' (each time an action reads or writes an artifact) whole files are
 found; at level 'max' (`qiime tools import`, `qiime tools validate`) every row and record is read.
 """
 
-import json
-
 from q2_aam.framework import ValidationError, model
 from q2_aam.types._checks import (
     check_keys,
@@ -20,12 +18,17 @@ from q2_aam.types._checks import (
     sha256,
     wrong_value,
 )
+from q2_aam.types._description import (
+    check_architecture,
+    check_conditioning,
+    check_intervals,
+    check_target,
+    check_training,
+)
 
 MODEL_SCHEMA_VERSION = 1
 LOG_SCHEMA_VERSION = 1
 
-# The kind of target that each kind of model has.
-TARGET_OF_KIND = {"encoder": None, "regressor": "numeric", "classifier": "categorical"}
 MODEL_KEYS = (
     "schema_version",
     "kind",
@@ -40,7 +43,6 @@ MODEL_KEYS = (
     "scores",
     "intervals",
 )
-TARGET_KEYS = ("name", "kind", "transform", "location", "scale", "classes", "class_weights")
 LOG_KEYS = ("schema_version", "action", "monitor", "mode", "best_epoch", "epochs", "stopped", "target")
 LOG_COLUMNS = ("epoch", "learning_rate", "seconds")
 INTERVAL_COLUMNS = ("lower", "upper")
@@ -72,7 +74,11 @@ class AAMModelDescriptionFormat(model.TextFileFormat):
         for key in ("architecture", "tokenizer", "training", "versions", "data", "scores"):
             if not isinstance(content[key], dict):
                 wrong_value(name, key, content[key], "an object ({...})")
-        _check_target(name, content["kind"], content["target"])
+        check_target(name, content["kind"], content["target"])
+        check_conditioning(name, content["kind"], content.get("conditioning"))
+        check_intervals(name, content["kind"], content["intervals"])
+        check_architecture(name, content["architecture"])
+        check_training(name, content["training"])
         check_keys(name, content["tokenizer"], ("vocabulary", "max_length"), "tokenizer")
         length = content["tokenizer"]["max_length"]
         if not is_integer(length) or length < 1:
@@ -80,26 +86,6 @@ class AAMModelDescriptionFormat(model.TextFileFormat):
         for score, value in content["scores"].items():
             if value is not None and not is_number(value):
                 wrong_value(name, f"scores.{score}", value, "a number or null")
-
-
-def _check_target(name: str, kind, target):
-    if not isinstance(kind, str) or kind not in TARGET_OF_KIND:
-        wrong_value(name, "kind", kind, f"one of {', '.join(TARGET_OF_KIND)}")
-    expected = TARGET_OF_KIND[kind]
-    if expected is None:
-        if target is not None:
-            wrong_value(name, "target", target, "null, as kind is encoder")
-        return
-    if not isinstance(target, dict):
-        raise ValidationError(
-            f"{name}: kind is {kind}, but target is {json.dumps(target)}: what it predicts is unknown. Train "
-            "the model again with `qiime aam fit`."
-        )
-    check_keys(name, target, TARGET_KEYS, "target")
-    if target["kind"] != expected:
-        wrong_value(name, "target.kind", target["kind"], f'"{expected}", as kind is {kind}')
-    if expected == "categorical" and not (isinstance(target["classes"], list) and len(target["classes"]) > 1):
-        wrong_value(name, "target.classes", target["classes"], "a list of two classes or more")
 
 
 class AAMModelDirectoryFormat(model.DirectoryFormat):

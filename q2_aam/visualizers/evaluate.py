@@ -4,6 +4,7 @@ import pandas as pd
 from q2_sample_classifier._format import PredictionsDirectoryFormat
 
 from q2_aam.framework import qiime2
+from q2_aam.training.config import MetadataReading
 
 from ._classification import classification_page
 from ._page import Page
@@ -20,7 +21,7 @@ def evaluate(
     certainty: pd.DataFrame = None,
     novelty: pd.DataFrame = None,
     groups: qiime2.CategoricalMetadataColumn = None,
-    missing_samples: str = "error",
+    missing_samples: str = MetadataReading.missing_samples,
 ) -> None:
     """Write a page that shows how good predictions are.
 

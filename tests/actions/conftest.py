@@ -27,6 +27,12 @@ def encoder(pretrained):
 
 
 @pytest.fixture(scope="session")
+def weighted_encoder(study):
+    """An encoder that has learnt another kind of UniFrac."""
+    return run_pretrain(study, metric="weighted_normalized")[0]
+
+
+@pytest.fixture(scope="session")
 def regressor(study, encoder):
     """Model, predictions, certainty and log for `ph`."""
     return run_fit(study, "ph", encoder)

@@ -107,6 +107,8 @@ def test_numeric_groups_are_refused_by_type(aam, artifacts, fitted):
         {"token_choice": "rare"},
         {"threads": 0},
         {"random_seed": -1},
+        {"random_seed": 2**32},
+        {"metric": "jaccard"},
         {"missing_samples": "drop"},
         {"dropout": 1.0},
     ],

@@ -1,14 +1,19 @@
 """`fit` called as QIIME 2 calls it: both kinds of column, every way to start, groups, units, seeds."""
 
+import inspect
 import json
 import math
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from q2_aam.data.tokenizer import PAD, tokenize
 from q2_aam.models.model_file import load_model
+from q2_aam.training import fitting
 from q2_aam.training.config import FineTuning
+from q2_aam.training.probe import fit_probe
 
 from .small import as_column, run_fit, run_predict, told
 
@@ -78,6 +83,36 @@ def test_classes_are_whatever_text_they_are(study, encoder, names):
     assert messages == []
     assert set(predictions) <= set(names) and set(again) <= set(names)
     assert list(certainty.columns) == list(probabilities.columns) == sorted(names)
+
+
+def test_the_penalty_of_the_probe_is_searched_by_group(study, encoder, monkeypatch):
+    """The groups of the training samples, in their order; none where none are given."""
+    found = []
+
+    def watching(*args, **kwargs):
+        found.append(inspect.signature(fit_probe).bind(*args, **kwargs).arguments["groups"])
+        return fit_probe(*args, **kwargs)
+
+    monkeypatch.setattr(fitting, "fit_probe", watching)
+    for groups in (study.column("site"), None):
+        outputs = run_fit(study, "ph", encoder, groups=groups, freeze_encoder=True)
+        sites = study.frame["site"][study.table.ids()].drop(outputs[1].index)
+        assert found[-1] is None if groups is None else list(found[-1]) == list(sites)
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize("names", [["id", "SampleID", "soil"], ["Feature-ID", "#OTU ID", "sample_name"]])
+def test_classes_that_are_called_like_a_column_of_ids_are_refused(study, encoder, names, tmp_path):
+    column = study.frame["habitat"].map(dict(zip(["forest", "grassland", "wetland"], names, strict=True)))
+    refused = sorted(set(names) - {"soil"})
+    message = (
+        f"{len(refused)} classes of column 'habitat' are called what QIIME 2 calls a column of IDs: "
+        f"{', '.join(refused)}. No metadata can have a column of that name, and the probabilities of the classes could "
+        "not be read. Rename these classes in the metadata."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        run_fit(study, as_column(column), encoder, freeze_encoder=True, run_dir=str(tmp_path))
+    assert list(tmp_path.iterdir()) == [], "refused before training"
 
 
 # In the target's own units
@@ -156,6 +191,75 @@ def test_frozen_encoder_is_left_as_it_was(study, encoder, capsys):
     for name in before:
         assert (before[name] == after[name]).all(), name
     assert set(after) - set(before) == {name for name in after if name.startswith("target_head.")}
+
+
+def test_without_encoder_the_start_is_taken_from_the_data(study):
+    """A network whose anchors were never chosen has none but PAD."""
+    model = run_fit(study, "ph", epochs=1)[0]
+    anchors = load_model(str(model)).network.asv_encoder.anchors
+    known = {tuple(row) for row in tokenize(list(study.sequence_of.values()), 60).tolist()}
+    assert (anchors[:, 1] != PAD).any()
+    assert {tuple(row[:61]) for row in anchors.tolist() if row[1] != PAD} <= known
+
+
+def first_unifrac_loss(outputs):
+    return history_of(outputs).loc[0, "val/unifrac_loss"]
+
+
+def test_the_metric_asked_for_is_the_one_that_is_measured(study, encoder):
+    losses = {
+        metric: first_unifrac_loss(
+            run_fit(study, "ph", phylogeny=study.phylogeny, metric=metric, epochs=1, validation_share=0.25)
+        )
+        for metric in ("auto", "unweighted", "weighted_normalized")
+    }
+    assert losses["auto"] == losses["unweighted"] != losses["weighted_normalized"]
+
+
+def test_the_encoders_metric_is_kept_unless_another_is_asked_for(study, weighted_encoder):
+    given = {"phylogeny": study.phylogeny, "freeze_encoder": True}
+    with told() as messages:
+        kept = run_fit(study, "ph", weighted_encoder, **given)
+        same = run_fit(study, "ph", weighted_encoder, **given, metric="weighted_normalized")
+    assert messages == []
+    assert description_of(kept)["training"]["metric"] == "weighted_normalized"
+    assert first_unifrac_loss(kept) == first_unifrac_loss(same)
+    with told() as messages:
+        other = run_fit(study, "ph", weighted_encoder, **given, metric="unweighted")
+    assert messages == [
+        "The encoder learnt weighted_normalized UniFrac, but metric is 'unweighted': what it learnt will be changed. "
+        "Leave metric out to go on with weighted_normalized."
+    ]
+    assert description_of(other)["training"]["metric"] == "unweighted"
+    assert first_unifrac_loss(other) > first_unifrac_loss(kept)
+
+
+def test_what_is_asked_for_without_use_is_told(study, encoder):
+    with told() as messages:
+        run_fit(study, "habitat", encoder, freeze_encoder=True, target_transform="log1p")
+    assert messages == [
+        "target_transform is 'log1p', but the column is categorical: classes take no transform. Leave target_transform "
+        "out."
+    ]
+    with told() as messages:
+        run_fit(study, "ph", encoder, freeze_encoder=True, metric="generalized", unifrac_weight=5.0)
+    assert messages == [
+        f"{name}, but there is no phylogeny, without which no distances are learnt. Give the phylogeny, or leave "
+        f"{name.split()[0]} out."
+        for name in ("metric is 'generalized'", "unifrac_weight is 5.0")
+    ]
+    with told() as messages:
+        run_fit(study, "ph", encoder, freeze_encoder=True, target_transform="log1p", unifrac_weight=0.0)
+    assert messages == []
+
+
+def test_which_asvs_are_read_of_a_long_sample_is_as_asked_for(study, encoder):
+    history = [
+        history_of(run_fit(study, "ph", encoder, token_limit=5, token_choice=choice, epochs=1))
+        for choice in ("abundant", "random", "random")
+    ]
+    first, second, third = (epochs.loc[1, "train/target_loss"] for epochs in history)
+    assert first != second == third
 
 
 def test_with_phylogeny_the_unifrac_loss_is_kept_beside(study, encoder):
@@ -243,7 +347,7 @@ def test_bf16_on_a_cpu_is_really_used(study, encoder):
     # Training is coarse, validation is as exact as prediction: before the first step there is no difference.
     assert coarse.loc[0, "val/target_loss"] == exact.loc[0, "val/target_loss"]
     ours, theirs = coarse.loc[1, "train/target_loss"], exact.loc[1, "train/target_loss"]
-    assert ours != theirs and ours == pytest.approx(theirs, rel=0.1)
+    assert ours != theirs and ours == pytest.approx(theirs, rel=0.3)
 
 
 # Samples and features that are missing
@@ -276,6 +380,41 @@ def test_missing_values_of_the_target_and_of_the_groups_are_dropped_with_a_count
         "1 of the table's 41 samples have no value in column 'site' and were left out: S08.",
     ]
     assert description_of(outputs)["data"]["samples"] == 40
+
+
+def test_what_was_left_out_is_kept_with_the_model(study, encoder):
+    """The warnings are seen with --verbose only."""
+    frame = study.frame.copy()
+    frame.iloc[:7, frame.columns.get_loc("ph")] = np.nan
+    frame.iloc[7, frame.columns.get_loc("site")] = None
+    frame = frame.drop(index=["S10", "S11"])
+    left = frame.index[8:]
+    depth = int(np.sort(study.samples(left).sum("sample"))[2])
+    groups = as_column(frame["site"].drop(index=["S12"]))
+    how = {"missing_samples": "ignore", "sampling_depth": depth, "freeze_encoder": True}
+    with told() as messages:
+        outputs = run_fit(study, as_column(frame["ph"]), encoder, groups=groups, **how)
+    assert len(messages) == 5
+    data, training = description_of(outputs)["data"], description_of(outputs)["training"]
+    assert (data["samples_not_in_metadata"], data["samples_without_value"]) == (3, 8)
+    below = int((study.samples(left.drop("S12")).sum("sample") < depth).sum())
+    assert data["samples_below_sampling_depth"] == below > 0
+    assert data["samples"] == 48 - 3 - 8 - below
+    assert data["reads_dropped"] == 0
+    assert (training["missing_samples"], training["missing_features"]) == ("ignore", "error")
+    outputs[0].validate("max")
+
+
+def test_nothing_left_out_is_kept_as_nothing(regressor):
+    data = description_of(regressor)["data"]
+    assert [data[name] for name in data if name.startswith(("samples_", "reads_dropped"))] == [0, 0, 0, 0]
+
+
+def test_the_largest_seed(study, encoder):
+    with told() as messages:
+        outputs = run_fit(study, "habitat", encoder, random_seed=2**32 - 1, epochs=1)
+    assert messages == []
+    assert description_of(outputs)["random_seed"] == 2**32 - 1
 
 
 def test_rarefied(study, encoder):

@@ -10,7 +10,7 @@ import torch
 from q2_types.feature_data import DNAFASTAFormat
 
 from q2_aam.data.tokenizer import tokenize
-from q2_aam.models.model_file import load_model
+from q2_aam.models.model_file import load_model, read_tensors
 from q2_aam.training.config import Objective, Optimization, Runtime, Sampling
 
 from .small import SIZES, newick, run_pretrain, told
@@ -106,6 +106,48 @@ def test_goes_on_from_an_encoder(study, encoder):
     assert after["training"]["encoder"] == before["sha256"]
     # what the first encoder had seen counts as seen
     assert set(load_model(str(encoder)).seen_asvs) <= set(load_model(str(model)).seen_asvs)
+
+
+def test_goes_on_with_the_encoders_metric_unless_another_is_asked_for(study, weighted_encoder):
+    found = {}
+    for metric in ("auto", "weighted_normalized", "unweighted"):
+        with told() as messages:
+            model, log = run_pretrain(study, encoder=weighted_encoder, metric=metric, epochs=1, learning_rate=1e-12)
+        training = json.loads((model.path / "model.json").read_text())["training"]
+        found[metric] = training["metric"], history_of(log)["val/unifrac_loss"].iloc[0], messages
+    assert found["auto"] == found["weighted_normalized"]
+    assert found["auto"][0] == "weighted_normalized" and found["auto"][2] == []
+    assert found["unweighted"][0] == "unweighted" and found["unweighted"][1] != found["auto"][1]
+    assert found["unweighted"][2] == [
+        "The encoder learnt weighted_normalized UniFrac, but metric is 'unweighted': what it learnt will be changed. "
+        "Leave metric out to go on with weighted_normalized."
+    ]
+
+
+def test_which_asvs_are_read_of_a_long_sample_is_as_asked_for(study):
+    first, again, other = (
+        run_pretrain(study, token_limit=5, token_choice=choice, epochs=1)[0]
+        for choice in ("abundant", "abundant", "random")
+    )
+    assert_same_weights(first, again)
+    with pytest.raises(AssertionError):
+        assert_same_weights(first, other)
+
+
+def test_what_was_left_out_is_kept_with_the_model(study, tmp_path):
+    """The warnings are seen with --verbose only."""
+    ids = study.table.ids("observation")
+    tree = newick(study.tree.shear(set(ids[3:])), tmp_path / "tree.nwk")
+    depth = int(np.sort(study.table.sum("sample"))[3])
+    with told():
+        model, _ = run_pretrain(study, phylogeny=tree, missing_features="ignore", epochs=1)
+        rarefied, _ = run_pretrain(study, sampling_depth=depth, epochs=1)
+    data = json.loads((model.path / "model.json").read_text())["data"]
+    assert data["reads_dropped"] == study.table.matrix_data[:3].sum() > 0
+    assert data["samples_below_sampling_depth"] == 0
+    description = json.loads((rarefied.path / "model.json").read_text())
+    assert description["data"]["samples_below_sampling_depth"] == 3 and description["data"]["reads_dropped"] == 0
+    assert (description["training"]["sampling_depth"], description["training"]["missing_features"]) == (depth, "error")
 
 
 def test_twenty_steps_learn_distances(study):
@@ -229,3 +271,21 @@ def test_one_sample_to_learn_from_has_no_distance(study):
     )
     with pytest.raises(ValueError, match=message):
         run_pretrain(study, table=table, validation_share=0.5)
+
+
+def test_two_processes_leave_a_model_like_any_other(study, tmp_path):
+    """8.8: from start to end by real UniFrac distances; the log is that of both."""
+    model, log = run_pretrain(study, devices=2, batch_size=8, run_dir=str(tmp_path))
+    model.validate("max")
+    log.validate("max")
+    runtime = json.loads((model.path / "model.json").read_text())["training"]["runtime"]
+    assert runtime["devices"] == 2 and runtime["num_nodes"] == 1
+    history = history_of(log)
+    assert list(history["epoch"]) == [1, 2] and np.isfinite(history.to_numpy()).all()
+    network = load_model(str(model)).network
+    best = read_tensors(tmp_path / "best_model.pt")["model"]
+    for name, weight in network.state_dict().items():
+        assert torch.equal(weight, best[name])
+    # One with batches of 16 learns the same distances; what is masked differs.
+    alone = history_of(run_pretrain(study, batch_size=16, nucleotide_weight=0.0, count_weight=0.0, epochs=1)[1])
+    assert history["train/unifrac_loss"][0] == pytest.approx(alone["train/unifrac_loss"][0], rel=0.5)

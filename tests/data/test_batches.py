@@ -1,10 +1,11 @@
 import re
+import threading
 
 import numpy as np
 import pytest
 import torch
 
-from q2_aam.data.batches import BatchKey, BatchSampler, CommunityDataset, batch_loader
+from q2_aam.data.batches import BatchKey, BatchSampler, CommunityDataset, batch_loader, part_sizes
 from q2_aam.data.communities import asv_hashes, read_communities
 from q2_aam.data.tokenizer import PAD
 from tests import tiny
@@ -183,6 +184,14 @@ def test_8_5_the_target_is_that_of_the_batchs_samples():
     assert batch_of().target is None and batch_of().unifrac is None
 
 
+def test_the_condition_is_that_of_the_batchs_samples():
+    condition = np.arange(2 * tiny.SAMPLES, dtype=np.float32).reshape(tiny.SAMPLES, 2)
+    batch = batch_of(condition=condition)
+    assert batch.condition.dtype == torch.float32
+    assert batch.condition.tolist() == [[14, 15], [4, 5], [38, 39], [0, 1], [22, 23]]
+    assert batch_of().condition is None
+
+
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 4, 7, 15, 16, 100])
 def test_8_6_no_sample_is_dropped_whatever_the_batch_size(batch_size, shuffle):
@@ -221,6 +230,65 @@ def test_validation_is_the_same_every_epoch():
     assert len({seed for _, seed in keys(shuffle=False)}) == 3
 
 
+def shared(samples, processes, batch_size, shuffle=True, epoch=0):
+    """Keys of each process."""
+    samplers = [BatchSampler(np.arange(samples), batch_size, 3, shuffle, r, processes) for r in range(processes)]
+    for sampler in samplers:
+        sampler.set_epoch(epoch)
+    return [list(sampler) for sampler in samplers], [len(sampler) for sampler in samplers]
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 100])
+@pytest.mark.parametrize("processes", [2, 3, 4])
+@pytest.mark.parametrize("samples", [4, 9, 13, 16, 17])
+def test_processes_share_every_batch_and_drop_nothing(samples, processes, batch_size, shuffle):
+    keys, lengths = shared(samples, processes, batch_size, shuffle)
+    assert len(set(lengths)) == 1 and {len(own) for own in keys} == set(lengths), "as many steps in each"
+    whole = []
+    for parts in zip(*keys, strict=True):
+        rows = np.concatenate([key.rows for key in parts])
+        for key in parts:
+            assert key.together.tolist() == rows.tolist()
+        sizes = [len(key.rows) for key in parts]
+        assert sizes == part_sizes(len(rows), processes) and min(sizes) >= 1 and max(sizes) - min(sizes) <= 1
+        assert len({key.seed for key in parts}) == processes
+        whole.append(len(rows))
+    assert sorted(np.concatenate([key.rows for own in keys for key in own])) == list(range(samples))
+    assert whole[:-1] == [processes * batch_size] * (len(whole) - 1)
+    # One that is too small for all processes has been taken by the one before.
+    assert whole[-1] < processes * batch_size + processes
+
+
+def test_the_order_of_several_processes_is_that_of_one():
+    """Two with batches of 4 go through the batches of one with 8."""
+    for epoch in (0, 2):
+        alone = BatchSampler(np.arange(18), 8, 3, True)
+        alone.set_epoch(epoch)
+        first, second = shared(18, 2, 4, epoch=epoch)[0]
+        assert [key.together.tolist() for key in first] == [key.rows.tolist() for key in alone]
+        assert [key.seed for key in first] == [key.seed for key in alone]
+        assert all(key.together is None for key in alone)
+
+
+def test_fewer_samples_than_processes_are_refused():
+    message = (
+        "3 samples (of those to learn from, or of those for validation) cannot be shared by 4 processes: each takes "
+        "one at least. Lower devices or num_nodes."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        batch_loader(CommunityDataset(tiny.survey()), np.arange(3), 2, processes=4)
+
+
+def test_a_part_of_a_batch_has_the_distances_of_all_its_samples():
+    communities = tiny.survey()
+    distances = tiny.Distances(communities)
+    batch = CommunityDataset(communities, unifrac=distances)[BatchKey(ROWS[2:], 0, ROWS)]
+    assert batch.rows.tolist() == ROWS[2:].tolist() and batch.together == 5
+    assert np.array_equal(batch.unifrac.numpy(), distances(ROWS))
+    assert batch_of(unifrac=distances).together == 5
+
+
 def test_asv_lookup_counts_in_the_whole_table():
     communities = tiny.survey()
     batch = batch_of(asv_lookup=True)
@@ -246,3 +314,29 @@ def test_wrong_settings_are_refused(how, message):
 def test_a_batch_has_one_sample_at_least():
     with pytest.raises(ValueError, match=r"^batch_size must be at least 1, but is 0\.$"):
         batch_loader(CommunityDataset(tiny.survey()), ROWS, 0)
+
+
+def test_the_next_batch_is_prepared_while_one_is_in_use():
+    """Distances of batch two are asked for before batch two is, and in a thread that is not the learner's."""
+    communities = tiny.survey()
+    started, threads = threading.Event(), []
+
+    def unifrac(rows):
+        threads.append(threading.current_thread())
+        if len(threads) == 2:
+            started.set()
+        return np.zeros((len(rows), len(rows)), dtype=np.float32)
+
+    batches = iter(batch_loader(CommunityDataset(communities, unifrac=unifrac), np.arange(12), 4))
+    next(batches)
+    assert started.wait(5)
+    assert threading.main_thread() not in threads
+    assert len(list(batches)) == 2 and len(threads) == 3
+
+
+def test_an_error_while_a_batch_is_prepared_reaches_the_learner():
+    def unifrac(rows):
+        raise ValueError("no such tree")
+
+    with pytest.raises(ValueError, match="no such tree"):
+        next(iter(batch_loader(CommunityDataset(tiny.survey(), unifrac=unifrac), np.arange(12), 4)))

@@ -164,6 +164,7 @@ def test_features_without_a_sequence_are_counted_when_ignored():
     }
     np.testing.assert_array_equal(communities.reads_dropped, [3, 4, 0])
     assert communities.n_features == 4
+    assert list(communities.left_out) == list(communities.subset([1]).left_out) == ["f1", "f3"]
 
 
 def test_a_sample_left_empty_is_refused_by_name():

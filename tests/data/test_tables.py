@@ -5,7 +5,7 @@ import biom.err
 import numpy as np
 import pytest
 
-from q2_aam.data.tables import checked_counts, name_ids, rarefy
+from q2_aam.data.tables import checked_counts, name_ids, rarefy, without_features
 
 
 def table_of(counts, features=None, samples=None):
@@ -146,3 +146,11 @@ def test_rarefy_refuses_a_depth_no_sample_has():
     with pytest.raises(ValueError) as error:
         rarefy(table_of([[5, 1], [5, 1]]), 0, 0)
     assert str(error.value) == "sampling_depth is 0; it must be at least 1 read."
+
+
+def test_without_features_leaves_samples_and_all_other_counts():
+    table = biom.Table(np.array([[1, 0, 2], [0, 3, 4], [5, 0, 0]]), ["a", "b", "c"], ["x", "y", "z"])
+    left = without_features(table, np.array(["b", "unknown"], dtype=object))
+    assert list(left.ids()) == ["x", "y", "z"] and list(left.ids("observation")) == ["a", "c"]
+    np.testing.assert_array_equal(left.matrix_data.toarray(), [[1, 0, 2], [5, 0, 0]])
+    assert without_features(table, []) is table

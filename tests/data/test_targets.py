@@ -147,6 +147,16 @@ def test_classes_as_integers_stay_text_in_plain_order(values):
     assert target.decode([2, 0]).tolist() == ["2", "1"]
 
 
+def test_values_that_differ_but_are_the_same_text_are_refused():
+    fails(
+        "column 'ph' has different values that are printed as the same text (1, 2): a class could not be told from "
+        "another one. Write all values of the column as text.",
+        Target.fit_categorical,
+        column([1, "1", 2, "2", "3"]).astype(object),
+    )
+    assert Target.fit_categorical(column([1, np.int64(1), 2]).astype(object)).classes == ["1", "2"]
+
+
 def test_the_order_of_samples_changes_no_class_code():
     values = column(["b", "a", "c", "a", "b", "c"])
     assert Target.fit_categorical(values) == Target.fit_categorical(values[::-1])

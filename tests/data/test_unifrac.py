@@ -180,13 +180,6 @@ def test_several_threads_get_the_same_distances(survey, budget):
             np.testing.assert_allclose(given, expected[np.ix_(rows, rows)], rtol=2e-7)
 
 
-@pytest.mark.parametrize("budget", [WHOLE, PARTS])
-def test_it_can_be_sent_to_another_process(survey, budget):
-    distances = UniFracDistances(survey.table, survey.tree, matrix_budget=budget)
-    sent = pickle.loads(pickle.dumps(distances))
-    np.testing.assert_array_equal(sent([3, 9, 1]), distances([3, 9, 1]))
-
-
 def test_shuffled_table_gives_the_same_distances(survey):
     rng = np.random.default_rng(4)
     order = rng.permutation(13)
@@ -229,6 +222,19 @@ def test_a_batch_takes_one_core_and_a_whole_matrix_those_there_are(survey, budge
     distances._pool = SimpleNamespace(limit=limit)
     distances([3, 4])
     assert limits == [(cores, "openmp")]
+
+
+@pytest.mark.parametrize("budget", [WHOLE, PARTS])
+def test_they_can_be_sent_to_another_process(survey, budget, monkeypatch):
+    """With the matrix, where it has been computed: not to be computed again in each of them."""
+    distances = UniFracDistances(survey.table, survey.tree, "generalized", threads=2, matrix_budget=budget)
+    rows = np.array([3, 0, 7])
+    expected = distances(rows)
+    sent = pickle.loads(pickle.dumps(distances))
+    if budget:
+        monkeypatch.setattr(UniFracDistances, "_distances", None)
+    assert np.array_equal(sent(rows), expected)
+    assert sent.threads == 2 and list(sent.sample_ids) == list(distances.sample_ids)
 
 
 def test_a_tree_read_before_serves_as_well(survey):
@@ -308,8 +314,7 @@ def test_distances_that_are_not_finite_stop_with_the_samples_names(tmp_path):
     with pytest.raises(ValueError) as error:
         distances([0, 1, 2])
     assert str(error.value) == (
-        "UniFrac distances are not finite for 2 of 3 samples: s0, s1. Check the branch lengths of "
-        "the phylogeny."
+        "UniFrac distances are not finite for 2 of 3 samples: s0, s1. Check the branch lengths of the phylogeny."
     )
 
 

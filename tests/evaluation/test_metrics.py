@@ -48,6 +48,15 @@ def test_regression_scores_by_hand():
     assert scores["baseline"]["spearman"] is None and scores["baseline"]["pearson"] is None
 
 
+def test_nearly_constant_predictions_are_scored_without_a_warning():
+    """A user could do nothing about it. All warnings are errors here."""
+    predicted = 5 + 1e-14 * np.arange(4)
+    with pytest.warns(match="nearly constant"):
+        stats.pearsonr([1, 2, 3, 6], predicted)
+    scores = plain(regression_scores([1, 2, 3, 6], predicted))
+    assert scores["spearman"] == pytest.approx(1) and scores["pearson"] == pytest.approx(0.95, abs=0.05)
+
+
 def test_regression_scores_agree_with_scipy():
     random = np.random.default_rng(0)
     truth = random.normal(size=50)

@@ -45,8 +45,8 @@ def test_encode_asvs_in_portions_is_encoding_them_at_once():
     sizes = []
     network.asv_encoder.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
     whole = network.encode_asvs(tokens)
-    portions = network.encode_asvs(tokens, max_tokens=5 * tokens.shape[1])
-    single = network.encode_asvs(tokens, max_tokens=1)
+    portions = network.encode_asvs(tokens, rows=5)
+    single = network.encode_asvs(tokens, rows=1)
     assert sizes == [36] + [5] * 7 + [1] + [1] * 36
     assert torch.allclose(portions, whole, atol=1e-5) and torch.allclose(single, whole, atol=1e-5)
     assert not whole.requires_grad

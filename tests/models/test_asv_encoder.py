@@ -23,20 +23,20 @@ def tokens(sequences, width=None):
 @pytest.mark.parametrize("span", SPANS)
 def test_width_of_padding_changes_nothing(span):
     network = encoder(span)
-    together, _ = network(tokens(SEQUENCES))
+    together = network(tokens(SEQUENCES))
     for width in (16, 17, 29, 30):
-        assert torch.allclose(network(tokens(SEQUENCES, width))[0], together, atol=1e-5)
+        assert torch.allclose(network(tokens(SEQUENCES, width)), together, atol=1e-5)
     for row, sequence in enumerate(SEQUENCES):
-        assert torch.allclose(network(tokens([sequence]))[0][0], together[row], atol=1e-5)
+        assert torch.allclose(network(tokens([sequence]))[0], together[row], atol=1e-5)
 
 
 @pytest.mark.parametrize("span", SPANS)
 @pytest.mark.parametrize("length", [1, 4, 5, 6, 15, 29, 30])
 def test_a_vector_a_span_and_one_for_start(span, length):
     network = encoder(span)
-    embeddings, contextual = network(tokens(["ACGTTGCAAC" * 3])[:, : 1 + length])
-    assert embeddings.shape == (1, 16)
-    assert contextual.shape == (1, 1 + -(-length // span), 16)
+    rows = tokens(["ACGTTGCAAC" * 3])[:, : 1 + length]
+    assert network(rows).shape == (1, 16)
+    assert network.contextual(rows)[0].shape == (1, 1 + -(-length // span), 16)
 
 
 @pytest.mark.parametrize("span", SPANS)
@@ -45,7 +45,7 @@ def test_every_nucleotide_and_its_place_count(span):
     network = encoder(span)
     sequence = "ACGTTGCATG"
     changed = [sequence[:i] + ("A" if sequence[i] != "A" else "C") + sequence[i + 1 :] for i in range(len(sequence))]
-    embeddings, _ = network(tokens([sequence, *changed, sequence[::-1], "CA" + sequence[2:]]))
+    embeddings = network(tokens([sequence, *changed, sequence[::-1], "CA" + sequence[2:]]))
     for other in embeddings[1:]:
         assert (other - embeddings[0]).abs().max() > 1e-3
 
@@ -56,7 +56,7 @@ def test_n_and_mask_are_tokens_of_their_own(span):
     rows = tokens(["ACGTACGTAA"]).repeat(6, 1)
     for row, letter in enumerate((A, C, G, T, N, MASK)):
         rows[row, 5] = letter
-    embeddings, _ = network(rows)
+    embeddings = network(rows)
     assert torch.isfinite(embeddings).all()
     apart = torch.cdist(embeddings, embeddings) + torch.eye(6)
     assert apart.min() > 1e-3
@@ -64,10 +64,10 @@ def test_n_and_mask_are_tokens_of_their_own(span):
 
 def test_8_8_start_is_part_of_the_embedding():
     network = encoder()
-    before, _ = network(tokens(SEQUENCES))
+    before = network(tokens(SEQUENCES))
     with torch.no_grad():
         network.start += torch.linspace(-1, 1, 16)
-    assert ((network(tokens(SEQUENCES))[0] - before).abs().max(1).values > 1e-3).all()
+    assert ((network(tokens(SEQUENCES)) - before).abs().max(1).values > 1e-3).all()
 
 
 @pytest.mark.parametrize("span", SPANS)
@@ -75,9 +75,9 @@ def test_8_9_a_row_of_padding_alone_gives_zeros_and_finite_gradients(span):
     network = encoder(span)
     network.anchor_on(tokens(SEQUENCES))
     rows = torch.cat([tokens(SEQUENCES), torch.full((2, 16), PAD, dtype=torch.uint8)])
-    embeddings, contextual = network(rows)
+    embeddings = network(rows)
     assert torch.equal(embeddings[-2:], torch.zeros(2, 16))
-    (embeddings.square().sum() + contextual[:-2].square().sum()).backward()
+    (embeddings.square().sum() + network.contextual(rows)[0][:-2].square().sum()).backward()
     for name, parameter in network.named_parameters():
         assert torch.isfinite(parameter.grad).all(), name
 
@@ -85,7 +85,7 @@ def test_8_9_a_row_of_padding_alone_gives_zeros_and_finite_gradients(span):
 def test_a_row_of_padding_changes_no_other_row():
     network = encoder()
     rows = torch.cat([tokens(SEQUENCES), torch.full((1, 16), PAD, dtype=torch.uint8)])
-    assert torch.allclose(network(rows)[0][:-1], network(tokens(SEQUENCES))[0], atol=1e-5)
+    assert torch.allclose(network(rows)[:-1], network(tokens(SEQUENCES)), atol=1e-5)
 
 
 def test_the_anchors_mean_is_taken_away():
@@ -97,9 +97,9 @@ def test_the_anchors_mean_is_taken_away():
     network(network.anchors)
     assert torch.allclose(seen[-1].mean(0), torch.zeros(16), atol=1e-6)
     assert seen[-1].abs().max() > 1e-3
-    assert torch.allclose(network(tokens(SEQUENCES[3:]))[0], network(tokens(SEQUENCES))[0][3:], atol=1e-5)
-    given, _ = network(tokens(SEQUENCES), network.centre())
-    assert torch.allclose(given, network(tokens(SEQUENCES))[0], atol=1e-6)
+    assert torch.allclose(network(tokens(SEQUENCES[3:])), network(tokens(SEQUENCES))[3:], atol=1e-5)
+    given = network(tokens(SEQUENCES), network.centre())
+    assert torch.allclose(given, network(tokens(SEQUENCES)), atol=1e-6)
 
 
 def test_anchors_are_some_of_the_asvs_and_travel_with_the_weights():
@@ -109,7 +109,7 @@ def test_anchors_are_some_of_the_asvs_and_travel_with_the_weights():
     given = {tuple(row.tolist()) for row in tokens(SEQUENCES, 30)}
     assert {tuple(row.tolist()) for row in network.anchors} == given
     other.load_state_dict(network.state_dict())
-    assert torch.equal(other(tokens(SEQUENCES))[0], network(tokens(SEQUENCES))[0])
+    assert torch.equal(other(tokens(SEQUENCES)), network(tokens(SEQUENCES)))
 
 
 @pytest.mark.parametrize("span", SPANS)
@@ -119,7 +119,7 @@ def test_nucleotide_head_picks_exactly_the_masked_places(span):
     torch.manual_seed(0)
     head = NucleotideHead(architecture)
     rows = tokens(SEQUENCES)
-    _, contextual = encoder(span)(rows)
+    contextual, _ = encoder(span).contextual(rows)
     _, masked = hide_nucleotides(rows, 0.4, torch.Generator().manual_seed(1))
     full = head.logits(head.norm(contextual[:, 1:])).reshape(len(rows), -1, 4)
     assert masked.sum() > 5
@@ -129,7 +129,7 @@ def test_nucleotide_head_picks_exactly_the_masked_places(span):
 
 def test_nucleotide_head_of_no_masked_place_is_empty():
     head = NucleotideHead(tiny.architecture())
-    _, contextual = encoder()(tokens(SEQUENCES))
+    contextual, _ = encoder().contextual(tokens(SEQUENCES))
     assert head(contextual, torch.zeros(5, 15, dtype=torch.bool)).shape == (0, 4)
 
 
@@ -177,13 +177,14 @@ def test_a_hidden_nucleotide_cannot_be_told_from_the_input():
     masked = torch.zeros(3, 10, dtype=torch.bool)
     masked[:, 4] = True
     hidden = torch.cat([rows[:, :1], rows[:, 1:].masked_fill(masked, MASK)], 1)
-    logits = head(network(hidden)[1], masked)
+    logits = head(network.contextual(hidden)[0], masked)
     assert torch.allclose(logits[0], logits[1]) and torch.allclose(logits[0], logits[2])
 
 
 def test_the_longest_sequence_fits_and_the_shortest_too():
     network = encoder(7)
     assert network.positions.shape == (1 + 5, 16)
-    embeddings, contextual = network(tokens(["ACGTTGCAAC" * 3, "A"]))
-    assert contextual.shape[1] == 6
+    rows = tokens(["ACGTTGCAAC" * 3, "A"])
+    assert network.contextual(rows)[0].shape[1] == 6
+    embeddings = network(rows)
     assert torch.isfinite(embeddings).all()

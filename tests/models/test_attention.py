@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from q2_aam.models.attention import Attention, Block, Transformer, masked_softmax
+from q2_aam.models.attention import STEP, Attend, Attention, Block, Transformer, masked_softmax
 
 
 def rows_with_padding(rows=4, length=6, dim=16, seed=0):
@@ -50,6 +50,26 @@ def test_attention_is_torchs_own(masked):
     mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
     expected = mixed.transpose(1, 2).flatten(2) @ attention.merge.weight.T
     assert torch.allclose(attention(x, mask if masked else None), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("length", [1, 5, STEP, STEP + 1])
+@pytest.mark.parametrize("masked", [True, False])
+def test_attentions_gradient_is_that_of_finite_differences(length, masked):
+    """Its backward pass is written out by hand; rows of every length, which are filled up to a multiple of STEP."""
+    generator = torch.Generator().manual_seed(0)
+    projected = torch.randn(3, length, 24, generator=generator, dtype=torch.float64, requires_grad=True)
+    mask = torch.arange(length) < torch.tensor([length, max(1, length // 2), 1])[:, None] if masked else None
+    assert torch.autograd.gradcheck(lambda x: Attend.apply(x, 2, mask), projected)
+
+
+def test_attention_in_bf16_is_near_that_in_float32():
+    torch.manual_seed(0)
+    attention = Attention(32, 4)
+    x = torch.randn(5, 31, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = attention(x)
+    assert half.dtype == torch.bfloat16
+    assert torch.allclose(half.float(), attention(x), atol=0.02)
 
 
 def test_what_padding_holds_reaches_no_vector():

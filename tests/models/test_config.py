@@ -20,6 +20,11 @@ from q2_aam.models.config import Architecture
         ({"max_length": 0}, "max_length must be at least 1, but is 0."),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, but is 1.0."),
         ({"dropout": -0.1}, "dropout must be at least 0 and below 1, but is -0.1."),
+        ({"dim": "128"}, "dim must be a whole number, but is '128'."),
+        ({"lineages": 256.0}, "lineages must be a whole number, but is 256.0."),
+        ({"heads": True}, "heads must be a whole number, but is True."),
+        ({"anchors": None}, "anchors must be a whole number, but is None."),
+        ({"dropout": "0"}, "dropout must be a number, but is '0'."),
         ({"dropout": float("nan")}, "dropout must be at least 0 and below 1, but is nan."),
     ],
 )

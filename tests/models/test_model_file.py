@@ -3,16 +3,21 @@ import json
 import os
 import pickle
 import re
+import time
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from q2_aam.data.batches import BatchKey, CommunityDataset
+from q2_aam.data.conditioning import Conditioning
 from q2_aam.models import model_file
+from q2_aam.models.aam import AAM
 from q2_aam.models.model_file import (
     DESCRIPTION,
     WEIGHTS,
+    conditions_of,
     load_model,
     outputs_of,
     package_versions,
@@ -43,6 +48,14 @@ def edit(directory, **changes):
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
+def edit_weights(directory, **changes):
+    """Change keys of best_model.pt, with a checksum that fits; None takes a key out."""
+    content = {**torch.load(directory / WEIGHTS, weights_only=True), **changes}
+    torch.save({key: value for key, value in content.items() if value is not None}, directory / "other.pt")
+    replace_weights(directory, (directory / "other.pt").read_bytes())
+    (directory / "other.pt").unlink()
+
+
 def replace_weights(directory, content: bytes):
     """Put another weights file in the place, and its checksum with it, as someone up to no good would."""
     (directory / WEIGHTS).write_bytes(content)
@@ -64,6 +77,33 @@ def test_a_model_comes_back_with_identical_outputs(tmp_path, kind):
     assert loaded.description == description == json.loads((tmp_path / DESCRIPTION).read_text())
     assert loaded.description["random_seed"] == 7
     assert loaded.description["kind"] == kind
+
+
+def test_conditioning_columns_come_back_and_widen_the_head(tmp_path):
+    samples = pd.DataFrame({"age": [0.1, 0.1 + 0.2, 7.0], "sex": ["m", "f", "f"]}, index=list("abc"))
+    conditioning = Conditioning.fit(samples)
+    target = tiny.target("numeric")[0]
+    network = AAM(tiny.architecture(), 1, conditions_of(conditioning)).eval()
+    state = {"model": network.state_dict()}
+    save_model(tmp_path, state, network.architecture, target, np.array([1]), conditioning=conditioning)
+    loaded = load_model(tmp_path)
+    assert loaded.conditioning == conditioning
+    inputs = torch.randn(3, 16), torch.from_numpy(conditioning.encode(samples))
+    assert torch.equal(loaded.network.target_head(*inputs), network.target_head(*inputs))
+
+
+def test_without_conditioning_columns_the_key_is_null_and_may_be_absent(tmp_path):
+    """Models written before there were any lack it."""
+    _, _, description = saved(tmp_path, "regressor")
+    assert description["conditioning"] is None and conditions_of(None) == 0
+    del description["conditioning"]
+    # Nor had they a digest of the description among the weights.
+    content = read_tensors(tmp_path / WEIGHTS)
+    del content["description_sha256"]
+    write_atomically(content, tmp_path / WEIGHTS)
+    description["sha256"] = sha256_of(tmp_path / WEIGHTS)
+    (tmp_path / DESCRIPTION).write_text(json.dumps(description))
+    assert load_model(tmp_path).conditioning is None
 
 
 def test_model_json_describes_all_that_is_needed(tmp_path):
@@ -92,6 +132,65 @@ def test_8_2_the_weights_file_holds_optimizer_state_and_loads_with_weights_only(
     content = torch.load(tmp_path / WEIGHTS, weights_only=True)
     assert content["epoch"] == 3 and content["score"] == 0.25
     assert content["optimizer"][0]["param_groups"][0]["lr"] == 1e-3
+
+
+CHANGED = (
+    "model.json was changed since the model was made: it is not the one that best_model.pt was written with. Use an "
+    "unaltered copy of the model."
+)
+
+
+@pytest.mark.parametrize("key, value", [("scale", 2.0), ("transform", "log1p"), ("location", 0.0), ("name", "age")])
+def test_a_changed_target_is_refused(tmp_path, key, value):
+    """It would change predictions, and the checksum of the weights does not cover it."""
+    _, target, _ = saved(tmp_path, "regressor")
+    edit(tmp_path, target={**target.to_dict(), key: value})
+    with pytest.raises(ValueError, match=f"^{re.escape(CHANGED)}$"):
+        load_model(tmp_path)
+
+
+def test_any_other_change_of_the_description_is_refused(tmp_path):
+    _, _, description = saved(tmp_path, "regressor", intervals={"half_width": 0.1 + 0.2}, training={"sampling": {}})
+    for changes in ({"intervals": {"half_width": 0.4}}, {"training": {}}, {"scores": {"r2": 1.0}}, {"versions": {}}):
+        edit(tmp_path, **{**description, **changes})
+        with pytest.raises(ValueError, match=f"^{re.escape(CHANGED)}$"):
+            load_model(tmp_path)
+
+
+def test_a_description_laid_out_in_another_way_is_the_same(tmp_path):
+    _, _, description = saved(tmp_path, "classifier", data={2: "b", 10: "a"}, scores={"val/r2": 0.1 + 0.2})
+    content = json.loads((tmp_path / DESCRIPTION).read_text())
+    (tmp_path / DESCRIPTION).write_text(json.dumps(dict(reversed(content.items())), indent=7))
+    assert load_model(tmp_path).description == content
+
+
+def test_models_written_before_the_description_had_a_digest_are_read(tmp_path):
+    _, target, _ = saved(tmp_path, "regressor")
+    edit_weights(tmp_path, description_sha256=None)
+    assert load_model(tmp_path).target == target
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lineages": 10**9},
+        {"lineages": 10**30},
+        {"dim": 2**40},
+        {"anchors": 10**12},
+        {"nucleotide_layers": 10**9},
+        {"sample_layers": 10**9},
+        {"feed_forward": 10**18},
+    ],
+)
+def test_sizes_that_the_weights_do_not_have_are_never_made(tmp_path, changes):
+    """A network of that size would take all memory, or hours."""
+    _, _, description = saved(tmp_path)
+    edit(tmp_path, architecture={**description["architecture"], **changes})
+    message = "The weights in best_model.pt do not fit the architecture in model.json."
+    begun = time.monotonic()
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        load_model(tmp_path)
+    assert time.monotonic() - begun < 5
 
 
 @pytest.mark.parametrize("what", ["flipped", "truncated", "empty"])

@@ -1,16 +1,26 @@
+import inspect
 import re
+from dataclasses import asdict
 
 import pytest
 
+from q2_aam.actions._models import chosen_metric
+from q2_aam.data.communities import read_communities
+from q2_aam.data.targets import Target, match_metadata
+from q2_aam.data.unifrac import UniFracDistances, match_tips
 from q2_aam.training.config import (
+    Distances,
     FineTuning,
+    MetadataReading,
     Objective,
     Optimization,
     Prediction,
+    Reading,
     Runtime,
     Sampling,
     Settings,
     TargetObjective,
+    TargetReading,
 )
 
 
@@ -65,7 +75,25 @@ from q2_aam.training.config import (
         (Runtime, {"precision": "64"}, "precision must be one of auto, 32, bf16, 16, but is '64'."),
         (Runtime, {"device": "tpu"}, "device must be one of auto, cpu, cuda, but is 'tpu'."),
         (Runtime, {"threads": 0}, "threads must be at least 1, but is 0."),
+        (Runtime, {"devices": 0}, "devices must be at least 1, but is 0."),
+        (Runtime, {"num_nodes": 0}, "num_nodes must be at least 1, but is 0."),
         (Runtime, {"random_seed": -1}, "random_seed must be at least 0, but is -1."),
+        (Runtime, {"random_seed": 2**32}, "random_seed must be at most 4294967295, but is 4294967296."),
+        (Reading, {"missing_features": "drop"}, "missing_features must be one of error, ignore, but is 'drop'."),
+        (Reading, {"sampling_depth": 0}, "sampling_depth must be at least 1, but is 0."),
+        (MetadataReading, {"missing_samples": "drop"}, "missing_samples must be one of error, ignore, but is 'drop'."),
+        (TargetReading, {"missing_samples": "drop"}, "missing_samples must be one of error, ignore, but is 'drop'."),
+        (
+            TargetReading,
+            {"target_transform": "log"},
+            "target_transform must be one of none, zscore, minmax, log1p, but is 'log'.",
+        ),
+        (
+            Distances,
+            {"metric": "jaccard"},
+            "metric must be one of auto, unweighted, weighted_unnormalized, weighted_normalized, generalized, but is "
+            "'jaccard'.",
+        ),
         (Prediction, {"precision": "8"}, "precision must be one of auto, 32, bf16, 16, but is '8'."),
         (Prediction, {"batch_size": 0}, "batch_size must be at least 1, but is 0."),
         (Prediction, {"asv_cache": "tape"}, "asv_cache must be one of memory, disk, but is 'tape'."),
@@ -94,3 +122,14 @@ def test_settings_have_one_field_of_each_name():
     names = [name for kind in (Optimization, Objective, Sampling, Runtime) for name in kind.__dataclass_fields__]
     assert len(set(names)) == len(names)
     assert Settings().optimization == Optimization() and Settings().runtime == Runtime()
+
+
+def test_the_data_layer_has_the_same_defaults():
+    """What is asked for in Python without saying more is what the command line asks for."""
+    usual = {**asdict(Reading()), **asdict(TargetReading()), "transform": TargetReading().target_transform}
+    for function in (match_tips, read_communities, match_metadata, Target.fit_numeric, UniFracDistances):
+        parameters = inspect.signature(function).parameters
+        shared = set(parameters) & set(usual) - {"sampling_depth"}
+        assert shared or function is UniFracDistances
+        assert {name: parameters[name].default for name in shared} == {name: usual[name] for name in shared}
+    assert inspect.signature(UniFracDistances).parameters["metric"].default == chosen_metric("auto", None)

@@ -1,12 +1,23 @@
+import os
 import re
+import shutil
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
 import torch
 
 from q2_aam.training import device
 from q2_aam.training.config import Runtime
-from q2_aam.training.device import autocast, multiplies_bf16, resolve_device, resolve_precision, use_threads
+from q2_aam.training.device import (
+    autocast,
+    compile_layers,
+    multiplies_bf16,
+    resolve_device,
+    resolve_precision,
+    use_threads,
+)
+from tests import tiny
 
 
 def test_auto_is_cuda_where_there_is_one(monkeypatch):
@@ -73,3 +84,25 @@ def test_auto_threads_are_the_cores_this_process_may_use(monkeypatch):
     monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
     with use_threads(Runtime()) as threads:
         assert threads == torch.get_num_threads() == 3
+
+
+@pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="no C++ compiler")
+def test_a_compiled_network_learns_the_same(tmp_path):
+    """One run with, one without: the same losses but for rounding; and torch did compile."""
+    histories = []
+    torch._dynamo.reset()
+    for compiled in (False, True):
+        run = tiny.Run(tmp_path / str(compiled), compile=compiled, epochs=1, batch_size=8)
+        run()
+        histories.append(run.history().drop(columns="seconds"))
+        assert bool(torch._dynamo.utils.counters["stats"]["unique_graphs"]) == compiled
+    assert np.allclose(*histories, rtol=1e-3, equal_nan=True)
+
+
+def test_compile_without_a_compiler_is_refused(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ValueError) as error:
+        compile_layers(tiny.network(), "cpu")
+    assert str(error.value) == (
+        "compile needs the C++ compiler no-such-compiler, which is not installed. Install it, or leave it out."
+    )

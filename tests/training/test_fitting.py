@@ -34,6 +34,20 @@ def test_a_class_that_is_in_no_training_sample_is_refused():
 
 
 @pytest.mark.parametrize(("kind", "outputs"), [("numeric", 1), ("categorical", 3)])
+def test_the_head_starts_as_the_probe_of_embedding_and_condition(kind, outputs):
+    _, encoded = tiny.target(kind, 3)
+    condition = np.random.default_rng(0).normal(size=(tiny.SAMPLES, 2)).astype(np.float32)
+    communities, network = tiny.survey(), tiny.network(outputs, conditions=2)
+    start_head(network, communities, encoded, None, 7, condition, batch_size=3)
+    encoding = encode_samples(network, communities)
+    probe = fit_probe(encoding.embedding.numpy(), encoded, None, 7, condition)
+    standard = np.hstack([(encoding.embedding.numpy() - probe.mean) / probe.scale, condition])
+    expected = standard @ probe.weight.T + probe.bias
+    assert probe.weight.shape == (outputs, 2 * 8 + 2)
+    assert np.allclose(predict_targets(network, encoding, condition), expected, atol=0.01 * expected.std())
+
+
+@pytest.mark.parametrize(("kind", "outputs"), [("numeric", 1), ("categorical", 3)])
 @pytest.mark.parametrize("groups", [None, np.arange(tiny.SAMPLES) // 2])
 def test_the_head_starts_as_the_probe_of_the_training_samples(kind, outputs, groups):
     _, encoded = tiny.target(kind, 3)

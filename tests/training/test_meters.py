@@ -108,3 +108,16 @@ def test_mode_of_a_metric():
         assert mode_of(name) == "max"
     for name in ("total_loss", "val/total_loss", "unifrac_rmse", "mae", "val/count_loss"):
         assert mode_of(name) == "min"
+
+
+def test_a_loss_is_a_mean_over_all_that_its_batches_count():
+    meter, batch = EpochMeter(None), EpochMeter(None)
+    meter.add_loss("unifrac_loss", 0.5, 55)
+    meter.add_loss("count_loss", 2.0, 3)
+    batch.add_loss("unifrac_loss", 0.0, 0)
+    batch.add_loss("count_loss", 1.0, 1)
+    batch.add_loss("target_loss", 0.0, 0)
+    meter.take(batch)
+    assert meter.compute() == {"unifrac_loss": 0.5, "count_loss": 1.75}, "what counts nothing has no loss"
+    meter.reset()
+    assert meter.compute() == {}

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,3 +114,72 @@ def test_8_7_nothing_to_skip_is_zero_and_not_counted_where_it_is_an_error(tmp_pa
     run = tiny.Run(tmp_path / "error")
     run()
     assert "train/skipped_steps" not in run.history()
+
+
+class ScaledTask(WatchingTask):
+    """With the scaler of half precision, which does not need a graphics card itself."""
+
+    def on_fit_start(self):
+        self.trainer.precision_plugin.scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+
+
+@pytest.mark.parametrize("non_finite", ["error", "skip"])
+def test_steps_that_the_scaler_skips_are_counted(tmp_path, non_finite):
+    run = tiny.Run(tmp_path, task=ScaledTask, precision="bf16", non_finite=non_finite)
+    burst(run, [1, 4, 6])
+    run()
+    assert run.history()["train/skipped_steps"].tolist() == [1, 2, 0]
+    assert [moved for _, moved, _ in run.task.changes] == [i not in (1, 4, 6) for i in range(12)]
+
+
+def test_a_scaler_that_skips_step_after_step_stops_the_run(tmp_path):
+    """One step in between, and it is counted anew."""
+    run = tiny.Run(tmp_path, task=ScaledTask, precision="bf16", epochs=20)
+    burst(run, [*range(31), *range(32, 99)])
+    message = r"^The gradient is not finite in epoch 16, after \d+ steps \(train\)\. Samples: s"
+    with pytest.raises(NonFiniteError, match=message):
+        run()
+    assert run.history()["train/skipped_steps"].tolist() == [4] * 7 + [3] + [4] * 7
+
+
+def test_to_skip_means_to_go_on_whatever_the_scaler_does(tmp_path):
+    run = tiny.Run(tmp_path, task=ScaledTask, precision="bf16", epochs=10, non_finite="skip")
+    burst(run, range(99))
+    run()
+    assert run.history()["train/skipped_steps"].tolist() == [4] * 10
+
+
+def overflowing(directory, **changes):
+    """Learns the logarithm: finite, but far beyond numbers whose logarithm it could be."""
+    run = tiny.Run(directory, kind="numeric", **changes)
+    run.target = run.task.target = replace(run.target, transform="log1p")
+    for meter in run.task.meters.values():
+        meter.target = run.target
+    with torch.no_grad():
+        run.network.target_head.linear.bias += 1e3
+    return run
+
+
+@pytest.mark.parametrize("from_probe", [True, False])
+def test_8_7_predictions_that_are_not_finite_stop_with_sample_ids(tmp_path, from_probe):
+    begin = {
+        True: r"in epoch 0, after 0 steps \(val\)\. Samples: s15, s16, s17, s18\. ",
+        False: r"in epoch 1, after 0 steps \(train\)\. Samples: s\d+, s\d+, s\d+, s\d+\. ",
+    }[from_probe]
+    with pytest.raises(NonFiniteError) as caught:
+        overflowing(tmp_path)(from_probe=from_probe)
+    assert re.match(
+        rf"The prediction is not finite {begin}predicted ph \(4,\) float32, 4 not finite; tokens .*"
+        r"Look at these samples, lower learning_rate, ",
+        str(caught.value),
+    ), str(caught.value)
+
+
+def test_8_7_steps_whose_predictions_are_not_finite_are_skipped(tmp_path):
+    run = overflowing(tmp_path, non_finite="skip", validation_rows=tiny.NO_ROWS, monitor="unifrac_loss")
+    with pytest.raises(ValueError, match="^monitor is 'unifrac_loss', which was not measured in epoch 1"):
+        run()
+    assert run.task.skipped_steps == 4
+    run = overflowing(tmp_path, non_finite="skip")
+    with pytest.raises(NonFiniteError, match=r"prediction is not finite in epoch 1, .* \(val\)\. Samples: s15, s16"):
+        run()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, RidgeCV
+from sklearn.linear_model import LinearRegression, LogisticRegression, LogisticRegressionCV, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -36,12 +36,12 @@ def labels(level, classes):
     return np.digitize(level, np.quantile(level, np.arange(1, classes) / classes)).astype(np.int64)
 
 
-def outputs(probe, embedding):
+def outputs(probe, embedding, condition=None):
     """What a target head that starts from the probe says."""
-    head = TargetHead(embedding.shape[1], len(probe.bias))
+    head = TargetHead(embedding.shape[1], len(probe.bias), probe.weight.shape[1] - embedding.shape[1])
     head.start_from(*(torch.from_numpy(np.asarray(part, dtype=np.float32)) for part in probe))
     with torch.no_grad():
-        return head(torch.from_numpy(embedding)).numpy()
+        return head(torch.from_numpy(embedding), None if condition is None else torch.from_numpy(condition)).numpy()
 
 
 @pytest.mark.parametrize("groups", [None, groups_of()])
@@ -107,6 +107,80 @@ def test_a_lineage_that_training_samples_hardly_hold_cannot_drown_the_others_in_
     assert np.abs(outputs(probe, new) - outputs(probe, embedding)).max() < 0.1 * level.std()
     new[:, 0] = 1e6
     assert np.abs(outputs(probe, new)).max() < 10 * np.abs(level).max()
+
+
+def lineages(n, seed, features=512):
+    """As many features as a sample embedding has, which go back to a few latent ones that tell `level`."""
+    rng = np.random.default_rng(seed)
+    latent = rng.normal(size=(n, 12))
+    mixed = latent @ np.random.default_rng(1).normal(size=(12, features)) / 3
+    embedding = np.tanh(mixed + rng.normal(0, 0.5, mixed.shape)).astype(np.float32)
+    return embedding, latent[:, :2].sum(1) / np.sqrt(2), rng
+
+
+def r2(truth, found):
+    return 1 - np.mean((truth - found) ** 2) / np.var(truth)
+
+
+def with_condition(target_of, n=40):
+    """R2 on new samples of the probe with the condition, and of a plain regression on the condition alone."""
+    embedding, level, rng = lineages(n + 400, 0)
+    condition, target = target_of(level, rng)
+    train, new = slice(0, n), slice(n, None)
+    probe = fit_probe(embedding[train], target[train], None, 0, condition[train])
+    plain = LinearRegression().fit(condition[train], target[train]).predict(condition[new])
+    return r2(target[new], outputs(probe, embedding[new], condition[new])[:, 0]), r2(target[new], plain)
+
+
+def test_a_condition_that_tells_the_target_is_not_drowned_among_lineages():
+    def target_of(level, rng):
+        age = rng.normal(size=(len(level), 1)).astype(np.float32)
+        return age, (age[:, 0] + rng.normal(0, 0.3, len(level))).astype(np.float32)
+
+    found, plain = with_condition(target_of)
+    assert found > plain - 0.03 > 0.85
+
+
+def test_a_rare_category_that_tells_the_target_is_found():
+    def target_of(level, rng):
+        rare = rng.random(len(level)) < 0.06
+        condition = np.eye(2, dtype=np.float32)[rare.astype(int)]
+        return condition, (5 * rare + rng.normal(0, 0.3, len(level))).astype(np.float32)
+
+    found, plain = with_condition(target_of)
+    assert found > plain - 0.05 > 0.85
+
+
+def test_condition_and_community_are_used_together():
+    def target_of(level, rng):
+        sex = rng.integers(0, 2, len(level))
+        target = 2 * sex + level + rng.normal(0, 0.3, len(level))
+        return np.eye(2, dtype=np.float32)[sex], target.astype(np.float32)
+
+    found, plain = with_condition(target_of, 100)
+    assert found > 0.85 > plain + 0.2
+
+
+def test_a_condition_that_tells_nothing_does_little_harm():
+    """30 categories by chance, one or two samples each: free of the penalty they would be learnt by heart."""
+
+    def target_of(level, rng):
+        return np.eye(30, dtype=np.float32)[rng.integers(0, 30, len(level))], level.astype(np.float32)
+
+    assert with_condition(target_of)[0] > 0.9
+
+
+def test_classes_that_a_condition_tells_are_found():
+    embedding, _, rng = lineages(440, 0)
+    age = rng.normal(size=(440, 1)).astype(np.float32)
+    classes = np.digitize(age[:, 0], [-0.5, 0.5])
+    probe = fit_probe(embedding[:40], classes[:40], None, 0, age[:40])
+    assert np.mean(outputs(probe, embedding[40:], age[40:]).argmax(1) == classes[40:]) > 0.85
+    # also where there is no split to choose by
+    groups = classes[:40].astype(str)
+    assert inner_splits(classes[:40], 40, groups, 0) == []
+    probe = fit_probe(embedding[:40], classes[:40], groups, 0, age[:40])
+    assert np.mean(outputs(probe, embedding[40:], age[40:]).argmax(1) == classes[40:]) > 0.8
 
 
 def test_a_probe_follows_from_its_seed():

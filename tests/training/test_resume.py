@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -316,3 +317,126 @@ def test_tensorboard_can_follow_while_it_runs(tmp_path):
     [file] = (tmp_path / "events").glob("events.out.tfevents.*")
     assert file.stat().st_size > 100
     assert (tmp_path / "last.ckpt").exists() and (tmp_path / "history.tsv").exists()
+
+
+# Damage
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Directory of a run of one epoch."""
+    directory = tmp_path_factory.mktemp("finished")
+    tiny.Run(directory, epochs=1)()
+    return directory
+
+
+@pytest.fixture
+def damaged(finished, tmp_path):
+    """A copy, to be damaged."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+def refused_as_damaged(directory, message):
+    message = f"{message} Delete {directory} to begin anew, or give another run_dir."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        tiny.Run(directory, epochs=1)()
+
+
+@pytest.mark.parametrize("content", ["", '{"epochs": 1, "lea', "[]"])
+def test_settings_that_cannot_be_read(damaged, content):
+    path = damaged / "settings.json"
+    path.write_text(content)
+    refused_as_damaged(damaged, f"{path} cannot be read: it is cut short or was changed.")
+
+
+@pytest.mark.parametrize("name", ["settings.json", "best_model.pt"])
+def test_a_file_that_is_gone(damaged, name):
+    (damaged / name).unlink()
+    refused_as_damaged(damaged, f"{damaged / name} is not there, without which the run cannot go on.")
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "best_model.pt"])
+@pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.99])
+def test_a_file_that_is_cut_short(damaged, name, share):
+    path = damaged / name
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))} .* Delete {re.escape(str(damaged))} to begin anew"):
+        tiny.Run(damaged, epochs=1)()
+
+
+def test_a_last_state_that_is_something_else(damaged):
+    path = damaged / "last.ckpt"
+    path.write_text("Dear diary, today we trained.")
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))} .* Delete {re.escape(str(damaged))} to begin anew"):
+        tiny.Run(damaged, epochs=1)()
+    shutil.copy(damaged / "best_model.pt", path)
+    refused_as_damaged(damaged, f"{path} is no last state of a run.")
+
+
+class Code:
+    """Runs when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "best_model.pt"])
+def test_code_in_a_directory_is_refused_and_does_not_run(damaged, name):
+    path, ran = damaged / name, damaged / "ran"
+    torch.save({**read_tensors(path), "more": Code(ran)}, path)
+    refused_as_damaged(damaged, f"{path} holds something other than weights and was not loaded.")
+    assert not ran.exists()
+    torch.load(path, weights_only=False)
+    assert ran.exists(), "it would have run"
+
+
+def test_settings_are_written_by_a_new_run_alone_and_whole(tmp_path, monkeypatch):
+    with pytest.raises(Killed):
+        run(tmp_path, call=9)()
+    path = tmp_path / "settings.json"
+    before = path.read_text(), path.stat().st_mtime_ns
+    run(tmp_path, threads=2)()
+    assert (path.read_text(), path.stat().st_mtime_ns) == before
+
+    def dies(path, text):
+        write_bytes(path, text[:10].encode())
+        raise Killed
+
+    write_bytes = Path.write_bytes
+    (tmp_path / "last.ckpt").unlink()
+    monkeypatch.setattr(Path, "write_text", dies)
+    with pytest.raises(Killed):
+        run(tmp_path)()
+    assert path.read_text() == before[0]
+
+
+# What another run has left
+
+
+def test_a_new_run_takes_nothing_over_from_another(tmp_path):
+    """One that failed in its first epoch, say, or whose encoder was frozen: they have no last state."""
+    for folder in ("events", "plots"):
+        (tmp_path / folder).mkdir()
+    for name in ("events/events.out.tfevents.1.a.1.0", "plots/epoch-0007.png", "history.tsv", "best_model.pt"):
+        (tmp_path / name).write_text("another's")
+    for name in ("mine.txt", "plots/mine.png"):
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(Killed):
+        run(tmp_path, call=1)()
+    [events] = (tmp_path / "events").glob("events.out.tfevents.*")
+    assert events.name != "events.out.tfevents.1.a.1.0"
+    assert [path.name for path in (tmp_path / "plots").iterdir()] == ["mine.png"]
+    assert not (tmp_path / "history.tsv").exists() and not (tmp_path / "best_model.pt").exists()
+    assert (tmp_path / "mine.txt").read_text() == (tmp_path / "plots" / "mine.png").read_text() == "mine"
+
+
+def test_a_run_that_goes_on_keeps_what_it_has_left(tmp_path):
+    with pytest.raises(Killed):
+        run(tmp_path, call=9)()
+    before = set((tmp_path / "events").glob("events.out.tfevents.*"))
+    run(tmp_path)()
+    assert before < set((tmp_path / "events").glob("events.out.tfevents.*"))

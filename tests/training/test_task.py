@@ -96,6 +96,21 @@ def test_every_weight_learns(tmp_path):
     assert still == []
 
 
+def test_classes_of_unequal_size_are_weighted_in_the_loss(tmp_path):
+    run = tiny.Run(tmp_path, kind="categorical", classes=3)
+    weights = [0.5, 1.0, 4.0]
+    target = replace(run.target, class_weights=weights)
+    task = Task(run.network, run.settings, run.communities.sample_ids, target)
+    batch = alone(run, np.arange(12))
+    inputs = batch.tokens, batch.asv_index, batch.abundance, batch.mask
+    logits = run.network.target_head(run.network(*inputs).sample.embedding)
+    errors = -logits.log_softmax(1)[torch.arange(12), batch.target]
+    found = task.losses(batch, EpochMeter(target))["target_loss"][0]
+    assert len(batch.target.unique()) == 3
+    torch.testing.assert_close(found, (errors * torch.tensor(weights)[batch.target]).mean())
+    assert abs(found - errors.mean()) > 0.01
+
+
 @pytest.mark.parametrize("name", ["unifrac", "nucleotide", "count", "target"])
 def test_a_loss_of_weight_0_is_not_computed(tmp_path, name):
     weights = {f"{other}_weight": float(other == name) for other in ("unifrac", "nucleotide", "count", "target")}
@@ -115,16 +130,21 @@ def test_losses_follow_from_the_batchs_seed(tmp_path):
 def test_the_count_head_is_scored_on_withheld_abundances_alone(tmp_path):
     """Batches that differ in withheld abundances have the same guesses, and another loss."""
     run = tiny.Run(tmp_path, mask_share=0.5, count_weight=1.0, nucleotide_weight=0.0)
-    guesses, asked = [], []
+    guesses, asked, contextual = [], [], run.network.sample_encoder.contextual
+
+    def noting(*inputs):
+        asked.append(inputs)
+        return contextual(*inputs)
+
     run.network.count_head.register_forward_hook(lambda _, inputs, output: guesses.append(output))
-    run.network.sample_encoder.register_forward_pre_hook(lambda _, inputs: asked.append(inputs))
+    run.network.sample_encoder.contextual = noting
     batch = alone(run)
     first = run.task.losses(batch, EpochMeter(None))["count_loss"]
     _, abundance, _, hidden = asked[-1]
     other = batch.abundance.clone()
     for shares, withheld in zip(abundance, hidden, strict=True):
-        [row] = (batch.abundance == shares).all(1).nonzero()
-        other[row, withheld] *= 0.01
+        [row] = (batch.abundance[:, : len(shares)] == shares).all(1).nonzero()
+        other[row, withheld.nonzero()] *= 0.01
     second = run.task.losses(replace(batch, abundance=other), EpochMeter(None))["count_loss"]
     assert first[1] == second[1] == int(hidden.sum()) > 2
     assert torch.equal(guesses[0], guesses[1]) and first[0] != second[0]
@@ -260,3 +280,21 @@ def test_losses_that_nothing_is_known_for_are_refused(tmp_path):
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         run()
+
+
+@pytest.mark.parametrize("kind", [None, "numeric"])
+def test_the_total_is_the_weighted_sum_of_the_epochs_losses(tmp_path, kind):
+    """Also where the last batch is of one sample, which has no UniFrac loss rather than one of zero; and in epoch 0."""
+    rows = {"train_rows": np.arange(9), "validation_rows": np.arange(9, 18)}
+    weights = {"unifrac_weight": 10.0, "nucleotide_weight": 0.3, "count_weight": 0.2}
+    run = tiny.Run(tmp_path, kind=kind, **rows, **weights, epochs=2)
+    run(from_probe=True)
+    assert_total(run.history(), {**weights, "target_weight": 0.0 if kind is None else 1.0})
+
+
+def assert_total(history, weights):
+    for stage, epochs in (("train", history.index[history.index > 0]), ("val", history.index)):
+        row = history.loc[epochs]
+        named = {name: weight for name, weight in weights.items() if weight}
+        total = sum(weight * row[f"{stage}/{name.replace('weight', 'loss')}"] for name, weight in named.items())
+        assert row[f"{stage}/total_loss"].tolist() == pytest.approx(total.tolist(), rel=1e-6, abs=0)

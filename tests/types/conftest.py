@@ -36,6 +36,9 @@ CLASSES_TARGET = {
 TARGETS = {"encoder": None, "regressor": NUMERIC_TARGET, "classifier": CLASSES_TARGET}
 
 
+INTERVALS = {"half_width": 0.25, "coverage": 0.9, "residuals": 12, "enough": True}
+
+
 def write_torch_file(path, pickled=b"\x80\x02}.", names=("data.pkl", "version")):
     """A zip file as torch.save writes it, without torch; `pickled` is an empty dictionary by default."""
     with zipfile.ZipFile(path, "w") as archive:
@@ -49,15 +52,15 @@ def describe(folder, kind="regressor", **changes):
         "schema_version": 1,
         "kind": kind,
         "sha256": hashlib.sha256((folder / "best_model.pt").read_bytes()).hexdigest(),
-        "architecture": {"width": 8, "sample": {"layers": 2}},
+        "architecture": {"dim": 8, "sample_layers": 2, "sample": {"layers": 2}},
         "tokenizer": {"vocabulary": ["PAD", "A"], "max_length": 512},
         "target": TARGETS[kind],
-        "training": {"epochs": 3, "note": ""},
+        "training": {"epochs": 3, "note": "", "sampling": {"token_limit": 1024}},
         "random_seed": 0,
         "versions": {"torch": "2.13"},
         "data": {"samples": 10, "asvs": 30},
         "scores": {"val/r2": 0.1 + 0.2},
-        "intervals": None,
+        "intervals": INTERVALS if kind == "regressor" else None,
         **changes,
     }
     content = {key: value for key, value in content.items() if value is not ...}

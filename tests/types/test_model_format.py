@@ -2,14 +2,24 @@ import io
 import json
 import pickle
 import tarfile
+from dataclasses import fields
 
 import pytest
 
 from q2_aam.framework import Artifact, ValidationError
 from q2_aam.types import AAMModelDirectoryFormat
-from q2_aam.types._format import TARGET_KEYS
-from tests.types.conftest import CLASSES_TARGET, NUMERIC_TARGET, describe, write_torch_file
+from q2_aam.types._description import ARCHITECTURE_SIZES, CONDITIONING_KEYS, TARGET_KEYS, TRANSFORMS
+from tests.types.conftest import CLASSES_TARGET, INTERVALS, NUMERIC_TARGET, describe, write_torch_file
 
+AGE = {
+    "name": "age",
+    "kind": "numeric",
+    "location": 30.5,
+    "scale": 0.1 + 0.2,
+    "lowest": 1,
+    "highest": 80.0,
+    "categories": [],
+}
 LEVELS = pytest.mark.parametrize("level", ["min", "max"])
 
 
@@ -263,6 +273,116 @@ CONTRADICTIONS = [
         {"tokenizer": {"vocabulary": [], "max_length": 0}},
         "model.json: tokenizer.max_length is 0; it must be a positive whole number." + AGAIN,
     ),
+    (
+        {"kind": "encoder", "target": None, "conditioning": {"columns": [AGE]}},
+        f"model.json: conditioning is {json.dumps({'columns': [AGE]})}; it must be null, as kind is encoder." + AGAIN,
+    ),
+    (
+        {"conditioning": {"columns": []}},
+        'model.json: conditioning is {"columns": []}; it must be null or an object with a list of columns.' + AGAIN,
+    ),
+    (
+        {"conditioning": {"columns": [AGE, {"name": "sex", "kind": "categorical"}]}},
+        "model.json: conditioning.columns[1] lacks the keys location, scale, lowest, highest, categories: it is "
+        "incomplete." + AGAIN,
+    ),
+    (
+        {"conditioning": {"columns": [{**AGE, "kind": "date"}]}},
+        'model.json: conditioning.columns[0].kind is "date"; it must be one of numeric, categorical.' + AGAIN,
+    ),
+    (
+        {"conditioning": {"columns": [{**AGE, "scale": "1"}]}},
+        'model.json: conditioning.columns[0].scale is "1"; it must be a number.' + AGAIN,
+    ),
+    (
+        {"conditioning": {"columns": [{**AGE, "categories": None}]}},
+        "model.json: conditioning.columns[0].categories is null; it must be a list." + AGAIN,
+    ),
+    (
+        {"target": {**NUMERIC_TARGET, "scale": "abc"}},
+        'model.json: target.scale is "abc"; it must be a number above 0.' + AGAIN,
+    ),
+    ({"target": {**NUMERIC_TARGET, "scale": 0}}, "model.json: target.scale is 0; it must be a number above 0." + AGAIN),
+    (
+        {"target": {**NUMERIC_TARGET, "location": None}},
+        "model.json: target.location is null; it must be a number." + AGAIN,
+    ),
+    (
+        {"target": {**NUMERIC_TARGET, "location": 10**400}},
+        f"model.json: target.location is {10**400}; it must be a number." + AGAIN,
+    ),
+    (
+        {"target": {**NUMERIC_TARGET, "transform": "log"}},
+        'model.json: target.transform is "log"; it must be one of none, zscore, minmax, log1p, as kind is regressor.'
+        + AGAIN,
+    ),
+    (
+        {"target": {**NUMERIC_TARGET, "name": 7}},
+        "model.json: target.name is 7; it must be the name of a metadata column." + AGAIN,
+    ),
+    (
+        {"target": {**NUMERIC_TARGET, "classes": ["a"]}},
+        'model.json: target.classes is ["a"]; it must be an empty list, as kind is regressor.' + AGAIN,
+    ),
+    (
+        {"kind": "classifier", "intervals": None, "target": {**CLASSES_TARGET, "transform": "zscore"}},
+        'model.json: target.transform is "zscore"; it must be one of none, as kind is classifier.' + AGAIN,
+    ),
+    (
+        {"kind": "classifier", "intervals": None, "target": {**CLASSES_TARGET, "classes": ["a", "b", "a"]}},
+        'model.json: target.classes is ["a", "b", "a"]; it must be a list of names, each once.' + AGAIN,
+    ),
+    (
+        {"kind": "classifier", "intervals": None, "target": {**CLASSES_TARGET, "classes": ["a", ["b"], "c"]}},
+        'model.json: target.classes is ["a", ["b"], "c"]; it must be a list of names, each once.' + AGAIN,
+    ),
+    (
+        {"kind": "classifier", "intervals": None, "target": {**CLASSES_TARGET, "class_weights": [1, 2]}},
+        "model.json: target.class_weights is [1, 2]; it must be a list of 3 numbers, one for each class." + AGAIN,
+    ),
+    (
+        {"kind": "classifier", "target": CLASSES_TARGET, "intervals": INTERVALS},
+        f"model.json: intervals is {json.dumps(INTERVALS)}; it must be null, as kind is classifier." + AGAIN,
+    ),
+    (
+        {"intervals": None},
+        "model.json: intervals is null; it must be an object ({...}), as kind is regressor." + AGAIN,
+    ),
+    ({"intervals": {}}, "model.json: intervals lacks the keys half_width, coverage: it is incomplete." + AGAIN),
+    (
+        {"intervals": {**INTERVALS, "half_width": -1}},
+        "model.json: intervals.half_width is -1; it must be a number from 0." + AGAIN,
+    ),
+    (
+        {"intervals": {**INTERVALS, "coverage": 90}},
+        "model.json: intervals.coverage is 90; it must be a number between 0 and 1." + AGAIN,
+    ),
+    (
+        {"architecture": {"dim": "x"}},
+        'model.json: architecture.dim is "x"; it must be a positive whole number.' + AGAIN,
+    ),
+    (
+        {"architecture": {"dim": 8, "lineages": 2.5}},
+        "model.json: architecture.lineages is 2.5; it must be a positive whole number." + AGAIN,
+    ),
+    (
+        {"architecture": {"dropout": 1}},
+        "model.json: architecture.dropout is 1; it must be a number from 0 and below 1." + AGAIN,
+    ),
+    ({"training": {}}, "model.json: training lacks the keys sampling: it is incomplete." + AGAIN),
+    ({"training": {"sampling": 3}}, "model.json: training.sampling is 3; it must be an object ({...})." + AGAIN),
+    (
+        {"training": {"sampling": {}}},
+        "model.json: training.sampling lacks the keys token_limit: it is incomplete." + AGAIN,
+    ),
+    (
+        {"training": {"sampling": {"token_limit": "all"}}},
+        'model.json: training.sampling.token_limit is "all"; it must be a positive whole number.' + AGAIN,
+    ),
+    (
+        {"training": {"sampling": {"token_limit": 9}, "metric": 3}},
+        "model.json: training.metric is 3; it must be the name of a UniFrac or null." + AGAIN,
+    ),
     ({"scores": {"r2": "0.5"}}, 'model.json: scores.r2 is "0.5"; it must be a number or null.' + AGAIN),
 ]
 
@@ -294,6 +414,34 @@ def test_a_model_is_no_model_of_another_type(model_folder):
     )
 
 
+@LEVELS
+@pytest.mark.parametrize("conditioning", [None, {"columns": [AGE, {**AGE, "name": "weight"}]}])
+def test_models_with_and_without_conditioning_columns_are_accepted(conditioning, level, model_folder):
+    describe(model_folder, conditioning=conditioning)
+    AAMModelDirectoryFormat(str(model_folder), mode="r").validate(level)
+
+
+def test_the_keys_of_a_conditioning_column_are_those_of_the_core():
+    conditioning = pytest.importorskip("q2_aam.data.conditioning")
+    learnt = conditioning.Conditioning([conditioning.ConditioningColumn("x", "numeric")]).to_dict()
+    assert list(CONDITIONING_KEYS) == list(learnt["columns"][0])
+
+
 def test_the_keys_of_a_target_are_those_of_the_core():
     targets = pytest.importorskip("q2_aam.data.targets")
     assert list(TARGET_KEYS) == list(targets.Target("x", "numeric").to_dict())
+
+
+def test_the_transforms_are_those_of_the_core():
+    targets = pytest.importorskip("q2_aam.data.targets")
+    assert TRANSFORMS == targets.TRANSFORMS
+
+
+def test_the_sizes_of_an_architecture_are_those_of_the_core():
+    config = pytest.importorskip("q2_aam.models.config")
+    assert ARCHITECTURE_SIZES == tuple(field.name for field in fields(config.Architecture) if field.type is int)
+
+
+def test_settings_that_this_version_does_not_know_are_left_to_the_core(model_folder):
+    describe(model_folder, architecture={"dim": 8, "attention": "full"}, conditioning=None, more={"a": 1})
+    AAMModelDirectoryFormat(str(model_folder), mode="r").validate("max")

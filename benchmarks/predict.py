@@ -1,0 +1,65 @@
+"""Prediction of a table's samples: seconds, CPU seconds and peak memory, with each distinct ASV encoded once.
+
+    python benchmarks/predict.py --sizes older default
+"""
+
+import argparse
+
+import numpy as np
+from report import markdown, measured, stage, write_results, write_section
+from step import SIZES, simulate
+
+
+def predict(size: str, precision: str, threads: int, batch_size: int) -> dict:
+    """Measure the prediction of one size's samples, in this process."""
+    import torch
+
+    from q2_aam.models.aam import AAM
+    from q2_aam.models.config import Architecture
+    from q2_aam.training.device import resolve_precision
+    from q2_aam.training.prediction import encode_samples, predict_targets
+
+    torch.set_num_threads(threads)
+    how = SIZES[size]
+    communities = simulate(how["samples"], how["asvs"], how["richness"])
+    torch.manual_seed(0)
+    network = AAM(Architecture(**how["architecture"]), 1).eval()
+    network.asv_encoder.anchor_on(torch.from_numpy(communities.tokens[:64]))
+    resolved = resolve_precision(precision, "cpu")
+    with stage() as took:
+        encoding = encode_samples(network, communities, batch_size=batch_size, precision=resolved)
+        outputs = predict_targets(network, encoding)
+    assert np.isfinite(outputs).all()
+    return {
+        "size": size,
+        "precision": resolved,
+        "threads": threads,
+        "samples": len(communities),
+        "ASVs": len(communities.present_asvs()),
+        "ASVs in samples": communities.counts.nnz,
+        "seconds": took.seconds,
+        "CPU seconds a sample": took.cpu_seconds / len(communities),
+        "peak GB": took.peak_mb / 2**10,
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--precision", nargs="+", default=["32", "auto"])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch-size", type=int, default=32)
+    given = parser.parse_args(arguments)
+    found = [
+        measured(predict, size, precision, given.threads, given.batch_size).value
+        for size in given.sizes
+        for precision in given.precision
+    ]
+    write_results("predict", found)
+    table = markdown(found)
+    print(table)
+    write_section("predict", table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""A training step: seconds, CPU seconds, peak memory, rate of its matrix products, and where the time goes.
+
+Each row is measured in a process of its own. `older` has the sizes at which the older AAM program takes 78 CPU seconds
+and 18.3 GB for a step; `default` is what `qiime aam pretrain` does by itself.
+
+    python benchmarks/step.py --sizes older default --steps 5
+"""
+
+import argparse
+
+import numpy as np
+import scipy.sparse as sp
+from report import markdown, measured, stage, write_results, write_section
+
+SIZES = {
+    "older": {
+        "architecture": {"nucleotides_per_token": 1, "nucleotide_layers": 4, "sample_layers": 4, "max_length": 150},
+        "batch_size": 8,
+        "samples": 256,
+        "asvs": 1482,
+        "richness": 163,
+    },
+    "default": {"architecture": {}, "batch_size": 32, "samples": 256, "asvs": 2335, "richness": 100},
+}
+LENGTH = 150
+OPERATORS_SHOWN = 12
+
+
+def simulate(samples: int, asvs: int, richness: int, length: int = LENGTH, random_seed: int = 0):
+    """Communities of random sequences, some ASVs common and most rare; all that matters for time is their number."""
+    from q2_aam.data.communities import Communities
+    from q2_aam.data.tokenizer import START
+
+    rng = np.random.default_rng(random_seed)
+    commonness = rng.normal(0, 1, asvs)
+    held = np.clip(rng.normal(richness, richness / 5, samples).astype(int), 1, asvs)
+    order = np.argsort(-(commonness + rng.gumbel(size=(samples, asvs))), axis=1)
+    columns = np.concatenate([np.sort(row[:number]) for row, number in zip(order, held, strict=True)])
+    counts = sp.csr_matrix(
+        (rng.integers(1, 200, len(columns)).astype(np.float32), columns, np.concatenate([[0], held.cumsum()])),
+        shape=(samples, asvs),
+    )
+    tokens = np.concatenate([np.full((asvs, 1), START), rng.integers(1, 5, (asvs, length))], 1).astype(np.uint8)
+    nothing = np.zeros(samples)
+    ids = np.array([f"s{row}" for row in range(samples)], dtype=object)
+    return Communities(counts, ids, tokens, nothing, nothing, nothing, asvs, 0)
+
+
+def step(size: str, steps: int, precision: str, threads: int) -> dict:
+    """Measure the steps of one size, in this process."""
+    import torch
+    from products import Products, seconds_alone
+    from torch.profiler import ProfilerActivity, profile
+
+    from q2_aam.data.batches import CommunityDataset, batch_loader
+    from q2_aam.models.aam import AAM
+    from q2_aam.models.config import Architecture
+    from q2_aam.training.config import Settings
+    from q2_aam.training.device import autocast, resolve_precision
+    from q2_aam.training.meters import EpochMeter
+    from q2_aam.training.task import Task
+
+    torch.set_num_threads(threads)
+    how = SIZES[size]
+    communities = simulate(how["samples"], how["asvs"], how["richness"])
+    distances = np.random.default_rng(1).random((len(communities),) * 2, dtype=np.float32)
+    dataset = CommunityDataset(communities, unifrac=lambda rows: distances[np.ix_(rows, rows)])
+    loader = iter(batch_loader(dataset, np.arange(len(communities)), how["batch_size"], 0, shuffle=True))
+    batches = [next(loader) for _ in range(steps + 1)]
+    torch.manual_seed(0)
+    network = AAM(Architecture(**how["architecture"]))
+    network.asv_encoder.anchor_on(batches[0].tokens)
+    settings = Settings()
+    task = Task(network, settings, communities.sample_ids)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.optimization.learning_rate)
+    precision = resolve_precision(precision, "cpu")
+
+    def take(batch) -> None:
+        with autocast(precision, "cpu"):
+            losses = task.losses(batch, EpochMeter(None))
+            total = sum(getattr(settings.objective, n.replace("loss", "weight")) * x for n, (x, _) in losses.items())
+        optimizer.zero_grad()
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), settings.optimization.gradient_clip)
+        optimizer.step()
+
+    with Products() as products:
+        take(batches[0])
+    # Just before, in the same process, at the same precision: what the machine does of these products alone.
+    alone, flops = seconds_alone(products.seen), products.flops()
+    taken, used = [], []
+    for batch in batches[1:]:
+        with stage() as took:
+            take(batch)
+        taken.append(took)
+        used.append({"asvs": len(batch.tokens), "instances": int(batch.mask.sum())})
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        take(batches[0])
+    operators = sorted(profiled.key_averages(), key=lambda o: -o.self_cpu_time_total)
+    everything = sum(o.self_cpu_time_total for o in operators)
+    seconds = float(np.median([t.seconds for t in taken]))
+    return {
+        "size": size,
+        "precision": precision,
+        "threads": threads,
+        "ASVs": int(np.median([u["asvs"] for u in used])),
+        "ASVs in samples": int(np.median([u["instances"] for u in used])),
+        "seconds": seconds,
+        "CPU seconds": float(np.median([t.cpu_seconds for t in taken])),
+        "peak GB": max(t.peak_mb for t in taken) / 2**10,
+        "GFLOP": flops / 1e9,
+        "GFLOP/s": flops / 1e9 / seconds,
+        "products alone, GFLOP/s": flops / 1e9 / alone,
+        "share": alone / seconds,
+        "operators": {o.key: o.self_cpu_time_total / everything for o in operators[:OPERATORS_SHOWN]},
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--precision", nargs="+", default=["auto"])
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args(arguments)
+    found = [
+        measured(step, size, given.steps, precision, given.threads).value
+        for size in given.sizes
+        for precision in given.precision
+    ]
+    write_results("step", found)
+    table = markdown([{k: v for k, v in row.items() if k != "operators"} for row in found])
+    shares = "\n".join(
+        f"{row['size']}, {row['precision']}: " + ", ".join(f"{k} {v:.0%}" for k, v in row["operators"].items()) + "."
+        for row in found
+    )
+    text = f"{table}\nShare of a step's time by operator:\n\n{shares}"
+    print(text)
+    write_section("step", text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""What a run is known again by: when it goes on, and by the nodes that train together."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from q2_aam.data.batches import CommunityDataset
+from q2_aam.training.distributed import gather
+from q2_aam.training.run_files import begin_anew
+from q2_aam.training.task import Task
+
+SETTINGS_FILE = "settings.json"
+# Settings that a run may be continued with in another value.
+FREE_SETTINGS = ("threads", "max_tokens", "compile", "run_dir")
+OTHER_INPUT = {
+    "data": "the table, its split or the target",
+    "conditioning": "the conditioning columns",
+    "origin": "the encoder, metric, phylogeny or freeze_encoder",
+}
+
+
+def describe_run(
+    task: Task, dataset: CommunityDataset, train_rows: np.ndarray, validation_rows: np.ndarray, origin: str
+) -> dict:
+    """Settings, architecture and a fingerprint of data and starting weights, to know a run again."""
+    digest = hashlib.blake2b(digest_size=16)
+    communities = dataset.communities
+    arrays = [
+        communities.tokens,
+        communities.counts.indptr,
+        communities.counts.indices,
+        communities.counts.data,
+        train_rows,
+        validation_rows,
+    ]
+    if dataset.target is not None:
+        arrays.append(dataset.target)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update("\n".join(map(str, communities.sample_ids)).encode())
+    settings = {
+        name: value
+        for group in asdict(task.settings).values()
+        for name, value in group.items()
+        if name not in FREE_SETTINGS
+    }
+    condition = dataset.condition
+    return {
+        "data": digest.hexdigest(),
+        "conditioning": None if condition is None else hashlib.blake2b(condition.tobytes(), digest_size=16).hexdigest(),
+        "origin": origin,
+        **task.network.architecture.to_dict(),
+        **settings,
+    }
+
+
+def check_same_everywhere(description: dict) -> None:
+    """Refuse to train together with a process of another node that was given something else."""
+    first, *others = gather(description)
+    for number, other in enumerate(others, start=1):
+        differing = [name for name in first if other.get(name) != first[name]]
+        if differing:
+            shown = "; ".join(
+                OTHER_INPUT.get(name) or f"{name} is {first[name]!r} here, {other.get(name)!r} there"
+                for name in differing
+            )
+            raise ValueError(
+                f"The first node and that of process {number} were given other input: {shown}. Give the same command "
+                "on all nodes."
+            )
+
+
+def check_same_run(directory: Path, description: dict, resumed: bool) -> None:
+    """Refuse to go on with a run of other data or settings; note those of a new run for the next time."""
+    path = directory / SETTINGS_FILE
+    if resumed:
+        before = read_settings(path)
+        differing = [name for name in description if before.get(name) != description[name]]
+        if differing:
+            shown = "; ".join(
+                OTHER_INPUT.get(name) or f"{name} was {before.get(name)!r}, now {description[name]!r}"
+                for name in differing
+            )
+            raise ValueError(
+                f"run_dir {directory} holds a run that was begun with other input: {shown}. "
+                "Repeat it with the same input to go on with it, or give another run_dir."
+            )
+        return
+    new = path.with_name(path.name + ".new")
+    new.write_text(json.dumps(description, indent=1) + "\n")
+    new.replace(path)
+
+
+def read_settings(path: Path) -> dict:
+    """What a run was begun with."""
+    try:
+        before = json.loads(path.read_text())
+        if not isinstance(before, dict):
+            raise ValueError("It holds no settings.")
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} is not there, without which the run cannot go on. {begin_anew(path)}") from error
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read: it is cut short or was changed. {begin_anew(path)}") from error
+    return before
