@@ -11,7 +11,7 @@ from torch import nn
 from q2_aam.training.config import Runtime
 
 # oneDNN keeps code and buffers for each shape it has met, 1024 of them, and nearly every batch has one of its own.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 
 def resolve_device(device: str) -> str:

@@ -46,17 +46,17 @@ def encode_samples(
     """
     network.eval().to(device)
     dataset = CommunityDataset(communities, token_limit, asv_lookup=True)
-    presence, share = [], []
+    # At once: many small results among the batches' large intermediate ones would keep those from being given back.
+    presence, share = (torch.empty(len(communities), network.architecture.lineages) for _ in range(2))
     with asv_embeddings(network, communities, cache=asv_cache, precision=precision, device=device) as look_up:
         for batch in batch_loader(dataset, np.arange(len(communities)), batch_size):
             with autocast(precision, device):
                 sample = network.encode_samples(
                     look_up, batch.asv_index, batch.abundance.to(device), batch.mask.to(device)
                 )
-            presence.append(sample.presence.float().cpu())
-            share.append(sample.share.float().cpu())
+            presence[batch.rows], share[batch.rows] = sample.presence.float().cpu(), sample.share.float().cpu()
     network.cpu()
-    return SampleEncoding(torch.cat(presence), torch.cat(share))
+    return SampleEncoding(presence, share)
 
 
 @torch.no_grad()
