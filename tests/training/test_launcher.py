@@ -202,16 +202,18 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, -15), (signal.SIGKILL, -9)])
 def test_processes_end_with_the_one_that_started_them(number, code, tmp_path):
-    parent = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", WAITING], cwd=ROOT, stdout=subprocess.PIPE, text=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
-    )  # fmt: skip
-    children = [int(parent.stdout.readline()) for _ in range(2)]
-    assert all(running(child) for child in children)
-    parent.send_signal(number)
-    # Until both have closed it too.
-    rest = parent.stdout.read()
-    assert parent.wait(60) == code and rest == ("interrupted\n" if number == signal.SIGINT else "")
+        # What runs in the background of a shell has been told to ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as parent:  # fmt: skip
+        children = [int(parent.stdout.readline()) for _ in range(2)]
+        assert all(running(child) for child in children)
+        parent.send_signal(number)
+        # Until both have closed it too.
+        rest = parent.stdout.read()
+        assert parent.wait(60) == code and rest == ("interrupted\n" if number == signal.SIGINT else "")
     # A process closes its files a moment before it is gone.
     assert any(not any(running(child) for child in children) or time.sleep(0.1) for _ in range(100))
     if number != signal.SIGKILL:
