@@ -239,8 +239,8 @@ class CommunityDataset(Dataset):
 class AheadLoader(DataLoader):
     """Prepares the next batch, its UniFrac distances included, while the present one is learnt from.
 
-    In a thread rather than in worker processes: the table is not copied, and NumPy and unifrac leave torch alone while
-    they compute.
+    In a thread rather than in worker processes: the table is not copied, and torch's products go on while unifrac holds
+    Python's lock.
     """
 
     def __iter__(self) -> Iterator[Batch]:
