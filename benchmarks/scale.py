@@ -205,9 +205,9 @@ def main(arguments: list[str] | None = None) -> None:
     command = ["python benchmarks/scale.py --samples", *map(str, sorted(options.samples))]
     if options.predict:
         command.append(f"--predict {options.predict}")
+    command.append(f"--threads {options.threads}")
     text = [
-        f"`{' '.join(command)}`, "
-        f"{options.threads} threads, {options.steps} steps of 32 samples; each cell is a process of its own.\n",
+        f"`{' '.join(command)}`, {options.steps} steps of 32 samples; each cell is a process of its own.\n",
         markdown(rows),
         f"CPU seconds grow as the number of samples to the power of: {grown}." if grown else "",
         "\n![CPU seconds and memory over the number of samples](scale.svg)",
