@@ -134,7 +134,7 @@ def test_steps_that_the_scaler_skips_are_counted(tmp_path, non_finite):
 
 def test_a_scaler_that_skips_step_after_step_stops_the_run(tmp_path):
     """One step in between, and it is counted anew."""
-    run = tiny.Run(tmp_path, task=ScaledTask, precision="bf16", epochs=20)
+    run = tiny.Run(tmp_path, task=ScaledTask, precision="bf16", epochs=20, patience=0)
     burst(run, [*range(31), *range(32, 99)])
     message = r"^The gradient is not finite in epoch 16, after \d+ steps \(train\)\. Samples: s"
     with pytest.raises(NonFiniteError, match=message):
