@@ -150,12 +150,13 @@ def draw(found: list[dict], path: Path) -> None:
     for each in found:
         samples = each["survey"]["samples"]
         seconds = {
-            "read": (samples, each["read"]["cpu_seconds"]),
-            "an epoch of training": (samples, samples * each["train"]["cpu_seconds_a_sample"]),
-            "predict": (each["predict"]["samples"], each["predict"]["cpu_seconds"]),
+            "read": each["read"]["cpu_seconds"],
+            # Of some steps, and of some samples, as much of each as of all.
+            "an epoch of training": samples * each["train"]["cpu_seconds_a_sample"],
+            "predict": samples * each["predict"]["cpu_seconds"] / each["predict"]["samples"],
         }
-        for (what, (size, value)), part in zip(seconds.items(), ("read", "train", "predict"), strict=True):
-            lines.append({"what": what, "samples": size, "seconds": value, "MB": each[part]["peak_mb"]})
+        for (what, value), part in zip(seconds.items(), ("read", "train", "predict"), strict=True):
+            lines.append({"what": what, "samples": samples, "seconds": value, "MB": each[part]["peak_mb"]})
     frame = pd.DataFrame(lines)
     colour = alt.Color("what:N", title=None, sort=None)
 
