@@ -155,25 +155,25 @@ def draw(found: list[dict], path: Path) -> None:
             "predict": (each["predict"]["samples"], each["predict"]["cpu_seconds"]),
         }
         for (what, (size, value)), part in zip(seconds.items(), ("read", "train", "predict"), strict=True):
-            lines.append({"what": what, "samples": size, "seconds": value, "MB": each[part]["peak_mb"]})
+            lines.append(
+                {"what": what, "in the table": samples, "samples": size, "seconds": value, "MB": each[part]["peak_mb"]}
+            )
     frame = pd.DataFrame(lines)
     colour = alt.Color("what:N", title=None, sort=None)
 
-    def panel(value: str, title: str):
-        start = frame.groupby("what")[value].transform("first") / frame.groupby("what")["samples"].transform("first")
-        axes = {
-            "x": alt.X("samples:Q", title="samples", scale=alt.Scale(type="log")),
-            "color": colour,
-        }
+    def panel(size: str, value: str, title: str, proportion: bool):
+        start = frame.groupby("what")[value].transform("first") / frame.groupby("what")[size].transform("first")
         y = {"title": title, "scale": alt.Scale(type="log")}
-        chart = alt.Chart(frame.assign(linear=start * frame["samples"]))
+        axes = {"x": alt.X(f"{size}:Q", title="samples", scale=alt.Scale(type="log")), "color": colour}
+        chart = alt.Chart(frame.assign(linear=start * frame[size]))
         drawn = chart.mark_line(point=True).encode(y=alt.Y(f"{value}:Q", **y), **axes)
-        if value != "seconds":
-            return drawn.properties(width=320, height=260)
-        linear = chart.mark_line(strokeDash=[4, 4], strokeWidth=1).encode(y=alt.Y("linear:Q", **y), **axes)
-        return (linear + drawn).properties(width=320, height=260)
+        if proportion:
+            dashed = chart.mark_line(strokeDash=[4, 4], strokeWidth=1).encode(y=alt.Y("linear:Q", **y), **axes)
+            drawn = dashed + drawn
+        return drawn.properties(width=320, height=260)
 
-    chart = panel("seconds", "CPU seconds (dashed: in proportion)") | panel("MB", "peak memory, MB")
+    seconds = panel("samples", "seconds", "CPU seconds (dashed: in proportion)", True)
+    chart = seconds | panel("in the table", "MB", "peak memory, MB", False)
     chart.configure(background="white", padding=8).save(str(path))
 
 
