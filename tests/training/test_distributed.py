@@ -368,8 +368,8 @@ def test_two_nodes_end_with_the_same_model_in_directories_of_their_own(together,
     told = [node.communicate(timeout=180) for node in nodes]
     assert [node.returncode for node in nodes] == [0, 0], told
     assert len(told[0][0].splitlines()) == 5 and told[1][0] == "", "the first speaks for all"
-    # Of the library's own remarks, that the other node has gone first may come.
-    assert not [line for _, errors in told for line in errors.splitlines() if "q2_aam" in line or "Error" in line[:40]]
+    # The library may remark, with its frames, that the other node has gone first.
+    assert not any("Traceback" in errors or "Warning:" in errors for _, errors in told), told
     ends = [torch.load(tmp_path / name / "end.pt", weights_only=True) for name in "01"]
     assert same(ends[0], ends[1])
     # The same as two processes of one node.

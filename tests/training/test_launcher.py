@@ -192,7 +192,8 @@ def test_processes_start_from_a_script_without_a_guard_and_from_a_thread():
 
 WAITING = """
 from q2_aam.training.launcher import run_in_processes
-task = "import os, time; print(os.getpid(), flush=True); time.sleep(100)"
+# In one piece: both write to the same pipe.
+task = "import os, time; os.write(1, str(os.getpid()).encode() + bytes([10])); time.sleep(100)"
 try:
     run_in_processes(exec, task, device="cpu", devices=2, num_nodes=1)
 except KeyboardInterrupt:
