@@ -1,7 +1,7 @@
 """Types and descriptions of parameters and inputs that several actions share. Defaults stand in the settings dataclasses."""
 
+from q2_aam.data.metadata import MISSING_SAMPLES as MISSING_SAMPLES_CHOICES
 from q2_aam.data.tables import MISSING_FEATURES, TOKEN_CHOICES
-from q2_aam.data.targets import MISSING_SAMPLES as MISSING_SAMPLES_CHOICES
 from q2_aam.data.targets import TRANSFORMS
 from q2_aam.framework import Bool, Categorical, Choices, Float, Int, List, Metadata, MetadataColumn, Range, Str
 from q2_aam.training.config import (

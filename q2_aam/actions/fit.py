@@ -116,8 +116,8 @@ def fit(
     from q2_aam.data.batches import CommunityDataset, batch_loader
     from q2_aam.data.communities import read_communities
     from q2_aam.data.conditioning import Conditioning, refuse_missing
+    from q2_aam.data.metadata import match_metadata
     from q2_aam.data.splits import split_validation
-    from q2_aam.data.targets import match_metadata
     from q2_aam.models.model_file import load_model, save_model, sha256_of
     from q2_aam.training.device import resolve_device, resolve_precision, use_threads
     from q2_aam.training.fitting import encode_target, start_head

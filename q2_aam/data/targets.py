@@ -5,18 +5,16 @@ into the names of its classes, before anyone sees it.
 """
 
 import warnings
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 
 import numpy as np
 import pandas as pd
 
-from q2_aam.data.tables import ON_MISSING
+from q2_aam.data.tables import name_ids
 
 KINDS = ("numeric", "categorical")
 TRANSFORMS = ("none", "zscore", "minmax", "log1p")
 USUAL_TRANSFORM = "zscore"
-MISSING_SAMPLES = ("error", "ignore")
 
 # Two values this close, relative to their size, differ by rounding only.
 _ROUNDING = 10 * np.finfo(np.float64).eps
@@ -140,7 +138,7 @@ class Target:
         alike = [text for text in np.unique(labels) if len(set(values[labels == text])) > 1]
         if alike:
             raise ValueError(
-                f"column {name!r} has different values that are printed as the same text ({_some(alike)}): a class "
+                f"column {name!r} has different values that are printed as the same text ({name_ids(alike)}): a class "
                 "could not be told from another one. Write all values of the column as text."
             )
         classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
@@ -153,7 +151,7 @@ class Target:
         if len(single):
             warnings.warn(
                 f"column {name!r}: {len(single)} of {len(classes)} classes have one training sample only "
-                f"({_some(single)}); no model can be expected to learn them.",
+                f"({name_ids(single)}); no model can be expected to learn them.",
                 stacklevel=2,
             )
         weights = compute_class_weight("balanced", classes=np.arange(len(classes)), y=codes)
@@ -186,9 +184,9 @@ class Target:
         unknown = codes < 0
         if unknown.any():
             raise ValueError(
-                f"column {self.name!r}: {unknown.sum()} samples ({_some(values.index[unknown])}) are of "
-                f"classes that no training sample has ({_some(np.unique(labels[unknown]))}); known are "
-                f"{_some(self.classes)}. Leave these samples out, or have some of each class in training."
+                f"column {self.name!r}: {unknown.sum()} samples ({name_ids(values.index[unknown])}) are of "
+                f"classes that no training sample has ({name_ids(np.unique(labels[unknown]))}); known are "
+                f"{name_ids(self.classes)}. Leave these samples out, or have some of each class in training."
             )
         return codes.astype(np.int64)
 
@@ -240,88 +238,6 @@ class Target:
         return cls(**values)
 
 
-def match_metadata(
-    sample_ids: Sequence[str], values: pd.Series, missing_samples: str = ON_MISSING, source: str = "the metadata"
-) -> np.ndarray:
-    """Find the samples of a table that have a value in a metadata column.
-
-    Parameters
-    ----------
-    sample_ids : sequence of str
-        The table's sample IDs [N], in its order.
-    values : pd.Series
-        The metadata column, indexed by sample ID.
-    missing_samples : {'error', 'ignore'}
-        What to do when samples of the table are not in the metadata: refuse them by name, or leave them out
-        with a warning that counts them. Samples that are in the metadata without a value are always left out
-        in that way.
-    source : str
-        What the metadata is called in messages.
-
-    Returns
-    -------
-    np.ndarray
-        int64, ascending: numbers of the table's samples that have a value.
-
-    Raises
-    ------
-    ValueError
-        If samples are not in the metadata and `missing_samples` is 'error', if an ID stands twice in the
-        metadata, or if no sample is left.
-
-    Warns
-    -----
-    UserWarning
-        If samples are left out.
-    """
-    if missing_samples not in MISSING_SAMPLES:
-        raise ValueError(f"missing_samples is {missing_samples!r}; it must be 'error' or 'ignore'.")
-    name = _column_name(values)
-    ids = pd.Index([str(sample_id) for sample_id in sample_ids], dtype=object)
-    index = values.index.astype(str)
-    if index.has_duplicates:
-        twice = index[index.duplicated()].unique()
-        raise ValueError(
-            f"{len(twice)} sample IDs stand more than once in {source}: {_some(twice)}. Keep one row of each."
-        )
-    rows = index.get_indexer(ids)
-    absent = rows < 0
-    if absent.all():
-        raise ValueError(
-            f"none of the table's {len(ids)} samples ({_some(ids)}) is in {source} ({_some(index)}). "
-            "Check that both name their samples alike."
-        )
-    if absent.any() and missing_samples == "error":
-        raise ValueError(
-            f"{absent.sum()} of the table's {len(ids)} samples are not in {source}: "
-            f"{_some(ids[absent])}. Add them to {source}, filter them from the table, or set "
-            "missing_samples to 'ignore'."
-        )
-    no_value = ~absent & values.isna().to_numpy()[rows]
-    kept = ~absent & ~no_value
-    if not kept.any():
-        raise ValueError(
-            f"no sample of the table has a value in the metadata column {name!r}. Choose another column."
-        )
-    for left_out, why in (
-        (absent, f"are not in {source}"),
-        (no_value, f"have no value in column {name!r}"),
-    ):
-        if left_out.any():
-            warnings.warn(
-                f"{left_out.sum()} of the table's {len(ids)} samples {why} and were left out: "
-                f"{_some(ids[left_out])}.",
-                stacklevel=2,
-            )
-    return np.flatnonzero(kept).astype(np.int64)
-
-
-def _some(names: Iterable) -> str:
-    """The first five names, and how many more there are."""
-    names = [str(name) for name in names]
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
 def _column_name(values: pd.Series) -> str:
     return "target" if values.name is None else str(values.name)
 
@@ -338,7 +254,7 @@ def _check_transform(transform: str):
 
 def _refuse(bad: np.ndarray, name: str, values: pd.Series, what: str, remedy: str):
     if bad.any():
-        raise ValueError(f"column {name!r}: {bad.sum()} samples {what}: {_some(values.index[bad])}. {remedy}")
+        raise ValueError(f"column {name!r}: {bad.sum()} samples {what}: {name_ids(values.index[bad])}. {remedy}")
 
 
 def _finite_numbers(name: str, transform: str, values: pd.Series) -> np.ndarray:

@@ -150,13 +150,6 @@ class AAM(nn.Module):
         order = torch.cat(rows)
         return torch.cat(guessed), log_share(abundance[order][hidden[order]])
 
-    @torch.no_grad()
-    def encode_asvs(self, tokens: Tensor, rows: int = 2**13) -> Tensor:
-        """Embed the ASVs of a table, ``[V, 1 + L]`` to ``[V, D]``, so many rows on the device at a time."""
-        device = self.asv_encoder.anchors.device
-        centre = self.asv_encoder.centre()
-        return torch.cat([self.asv_encoder(part.to(device), centre) for part in tokens.split(rows)])
-
 
 def asvs_of(mask: Tensor) -> Tensor:
     """ASVs of each sample, int64 ``[B]``, which stand first in its row."""

@@ -39,16 +39,13 @@ class ASVEncoder(nn.Module):
         )
         self.norm = nn.LayerNorm(dim, bias=False)
 
-    def forward(self, tokens: Tensor, centre: Tensor | None = None, max_tokens: int | None = None) -> Tensor:
+    def forward(self, tokens: Tensor, max_tokens: int | None = None) -> Tensor:
         """Encode ASVs.
 
         Parameters
         ----------
         tokens : Tensor
             ``[U, 1 + L]`` integers of ``q2_aam.data.tokenizer``, START first, PAD at the end.
-        centre : Tensor, optional
-            ``[D]`` as :meth:`centre` gives it, where many ASVs are encoded with the same weights, call after call;
-            otherwise the anchors are encoded along.
         max_tokens : int, optional
             See :func:`q2_aam.models.portions.in_portions`.
 
@@ -57,8 +54,7 @@ class ASVEncoder(nn.Module):
         Tensor
             ``[U, D]``; zero for a row of PAD only.
         """
-        if centre is None:
-            centre = self.centre()
+        centre = self.centre()
 
         def embed(rows: Tensor, longest: int) -> Tensor:
             contextual, mask = self.contextual(tokens[rows, : self.width(longest)])

@@ -54,7 +54,7 @@ def asv_embeddings(
         for start in range(0, len(present), PORTION):
             tokens = torch.from_numpy(communities.tokens[present[start : start + PORTION]])
             with autocast(precision, device):
-                yield slice(start, start + len(tokens)), network.encode_asvs(tokens)
+                yield slice(start, start + len(tokens)), network.asv_encoder(tokens.to(device))
 
     if cache == "memory":
         kept = None

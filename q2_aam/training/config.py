@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from q2_aam.data.metadata import MISSING_SAMPLES
 from q2_aam.data.tables import MISSING_FEATURES, ON_MISSING, TOKEN_CHOICES
-from q2_aam.data.targets import MISSING_SAMPLES, TRANSFORMS, USUAL_TRANSFORM
+from q2_aam.data.targets import TRANSFORMS, USUAL_TRANSFORM
 from q2_aam.data.unifrac import METRICS
 
 SCHEDULERS = ("warmup_cosine", "cosine", "plateau", "onecycle", "constant")

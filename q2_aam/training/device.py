@@ -10,7 +10,8 @@ from torch import nn
 
 from q2_aam.training.config import Runtime
 
-# oneDNN keeps code and buffers for each shape it has met, 1024 of them, and nearly every batch has one of its own.
+# oneDNN keeps code and buffers for the last 1024 shapes it has met. Those of a step are some dozens; each batch brings
+# others.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 

@@ -57,16 +57,21 @@ def describe_run(
     }
 
 
+def differences(one: dict, other: dict, words: str) -> str:
+    """What differs between two descriptions, in words (with places for both values); empty when nothing does."""
+    return "; ".join(
+        OTHER_INPUT.get(name) or f"{name} {words.format(value, other.get(name))}"
+        for name, value in one.items()
+        if other.get(name) != value
+    )
+
+
 def check_same_everywhere(description: dict) -> None:
     """Refuse to train together with a process of another node that was given something else."""
     first, *others = gather(description)
     for number, other in enumerate(others, start=1):
-        differing = [name for name in first if other.get(name) != first[name]]
-        if differing:
-            shown = "; ".join(
-                OTHER_INPUT.get(name) or f"{name} is {first[name]!r} here, {other.get(name)!r} there"
-                for name in differing
-            )
+        shown = differences(first, other, "is {!r} here, {!r} there")
+        if shown:
             raise ValueError(
                 f"The first node and that of process {number} were given other input: {shown}. Give the same command "
                 "on all nodes."
@@ -77,13 +82,11 @@ def check_same_run(directory: Path, description: dict, resumed: bool) -> None:
     """Refuse to go on with a run of other data or settings; note those of a new run for the next time."""
     path = directory / SETTINGS_FILE
     if resumed:
-        before = read_settings(path)
-        differing = [name for name in description if before.get(name) != description[name]]
-        if differing:
-            shown = "; ".join(
-                OTHER_INPUT.get(name) or f"{name} was {before.get(name)!r}, now {description[name]!r}"
-                for name in differing
-            )
+        noted = read_settings(path)
+        # A run of an earlier version may lack what is new.
+        before = {name: noted.get(name) for name in description}
+        shown = differences(before, description, "was {!r}, now {!r}")
+        if shown:
             raise ValueError(
                 f"run_dir {directory} holds a run that was begun with other input: {shown}. "
                 "Repeat it with the same input to go on with it, or give another run_dir."

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from q2_aam.data.batches import CommunityDataset, batch_loader
 from q2_aam.data.unifrac import UniFracDistances
 from q2_aam.training.callbacks import BestModel, History, Patience, ProgressBar
+from q2_aam.training.config import CATEGORICAL_METRICS, NUCLEOTIDE_METRICS, NUMERIC_METRICS, UNIFRAC_METRICS
 from q2_aam.training.device import compile_layers, resolve_device, resolve_precision
 from q2_aam.training.distributed import (
     EndAtOnce,
@@ -255,21 +256,8 @@ def reason(trainer: Trainer, stopping: Patience, patience: int) -> str:
 
 def overlays() -> dict:
     """TensorBoard's custom page: train and val of each metric in one chart (8.1)."""
-    names = (
-        "total_loss",
-        "unifrac_loss",
-        "nucleotide_loss",
-        "count_loss",
-        "target_loss",
-        "unifrac_rmse",
-        "unifrac_r",
-        "nucleotide_accuracy",
-        "r2",
-        "mae",
-        "rmse",
-        "accuracy",
-        "balanced_accuracy",
-    )
+    losses = ("total_loss", "unifrac_loss", "nucleotide_loss", "count_loss", "target_loss")
+    names = (*losses, *UNIFRAC_METRICS, *NUCLEOTIDE_METRICS, *NUMERIC_METRICS, *CATEGORICAL_METRICS)
     return {"train and val": {name: ["Multiline", [f"train/{name}$", f"val/{name}$"]] for name in names}}
 
 

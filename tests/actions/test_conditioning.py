@@ -217,8 +217,8 @@ def test_the_target_and_the_groups_as_conditioning_columns(study, encoder, frame
 
 def test_samples_that_they_lack(study, encoder, frame, no_training):
     with refused(
-        "6 of the table's 48 samples are not in the conditioning metadata: S01, S02, S03, S04, S05 and 1 more. Add "
-        "them to the conditioning metadata, filter them from the table, or set missing_samples to 'ignore'."
+        "6 of the table's 48 samples are not in the conditioning metadata: S01, S02, S03, S04, S05, ... (6 in all). "
+        "Add them to the conditioning metadata, filter them from the table, or set missing_samples to 'ignore'."
     ):
         conditioned(study, encoder, frame, conditioning=metadata(frame.iloc[6:]))
 

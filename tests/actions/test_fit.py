@@ -376,7 +376,7 @@ def test_missing_values_of_the_target_and_of_the_groups_are_dropped_with_a_count
         outputs = run_fit(study, as_column(frame["ph"]), encoder, groups=as_column(frame["site"]), freeze_encoder=True)
     assert messages == [
         "7 of the table's 48 samples have no value in column 'ph' and were left out: "
-        "S01, S02, S03, S04, S05 and 2 more.",
+        "S01, S02, S03, S04, S05, ... (7 in all).",
         "1 of the table's 41 samples have no value in column 'site' and were left out: S08.",
     ]
     assert description_of(outputs)["data"]["samples"] == 40

@@ -39,19 +39,6 @@ def test_the_order_of_the_tables_asvs_changes_nothing(network):
     assert torch.allclose(lineage_distances(found.presence), lineage_distances(expected.presence), atol=1e-5)
 
 
-def test_encode_asvs_in_portions_is_encoding_them_at_once():
-    network = tiny.network().eval()
-    tokens = torch.from_numpy(tiny.survey().tokens)
-    sizes = []
-    network.asv_encoder.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
-    whole = network.encode_asvs(tokens)
-    portions = network.encode_asvs(tokens, rows=5)
-    single = network.encode_asvs(tokens, rows=1)
-    assert sizes == [36] + [5] * 7 + [1] + [1] * 36
-    assert torch.allclose(portions, whole, atol=1e-5) and torch.allclose(single, whole, atol=1e-5)
-    assert not whole.requires_grad
-
-
 def test_only_a_network_with_a_target_has_a_target_head():
     assert tiny.network().target_head is None
     head = tiny.network(3).target_head.linear
@@ -66,4 +53,4 @@ def test_a_batchs_asvs_are_encoded_once_each():
     network.asv_encoder.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
     encoding = network(batch.tokens, batch.asv_index, batch.abundance, batch.mask)
     assert sizes == [len(batch.tokens)] and len(batch.tokens) < batch.mask.sum()
-    assert torch.allclose(encoding.asv_embeddings, network.encode_asvs(batch.tokens), atol=1e-6)
+    assert torch.allclose(encoding.asv_embeddings, network.asv_encoder(batch.tokens), atol=1e-6)

@@ -98,8 +98,6 @@ def test_the_anchors_mean_is_taken_away():
     assert torch.allclose(seen[-1].mean(0), torch.zeros(16), atol=1e-6)
     assert seen[-1].abs().max() > 1e-3
     assert torch.allclose(network(tokens(SEQUENCES[3:])), network(tokens(SEQUENCES))[3:], atol=1e-5)
-    given = network(tokens(SEQUENCES), network.centre())
-    assert torch.allclose(given, network(tokens(SEQUENCES)), atol=1e-6)
 
 
 def test_anchors_are_some_of_the_asvs_and_travel_with_the_weights():

@@ -6,7 +6,8 @@ import pytest
 
 from q2_aam.actions._models import chosen_metric
 from q2_aam.data.communities import read_communities
-from q2_aam.data.targets import Target, match_metadata
+from q2_aam.data.metadata import match_metadata
+from q2_aam.data.targets import Target
 from q2_aam.data.unifrac import UniFracDistances, match_tips
 from q2_aam.training.config import (
     Distances,

@@ -98,7 +98,7 @@ def test_8_11_a_run_of_20_steps_learns_a_target(tmp_path):
     run = larger_run(tmp_path, kind="numeric", unifrac_weight=0.0, learning_rate=0.02)
     start_from_data(run.network, batch_loader(run.dataset, np.arange(48), 12, 0, shuffle=True))
     history = run(from_probe=True) and run.history()
-    assert history["val/target_loss"].loc[1:].min() < 0.6 * history["val/target_loss"][0]
+    assert history["val/target_loss"].loc[1:].min() < 0.5 * history["val/target_loss"][0]
     assert history["train/target_loss"][5] < 0.5 * history["train/target_loss"][1]
     assert history["train/r2"][5] > 0.5
 
