@@ -8,6 +8,7 @@ from q2_aam.training.config import (
     ASV_CACHES,
     CATEGORICAL_METRICS,
     DEVICES,
+    HEADS,
     LARGEST_SEED,
     METRIC_CHOICES,
     NON_FINITE,
@@ -26,6 +27,12 @@ INNER_SHARE = Float % Range(0, 1, inclusive_start=False, inclusive_end=False)
 METRIC = Str % Choices(METRIC_CHOICES)
 TRANSFORM = Str % Choices(TRANSFORMS)
 ASV_CACHE = Str % Choices(ASV_CACHES)
+HEAD = (
+    Str % Choices(HEADS),
+    "Kernel: the encoder stays as it is, and new samples are compared with the fitted ones by the UniFrac that the encoder "
+    "predicts, by shared ASVs and by abundances; takes seconds, and all samples are learnt from. Linear: ridge or logistic "
+    "regression on the sample embedding, then everything is tuned. Auto: kernel where an encoder is given, else linear.",
+)
 
 PRETRAIN_MONITORS = (
     "total_loss",

@@ -56,8 +56,8 @@ register_types(plugin)
 TABLE = "Counts of ASVs in samples."
 SEQUENCES = "Sequences of the table's features. Not needed where the feature IDs are themselves the sequences."
 INTERVALS_OR_PROBABILITIES = (
-    "How sure each prediction is: for a numeric column the 90% interval, from the errors on the validation samples; for a "
-    "categorical one the probability of each class."
+    "How sure each prediction is: for a numeric column the 90% interval, for a categorical one the probability of each class, "
+    "both calibrated on samples that were not learnt from."
 )
 LOG = "What the training run leaves to look at: history, TensorBoard event files, plots. See summarize-training."
 
@@ -117,6 +117,7 @@ plugin.methods.register_function(
         "conditioning_columns": parameters.CONDITIONING_COLUMNS[0],
         "missing_samples": parameters.MISSING_SAMPLES[0],
         "target_transform": parameters.TRANSFORM,
+        "head": parameters.HEAD[0],
         "freeze_encoder": Bool,
         "monitor": Str % Choices(parameters.FIT_MONITORS),
         "validation_share": parameters.INNER_SHARE,
@@ -133,7 +134,7 @@ plugin.methods.register_function(
         "table": TABLE,
         "sequences": SEQUENCES,
         "encoder": "The encoder that pretrain made. Without it, everything is learnt from the labelled samples alone.",
-        "phylogeny": "With a phylogeny, the UniFrac loss is kept beside the target's while tuning.",
+        "phylogeny": "With a phylogeny, the UniFrac loss is kept beside the target's while tuning (linear head).",
     },
     parameter_descriptions={
         "metadata": "Column to predict: a numeric one makes a regressor, a categorical one a classifier. Numbers that are names "
@@ -144,26 +145,32 @@ plugin.methods.register_function(
         "missing_samples": parameters.MISSING_SAMPLES[1],
         "target_transform": "What a numeric column is learnt as; predictions are always in its own units. log1p is "
         "log(1 + x), then zscore. A categorical column takes none.",
-        "freeze_encoder": "Stop after the head (ridge or logistic regression on the encoder's embeddings): seconds instead of "
-        "minutes, and often nearly as good.",
+        "head": parameters.HEAD[1],
+        "freeze_encoder": "Of the linear head: stop after it, without tuning; seconds instead of minutes, and often nearly as "
+        "good.",
         "monitor": parameters.MONITOR
         + " r2, mae and rmse are measured for a numeric column, the accuracies for a categorical one.",
-        "validation_share": "Share of the samples kept apart (whole groups where groups are given) to pick the best epoch and "
-        "to measure errors; the predictions and certainty that come out are theirs.",
+        "validation_share": "Linear head: share of the samples kept apart (whole groups where groups are given) to pick the "
+        "best epoch and to measure errors; the predictions and certainty that come out are theirs. The kernel head measures "
+        "errors in inner folds instead; the share is that of the training log's epoch 0.",
         "target_weight": "Weight of target_loss, the squared error of the transformed target or the cross entropy of its "
         "classes, which count alike whatever their sizes.",
         **descriptions(LEARNING, READING, OPTIMIZATION, OBJECTIVE, ARCHITECTURE, RUNTIME),
     },
     output_descriptions={
         "model": "The fitted model, to be given to predict.",
-        "predictions": "Predictions for the validation samples, which were not learnt from (but picked the best epoch).",
+        "predictions": "Predictions for samples by models that had not learnt from them: kernel head, for all samples, each by "
+        "the other inner folds (which also picked two settings); linear head, for the validation samples (which picked the best "
+        "epoch).",
         "certainty": INTERVALS_OR_PROBABILITIES,
         "training_log": LOG,
     },
     name="Fit a regressor or classifier",
     description=(
-        "Learn to predict a metadata column. The head starts as the ridge or logistic regression on the encoder's sample "
-        "embeddings; then everything is tuned at a low rate, and whichever does better on the validation samples is kept."
+        "Learn to predict a metadata column. With an encoder, by kernel ridge or kernel logistic regression on the distances "
+        "that it predicts, on shared ASVs and on abundances; or by a linear head that starts as ridge or logistic regression on "
+        "the encoder's sample embeddings, after which everything is tuned at a low rate, and whichever does better on the "
+        "validation samples is kept."
     ),
     examples={
         "Numeric column": examples.fit_regressor_example,

@@ -27,6 +27,7 @@ from q2_aam.training.config import (
     SCHEDULERS,
     Distances,
     FineTuning,
+    Head,
     MetadataReading,
     Objective,
     Optimization,
@@ -41,7 +42,7 @@ from q2_aam.training.config import (
 PACKAGE = Path(q2_aam.__file__).parent
 SETTINGS = {
     "pretrain": (Reading, Distances, Optimization, Objective, Sampling, Runtime, Architecture),
-    "fit": (Reading, TargetReading, Distances, FineTuning, TargetObjective, Sampling, Runtime, Architecture),
+    "fit": (Reading, TargetReading, Distances, Head, FineTuning, TargetObjective, Sampling, Runtime, Architecture),
     "predict": (Reading, Prediction),
     "evaluate": (MetadataReading,),
 }

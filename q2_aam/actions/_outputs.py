@@ -8,7 +8,7 @@ from scipy.special import softmax
 
 from q2_aam.data.communities import Communities
 from q2_aam.data.targets import Target
-from q2_aam.evaluation.calibration import apply_interval, residual_interval
+from q2_aam.evaluation.calibration import apply_interval, fit_temperature, residual_interval
 from q2_aam.evaluation.metrics import classification_scores, regression_scores
 
 
@@ -37,24 +37,34 @@ def interval_of(target: Target, encoded: np.ndarray, outputs: np.ndarray) -> dic
     return interval
 
 
+def temperature_of(target: Target, encoded: np.ndarray, outputs: np.ndarray) -> float | None:
+    """What logits are divided by before they are probabilities, from held-out samples; None for numbers."""
+    return None if target.kind == "numeric" else fit_temperature(outputs, encoded)
+
+
 def certainty_frame(
-    target: Target, sample_ids: np.ndarray, outputs: np.ndarray, intervals: dict | None
+    target: Target,
+    sample_ids: np.ndarray,
+    outputs: np.ndarray,
+    intervals: dict | None,
+    temperature: float | None = None,
 ) -> pd.DataFrame:
     """Intervals (``lower``, ``upper``, own units) or probabilities (a column a class) by sample ID."""
     index = pd.Index(sample_ids, name="SampleID")
     if target.kind == "numeric":
         lower, upper = (target.decode(end) for end in apply_interval(outputs[:, 0], intervals))
         return pd.DataFrame({"lower": lower, "upper": upper}, index=index)
-    return pd.DataFrame(softmax(outputs.astype(np.float64), axis=1), index=index, columns=target.classes)
+    logits = outputs.astype(np.float64) / (temperature or 1.0)
+    return pd.DataFrame(softmax(logits, axis=1), index=index, columns=target.classes)
 
 
-def validation_scores(target: Target, truth: pd.Series, predictions: pd.Series) -> dict[str, float]:
-    """Scores of the model that is kept, on its validation samples, for ``model.json``."""
+def held_out_scores(target: Target, truth: pd.Series, predictions: pd.Series, stage: str) -> dict[str, float]:
+    """Scores on samples that were not learnt from, for ``model.json``; ``stage`` names which those are."""
     if target.kind == "numeric":
         scores, names = regression_scores(truth, predictions), ("r2", "mae", "rmse", "spearman")
     else:
         scores, names = classification_scores(truth, predictions), ("accuracy", "balanced_accuracy")
-    return {f"validation/{name}": scores[name] for name in names if scores[name] is not None}
+    return {f"{stage}/{name}": scores[name] for name in names if scores[name] is not None}
 
 
 def novelty_frame(communities: Communities, unseen: np.ndarray) -> pd.DataFrame:

@@ -3,10 +3,12 @@
 from dataclasses import asdict
 
 import biom
+import numpy as np
 import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
 from q2_types.tree import NewickFormat
 
+from q2_aam.actions._heads import chosen_head, describe_kernel, warn_of_tuning
 from q2_aam.actions._inputs import (
     best_scores,
     check_monitor,
@@ -32,6 +34,7 @@ from q2_aam.models.config import Architecture
 from q2_aam.training.config import (
     Distances,
     FineTuning,
+    Head,
     Reading,
     Runtime,
     Sampling,
@@ -53,6 +56,7 @@ def fit(
     conditioning_columns: str = None,
     missing_samples: str = TargetReading.missing_samples,
     target_transform: str = TargetReading.target_transform,
+    head: str = Head.head,
     freeze_encoder: bool = False,
     metric: str = Distances.metric,
     sampling_depth: int = Reading.sampling_depth,
@@ -109,25 +113,37 @@ def fit(
             "freeze_encoder needs an encoder: without one, only random weights would be frozen. Give the encoder that "
             "pretrain made, or leave freeze_encoder out."
         )
+    head = chosen_head(head, encoder is not None)
     given = conditioning_frame(conditioning, conditioning_columns, metadata, groups)
 
     from q2_aam.actions._models import chosen_architecture, chosen_metric, seen_asvs, starting_network
-    from q2_aam.actions._outputs import certainty_frame, interval_of, prediction_series, validation_scores
+    from q2_aam.actions._outputs import (
+        certainty_frame,
+        held_out_scores,
+        interval_of,
+        prediction_series,
+        temperature_of,
+    )
     from q2_aam.data.batches import CommunityDataset, batch_loader
     from q2_aam.data.communities import read_communities
     from q2_aam.data.conditioning import Conditioning, refuse_missing
     from q2_aam.data.metadata import match_metadata
     from q2_aam.data.splits import split_validation
+    from q2_aam.models.kernel_head import Compared
     from q2_aam.models.model_file import load_model, save_model, sha256_of
     from q2_aam.training.device import resolve_device, resolve_precision, use_threads
     from q2_aam.training.fitting import encode_target, start_head
-    from q2_aam.training.prediction import encode_samples, predict_targets
+    from q2_aam.training.kernel_fit import fit_kernel
+    from q2_aam.training.prediction import encode_samples, predict_samples
     from q2_aam.training.starting import start_from_data
     from q2_aam.training.task import Task
     from q2_aam.training.trainer import train
 
     with readable_warnings(), use_threads(chosen.runtime) as cores, run_directory(run_dir) as directory:
         warn_of_unused(metadata.type, phylogeny is not None, target_transform, metric, unifrac_weight)
+        tune = head == "linear" and not freeze_encoder
+        if head == "kernel":
+            warn_of_tuning(arguments)
         where = {"device": resolve_device(device), "token_limit": token_limit, "batch_size": batch_size}
         resolve_precision(precision, where["device"])
         before = None if encoder is None else load_model(str(encoder))
@@ -148,7 +164,7 @@ def fit(
         table = drawn(table, sampling_depth, random_seed)
         dropped["samples_below_sampling_depth"], reads = known - table.shape[1], table.matrix_data.sum()
         unifrac, distances, tree = None, None, None
-        if phylogeny is not None and objective.unifrac_weight:
+        if tune and phylogeny is not None and objective.unifrac_weight:
             from q2_aam.data.tables import without_features
             from q2_aam.data.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
 
@@ -189,40 +205,46 @@ def fit(
         dataset = CommunityDataset(communities, token_limit, token_choice, unifrac, encoded, condition=condition)
         if before is None:
             start_from_data(network, batch_loader(dataset, train_rows, batch_size, random_seed, shuffle=True))
-        members = None if members is None else members.to_numpy()[train_rows]
+        members = None if members is None else members.to_numpy()
         start_head(
             network,
             communities.subset(train_rows),
             encoded[train_rows],
-            members,
+            None if members is None else members[train_rows],
             random_seed,
             None if condition is None else condition[train_rows],
             **where,
         )
         origin = None if before is None else before.description["sha256"]
-        say("Epoch 0 is the probe: the head alone, fitted to the sample embeddings.")
+        say("Epoch 0 is the probe: the linear head alone, fitted to the sample embeddings.")
         result = train(
             Task(network, chosen, communities.sample_ids, target),
             dataset,
             train_rows,
             validation_rows,
             directory,
-            origin=f"{distances} {origin} {'frozen' if freeze_encoder else 'tuned'}",
+            origin=f"{distances} {origin} {'tuned' if tune else 'frozen'}",
             from_probe=True,
-            tune=not freeze_encoder,
+            tune=tune,
         )
 
         network.load_state_dict(result.state["model"])
-        held_out = communities.subset(validation_rows)
-        outputs = predict_targets(
-            network,
-            encode_samples(network, held_out, **where),
-            None if condition is None else condition[validation_rows],
-        )
-        intervals = interval_of(target, encoded[validation_rows], outputs)
-        predictions = prediction_series(target, held_out.sample_ids, outputs)
-        certainty = certainty_frame(target, held_out.sample_ids, outputs, intervals)
-        scores = {**best_scores(result), **validation_scores(target, values.iloc[validation_rows], predictions)}
+        kernel, rows, stage = None, validation_rows, "validation"
+        if head == "kernel":
+            presence = encode_samples(network, communities, **where).presence
+            kernel, outputs = fit_kernel(
+                Compared.of(communities, presence, condition), encoded, members, random_seed
+            )
+            # What folds say of their samples needs no part of its own: all samples are learnt from.
+            rows, stage = np.flatnonzero(np.isfinite(outputs[:, 0])), "inner folds"
+            outputs, train_rows, validation_rows = outputs[rows], np.arange(len(communities)), rows[:0]
+        else:
+            held_out = None if condition is None else condition[rows]
+            outputs = predict_samples(network, None, communities.subset(rows), held_out, **where)
+        intervals, temperature = (how(target, encoded[rows], outputs) for how in (interval_of, temperature_of))
+        predictions = prediction_series(target, communities.sample_ids[rows], outputs)
+        certainty = certainty_frame(target, communities.sample_ids[rows], outputs, intervals, temperature)
+        scores = {**best_scores(result), **held_out_scores(target, values.iloc[rows], predictions, stage)}
 
         model, log = AAMModelDirectoryFormat(), AAMTrainingLogDirectoryFormat()
         save_model(
@@ -232,6 +254,7 @@ def fit(
             target,
             seen_asvs(communities, train_rows, before),
             learnt,
+            kernel,
             training={
                 **asdict(chosen),
                 **asdict(reading),
@@ -239,15 +262,17 @@ def fit(
                 "metric": metric if unifrac else None,
                 "encoder": origin,
                 "groups": None if groups is None else groups.name,
+                "head": head,
                 "freeze_encoder": freeze_encoder,
             },
             random_seed=random_seed,
             data=data_summary(communities, train_rows, validation_rows, dropped),
             scores=scores,
             intervals=intervals,
+            temperature=temperature,
         )
         pack_log(result, "fit", target.name, log)
-        say(result.describe())
-        shown = [f"{k.split('/')[1]} {v:.4g}" for k, v in scores.items() if k.startswith("validation/")]
-        say(f"Validation samples ({target.name}): {', '.join(shown)}.")
+        say(describe_kernel(kernel) if kernel is not None else result.describe())
+        shown = [f"{k.split('/')[1]} {v:.4g}" for k, v in scores.items() if k.startswith(f"{stage}/")]
+        say(f"{'Validation samples' if kernel is None else 'Inner folds'} ({target.name}): {', '.join(shown)}.")
     return model, predictions, certainty, log

@@ -34,7 +34,7 @@ def predict(
     from q2_aam.data.communities import asv_hashes, read_communities
     from q2_aam.models.model_file import load_model
     from q2_aam.training.device import resolve_device, resolve_precision, use_threads
-    from q2_aam.training.prediction import encode_samples, predict_targets
+    from q2_aam.training.prediction import predict_samples
 
     with readable_warnings(), use_threads(runtime):
         loaded = load_model(str(model))
@@ -49,18 +49,21 @@ def predict(
             missing_features=missing_features,
         )
         device = resolve_device(device)
-        encoding = encode_samples(
+        outputs = predict_samples(
             loaded.network,
+            loaded.kernel,
             communities,
+            condition,
             batch_size=batch_size,
             token_limit=loaded.description["training"]["sampling"]["token_limit"],
             precision=resolve_precision(precision, device),
             device=device,
             asv_cache=asv_cache,
         )
-        outputs = predict_targets(loaded.network, encoding, condition)
         predictions = prediction_series(loaded.target, communities.sample_ids, outputs)
-        certainty = certainty_frame(loaded.target, communities.sample_ids, outputs, loaded.description["intervals"])
+        # Classifiers made before there were temperatures lack theirs.
+        how_sure = loaded.description["intervals"], loaded.description.get("temperature")
+        certainty = certainty_frame(loaded.target, communities.sample_ids, outputs, *how_sure)
         unseen = ~np.isin(asv_hashes(communities.tokens), loaded.seen_asvs)
         novelty = novelty_frame(communities, unseen)
         if novelty["unseen_read_share"].median() > 0.5:

@@ -1,10 +1,12 @@
-"""Prediction intervals for regression from residuals on held-out samples (split conformal prediction)."""
+"""How sure predictions are, learnt from held-out samples: intervals of numbers, probabilities of classes."""
 
 import math
 
 import numpy as np
 
 COVERAGE = 0.9  # of the intervals that models are saved with
+# Natural logarithms between which a temperature is sought: probabilities from all but certain to all but equal.
+LOG_TEMPERATURES = (-5.0, 3.0)
 
 
 def residual_interval(truth, predicted, coverage: float = COVERAGE) -> dict:
@@ -87,3 +89,47 @@ def apply_interval(predicted, interval: dict) -> tuple:
     """
     predicted = np.asarray(predicted, dtype=np.float64)
     return predicted - interval["half_width"], predicted + interval["half_width"]
+
+
+def fit_temperature(logits, codes) -> float:
+    """Number by which logits are divided so that their softmax says how often the class is the true one.
+
+    The class that is named does not change. It minimises the cross entropy on held-out samples, drawn towards 1 as
+    if by one more sample: few samples that are all right would otherwise make the model certain.
+
+    Parameters
+    ----------
+    logits : array_like of float `[n, K]`
+        Of held-out samples.
+    codes : array_like of int `[n]`
+        True class of each, 0 to K - 1.
+
+    Returns
+    -------
+    float
+        Above 1 where the model was too sure, below 1 where it doubted too much.
+
+    Raises
+    ------
+    ValueError
+        When there is no sample, or lengths differ.
+
+    References
+    ----------
+    Guo C, Pleiss G, Sun Y, Weinberger KQ (2017). On calibration of modern neural networks. ICML 70:1321-1330.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    logits, codes = np.asarray(logits, dtype=np.float64), np.asarray(codes)
+    if logits.ndim != 2 or len(logits) != len(codes) or len(codes) == 0:
+        raise ValueError(
+            f"A temperature needs a row of logits for each of one or more held-out samples, not {logits.shape} for "
+            f"{len(codes)}."
+        )
+
+    def cross_entropy(log_temperature: float) -> float:
+        likely = log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(codes)), codes]
+        return (log_temperature**2 / 2 - likely.sum()) / len(codes)
+
+    return float(np.exp(minimize_scalar(cross_entropy, bounds=LOG_TEMPERATURES, method="bounded").x))

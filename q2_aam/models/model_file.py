@@ -16,6 +16,7 @@ from q2_aam.data.targets import Target
 from q2_aam.data.tokenizer import VOCABULARY
 from q2_aam.models.aam import AAM
 from q2_aam.models.config import Architecture
+from q2_aam.models.kernel_head import KernelHead
 
 SCHEMA_VERSION = 1
 WEIGHTS = "best_model.pt"
@@ -38,6 +39,8 @@ class Model:
     """``model.json``."""
     conditioning: Conditioning | None = None
     """None where the model reads nothing but the community."""
+    kernel: KernelHead | None = None
+    """None where the network's own linear head predicts."""
 
 
 def outputs_of(target: Target | None) -> int | None:
@@ -136,6 +139,7 @@ def save_model(
     target: Target | None,
     seen_asvs: np.ndarray,
     conditioning: Conditioning | None = None,
+    kernel: KernelHead | None = None,
     **facts,
 ) -> dict:
     """Write a model's two files.
@@ -154,8 +158,11 @@ def save_model(
         int64 ``[V]``.
     conditioning : Conditioning, optional
         What the target head is given beside the sample embedding.
+    kernel : KernelHead, optional
+        What predicts in place of the network's own linear head.
     **facts
-        Further keys of ``model.json``: ``training``, ``random_seed``, ``data``, ``scores``, ``intervals``.
+        Further keys of ``model.json``: ``training``, ``random_seed``, ``data``, ``scores``, ``intervals``,
+        ``temperature``.
 
     Returns
     -------
@@ -176,7 +183,10 @@ def save_model(
     }
     # Each of the two files tells whether the other one was changed.
     seen = torch.from_numpy(np.unique(seen_asvs).astype(np.int64))
-    write_atomically({**state, "seen_asvs": seen, "description_sha256": digest_of(description)}, directory / WEIGHTS)
+    content = {**state, "seen_asvs": seen, "description_sha256": digest_of(description)}
+    if kernel is not None:
+        content["kernel_head"] = kernel.to_tensors()
+    write_atomically(content, directory / WEIGHTS)
     description["sha256"] = sha256_of(directory / WEIGHTS)
     text = json.dumps(description, indent=1, allow_nan=False)
     (directory / DESCRIPTION).write_text(text + "\n")
@@ -223,6 +233,8 @@ def load_model(directory: str | Path) -> Model:
     try:
         network.load_state_dict(content["model"])
         seen_asvs = content["seen_asvs"].numpy()
-    except (RuntimeError, KeyError, TypeError, AttributeError) as error:
+        # Encoders, linear heads and models written before there was another lack it.
+        kernel = KernelHead.from_tensors(content["kernel_head"]) if "kernel_head" in content else None
+    except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"The weights in {WEIGHTS} do not fit the architecture in {DESCRIPTION}.") from error
-    return Model(network.eval(), target, seen_asvs, description, conditioning)
+    return Model(network.eval(), target, seen_asvs, description, conditioning, kernel)

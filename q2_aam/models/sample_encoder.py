@@ -118,21 +118,24 @@ def log_share(abundance: Tensor) -> Tensor:
     return (abundance.clamp_min(1e-8).log() - LOG_SHARE_MEAN) / LOG_SHARE_SPREAD
 
 
-def lineage_distances(presence: Tensor) -> Tensor:
+def lineage_distances(presence: Tensor, others: Tensor | None = None) -> Tensor:
     """UniFrac's formula on learnt branches: length held by one of two samples over length held by either.
 
     Parameters
     ----------
     presence : Tensor
         ``[B, K]``, not negative, each lineage's presence times its branch length.
+    others : Tensor, optional
+        ``[M, K]``, samples to which the distances are; left out: the same ones.
 
     Returns
     -------
     Tensor
-        ``[B, B]`` float32, 0 (same lineages) to 1 (none shared); two samples without any lineage are at 0.
+        ``[B, B]`` or ``[B, M]`` float32, 0 (same lineages) to 1 (none shared); two samples without any lineage are at
+        0.
     """
     presence = presence.float()
-    apart = torch.cdist(presence, presence, p=1)
-    total = presence.sum(1)
+    others = presence if others is None else others.float()
+    apart = torch.cdist(presence, others, p=1)
     # sum(max(a, b)) = (sum(a) + sum(b) + sum(|a - b|)) / 2
-    return 2 * apart / (total[:, None] + total[None, :] + apart).clamp_min(1e-12)
+    return 2 * apart / (presence.sum(1)[:, None] + others.sum(1)[None, :] + apart).clamp_min(1e-12)

@@ -12,6 +12,7 @@ PRECISIONS = ("auto", "32", "bf16", "16")
 DEVICES = ("auto", "cpu", "cuda")
 NON_FINITE = ("error", "skip")
 ASV_CACHES = ("memory", "disk")
+HEADS = ("auto", "kernel", "linear")
 METRIC_CHOICES = ("auto", *METRICS)
 # What an epoch measures beside its losses.
 UNIFRAC_METRICS = ("unifrac_rmse", "unifrac_r")
@@ -140,6 +141,17 @@ class FineTuning(Optimization):
 
     epochs: int = 20
     learning_rate: float = 3e-5
+
+
+@dataclass(frozen=True)
+class Head:
+    """What predicts the target from what the encoder finds."""
+
+    head: str = "auto"
+    """Kernel on distances with a frozen encoder, or linear and tuned; ``auto`` is kernel where there is an encoder."""
+
+    def __post_init__(self):
+        _check_choice(self, "head", HEADS)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import torch
 from q2_aam.data.batches import CommunityDataset, batch_loader
 from q2_aam.data.communities import Communities
 from q2_aam.models.aam import AAM
+from q2_aam.models.kernel_head import Compared, KernelHead
 from q2_aam.models.sample_encoder import SampleEncoding
 from q2_aam.training.asv_cache import asv_embeddings
 from q2_aam.training.device import autocast
@@ -61,9 +62,39 @@ def encode_samples(
 
 @torch.no_grad()
 def predict_targets(network: AAM, encoding: SampleEncoding, condition: np.ndarray | None = None) -> np.ndarray:
-    """Outputs of the target head for encoded samples and their conditioning columns, float32 ``[N, C]``.
+    """Outputs of the linear head, in the transform's units or logits: float32 ``[N, O]``.
 
-    They are float32 ``[N, O]``, in the transform's units or logits.
+    Parameters
+    ----------
+    network : AAM
+    encoding : SampleEncoding
+        ``N`` samples.
+    condition : np.ndarray, optional
+        Float32 ``[N, C]``, conditioning columns as numbers.
     """
     condition = None if condition is None else torch.from_numpy(condition)
     return network.target_head(encoding.embedding, condition).numpy()
+
+
+def predict_samples(
+    network: AAM, kernel: KernelHead | None, communities: Communities, condition: np.ndarray | None = None, **how
+) -> np.ndarray:
+    """Outputs of a fitted model for the samples of a table, float32 ``[N, O]``.
+
+    Parameters
+    ----------
+    network : AAM
+        With a target head, which predicts where there is no kernel head.
+    kernel : KernelHead or None
+        What predicts where there is one.
+    communities : Communities
+        ``N`` samples.
+    condition : np.ndarray, optional
+        ``[N, C]``, conditioning columns as numbers.
+    **how
+        As :func:`encode_samples` takes it.
+    """
+    encoding = encode_samples(network, communities, **how)
+    if kernel is None:
+        return predict_targets(network, encoding, condition)
+    return kernel.outputs(Compared.of(communities, encoding.presence, condition))

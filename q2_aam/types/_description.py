@@ -82,6 +82,17 @@ def check_intervals(name: str, kind: str, intervals):
         wrong_value(name, "intervals.coverage", intervals["coverage"], "a number between 0 and 1")
 
 
+def check_temperature(name: str, kind: str, temperature):
+    """What a classifier's logits are divided by."""
+    # Models written before there were temperatures lack the key.
+    if temperature is None:
+        return
+    if kind != "classifier":
+        wrong_value(name, "temperature", temperature, f"null, as kind is {kind}")
+    if not is_finite(temperature) or temperature <= 0:
+        wrong_value(name, "temperature", temperature, "a number above 0")
+
+
 def check_architecture(name: str, architecture: dict):
     """The sizes of the network."""
     # Whether all settings are there is for the core to say, which knows of which version they are.

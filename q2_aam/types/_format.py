@@ -23,6 +23,7 @@ from q2_aam.types._description import (
     check_conditioning,
     check_intervals,
     check_target,
+    check_temperature,
     check_training,
 )
 
@@ -77,6 +78,7 @@ class AAMModelDescriptionFormat(model.TextFileFormat):
         check_target(name, content["kind"], content["target"])
         check_conditioning(name, content["kind"], content.get("conditioning"))
         check_intervals(name, content["kind"], content["intervals"])
+        check_temperature(name, content["kind"], content.get("temperature"))
         check_architecture(name, content["architecture"])
         check_training(name, content["training"])
         check_keys(name, content["tokenizer"], ("vocabulary", "max_length"), "tokenizer")

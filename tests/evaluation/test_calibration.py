@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
-from q2_aam.evaluation.calibration import apply_interval, residual_interval
+from q2_aam.evaluation.calibration import apply_interval, fit_temperature, residual_interval
 
 
 @pytest.mark.parametrize("n, rank", [(9, 9), (10, 10), (19, 18), (29, 27), (99, 90), (100, 91), (69, 63)])
@@ -54,3 +55,26 @@ def test_refusals():
         residual_interval([1], [1], coverage=90)
     with pytest.raises(ValueError, match=r"of shapes \(2,\) and \(1,\)"):
         residual_interval([1, 2], [1])
+
+
+def test_a_temperature_undoes_logits_that_are_too_sure():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1.5, (4000, 3))
+    probabilities = softmax(logits, axis=1)
+    codes = np.array([rng.choice(3, p=row) for row in probabilities])
+    assert fit_temperature(logits, codes) == pytest.approx(1, abs=0.06)
+    assert fit_temperature(4 * logits, codes) == pytest.approx(4, rel=0.06)
+    assert fit_temperature(logits / 10, codes) == pytest.approx(0.1, rel=0.06)
+
+
+def test_few_samples_that_are_all_right_do_not_make_it_certain():
+    assert 0.2 < fit_temperature(np.array([[2.0, 0.0], [0.0, 2.0]]), [0, 1]) < 1
+    assert fit_temperature(np.array([[2.0, 0.0]] * 2000), [0] * 2000) < 0.22
+
+
+@pytest.mark.parametrize(
+    ("logits", "codes"), [(np.zeros((0, 2)), []), (np.zeros((3, 2)), [0, 1]), (np.zeros(3), [0] * 3)]
+)
+def test_a_temperature_of_nothing_is_refused(logits, codes):
+    with pytest.raises(ValueError, match="^A temperature needs a row of logits for each of one or more held-out"):
+        fit_temperature(logits, codes)

@@ -350,6 +350,14 @@ CONTRADICTIONS = [
     ),
     ({"intervals": {}}, "model.json: intervals lacks the keys half_width, coverage: it is incomplete." + AGAIN),
     (
+        {"kind": "classifier", "intervals": None, "target": CLASSES_TARGET, "temperature": 0},
+        "model.json: temperature is 0; it must be a number above 0." + AGAIN,
+    ),
+    (
+        {"temperature": 2.0},
+        "model.json: temperature is 2.0; it must be null, as kind is regressor." + AGAIN,
+    ),
+    (
         {"intervals": {**INTERVALS, "half_width": -1}},
         "model.json: intervals.half_width is -1; it must be a number from 0." + AGAIN,
     ),

@@ -1,0 +1,174 @@
+"""Head on distances to the samples it was fitted to: learnt UniFrac, shared ASVs, shared reads."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+from q2_aam.data.communities import Communities, asv_hashes
+from q2_aam.models.sample_encoder import lineage_distances
+
+# Samples at a time: several matrices of distances to all others are held at once.
+ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What is compared of samples: the encoder's lineages, and which ASVs hold which share of the reads."""
+
+    presence: Tensor
+    """``[N, K]`` float32, see :class:`q2_aam.models.sample_encoder.SampleEncoding`."""
+    shares: sp.csr_matrix
+    """``[N, V]`` float64, share of the sample's reads in each ASV."""
+    hashes: np.ndarray
+    """int64 ``[V]``, sorted and distinct, hash of each ASV (:func:`q2_aam.data.communities.asv_hashes`)."""
+    condition: np.ndarray | None = None
+    """``[N, C]`` conditioning columns as numbers."""
+
+    def __len__(self) -> int:
+        return len(self.presence)
+
+    def subset(self, rows: np.ndarray) -> "Compared":
+        """Some of the samples."""
+        condition = None if self.condition is None else self.condition[rows]
+        return Compared(self.presence[rows], self.shares[rows], self.hashes, condition)
+
+    @classmethod
+    def of(cls, communities: Communities, presence: Tensor, condition: np.ndarray | None = None) -> "Compared":
+        """Samples of a table, with the lineages ``[N, K]`` that the encoder found in them."""
+        hashes, column = np.unique(asv_hashes(communities.tokens), return_inverse=True)
+        counts = communities.counts.tocsr().astype(np.float64)
+        sizes = np.asarray(counts.sum(1)).ravel()
+        shares = sp.diags(1 / sizes) @ counts
+        moved = sp.csr_matrix((shares.data, column[shares.indices], shares.indptr), (len(sizes), len(hashes)))
+        return cls(presence.float(), moved, hashes, condition)
+
+
+# Each is a squared distance between samples ``[M, N]``, 0 for alike ones.
+
+
+def squared_unifrac(one: Compared, other: Compared) -> np.ndarray:
+    """Square of the UniFrac distances that the encoder predicts."""
+    return lineage_distances(one.presence, other.presence).double().numpy() ** 2
+
+
+def squared_jaccard(one: Compared, other: Compared) -> np.ndarray:
+    """Square of the share of ASVs that only one of two samples holds, among those that either holds."""
+    mine, theirs = _same_columns(one, other)
+    shared = ((mine > 0).astype(np.float64) @ (theirs > 0).astype(np.float64).T).toarray()
+    # Of all ASVs of a sample, also those that no other sample holds.
+    either = np.diff(one.shares.indptr)[:, None] + np.diff(other.shares.indptr)[None] - shared
+    return (1 - shared / np.maximum(either, 1)) ** 2
+
+
+def squared_hellinger(one: Compared, other: Compared) -> np.ndarray:
+    """Squared Hellinger distance of the shares of reads, 0 to 2."""
+    mine, theirs = _same_columns(one, other)
+    return np.maximum(2 - 2 * (mine.sqrt() @ theirs.sqrt().T).toarray(), 0)
+
+
+def _same_columns(one: Compared, other: Compared) -> tuple[sp.csr_matrix, sp.csr_matrix]:
+    """Shares in the ASVs that stand in both."""
+    if one.hashes is other.hashes:
+        return one.shares, other.shares
+    _, mine, theirs = np.intersect1d(one.hashes, other.hashes, assume_unique=True, return_indices=True)
+    return one.shares[:, mine], other.shares[:, theirs]
+
+
+DISTANCES = {"unifrac": squared_unifrac, "jaccard": squared_jaccard, "hellinger": squared_hellinger}
+
+
+@dataclass(frozen=True)
+class KernelHead:
+    """A Gaussian kernel on three kinds of distance to samples with known targets, and a weight for each of them.
+
+    ``exp(-sharpness * mean over the kinds of (squared distance / its typical size)) + loudness^2 * c c'``: where all
+    ASVs are new, lineages still tell the samples apart; where communities are alike, single ASVs and their abundances
+    do. Conditioning columns ``c`` enter in proportion, as in the linear head.
+    """
+
+    support: Compared
+    """The ``N`` samples compared with."""
+    typical: dict[str, float]
+    """Median squared distance of each kind between the samples that were fitted to."""
+    sharpness: float
+    loudness: float
+    """0 without conditioning columns."""
+    weight: np.ndarray
+    """``[N, O]``"""
+    bias: np.ndarray
+    """``[O]``"""
+
+    def outputs(self, samples: Compared) -> np.ndarray:
+        """Target in the transform's units, or logits: float32 ``[M, O]``."""
+        alike = similarity(scaled_distances(samples, self.support, self.typical), self.sharpness)
+        alike = alike + alike_condition(samples, self.support, self.loudness)
+        return (alike @ self.weight + self.bias).astype(np.float32)
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """Everything, as it is kept in ``best_model.pt``."""
+        shares = self.support.shares
+        parts = {
+            "presence": self.support.presence,
+            "indptr": shares.indptr.astype(np.int64),
+            "indices": shares.indices.astype(np.int64),
+            "shares": shares.data,
+            "hashes": self.support.hashes,
+            "typical": np.array([self.typical[kind] for kind in DISTANCES]),
+            "sharpness": np.array(self.sharpness),
+            "loudness": np.array(self.loudness),
+            "weight": self.weight,
+            "bias": self.bias,
+        }
+        if self.support.condition is not None:
+            parts["condition"] = self.support.condition
+        return {name: torch.as_tensor(part) for name, part in parts.items()}
+
+    @classmethod
+    def from_tensors(cls, parts: dict[str, Tensor]) -> "KernelHead":
+        """What :meth:`to_tensors` gave.
+
+        Raises
+        ------
+        ValueError, KeyError
+            If parts are missing or do not fit each other.
+        """
+        values = {name: part.numpy() for name, part in parts.items() if name != "presence"}
+        presence, hashes = parts["presence"], values["hashes"]
+        shares = sp.csr_matrix((values["shares"], values["indices"], values["indptr"]), (len(presence), len(hashes)))
+        shares.check_format(full_check=True)
+        if values["weight"].shape != (len(presence), len(values["bias"])):
+            raise ValueError("A kernel head needs a row of weights for each of its samples.")
+        support = Compared(presence.float(), shares, hashes, values.get("condition"))
+        typical = dict(zip(DISTANCES, values["typical"].tolist(), strict=True))
+        sharpness, loudness = float(values["sharpness"]), float(values["loudness"])
+        return cls(support, typical, sharpness, loudness, values["weight"], values["bias"])
+
+
+def typical_distances(samples: Compared) -> dict[str, float]:
+    """Median squared distance of each kind between different samples; 1 where most are alike."""
+    pairs = np.triu_indices(len(samples), 1)
+    medians = {kind: float(np.median(squared(samples, samples)[pairs])) for kind, squared in DISTANCES.items()}
+    return {kind: median or 1.0 for kind, median in medians.items()}
+
+
+def scaled_distances(one: Compared, other: Compared, typical: dict[str, float]) -> np.ndarray:
+    """Mean over the kinds of squared distance over its typical size, float32 ``[M, N]``; 1 is typical."""
+    scaled = np.empty((len(one), len(other)), dtype=np.float32)
+    for start in range(0, len(one), ROWS):
+        rows = np.arange(start, min(start + ROWS, len(one)))
+        some = one.subset(rows)
+        scaled[rows] = sum(DISTANCES[kind](some, other) / size for kind, size in typical.items()) / len(typical)
+    return scaled
+
+
+def similarity(scaled: np.ndarray, sharpness: float) -> np.ndarray:
+    """The Gaussian part of the kernel: 1 for alike samples, towards 0 for far ones."""
+    return np.exp(-sharpness * scaled.astype(np.float64))
+
+
+def alike_condition(one: Compared, other: Compared, loudness: float) -> np.ndarray | float:
+    """The part of the conditioning columns, 0 where there are none."""
+    return 0.0 if one.condition is None or not loudness else loudness**2 * one.condition @ other.condition.T

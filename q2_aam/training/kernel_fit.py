@@ -1,0 +1,140 @@
+"""Fit the kernel head: kernel ridge or kernel logistic regression, its settings chosen by inner cross-validation."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from q2_aam.models.kernel_head import (
+    Compared,
+    KernelHead,
+    alike_condition,
+    scaled_distances,
+    similarity,
+    typical_distances,
+)
+from q2_aam.training.probe import inner_splits
+
+SHARPNESS = (0.03, 0.1, 0.3, 1.0, 3.0)
+RIDGE_PENALTIES = np.logspace(-3, 2, 11)
+LOGISTIC_INVERSE_PENALTIES = np.logspace(-2, 3, 6)
+# Units in which conditioning columns enter: as one of many, or as good as free of the penalty.
+LOUDNESS = (0.5, 2.0, 8.0)
+# Samples that others are compared with: beyond, a random choice of them stands for all (Nystroem's method), so that
+# time and memory stay in proportion to the number of samples.
+MOST_SUPPORT = 2000
+# Directions with less of the kernel than that share of the largest are noise of rounding.
+SMALLEST_DIRECTION = 1e-6
+# One sample that is wrong for certain does not decide alone.
+LEAST_LOG_PROBABILITY = -9.0
+
+
+class KernelFit(NamedTuple):
+    """A fitted head, and what heads that had not seen a sample say of it."""
+
+    head: KernelHead
+    held_out: np.ndarray
+    """float32 ``[N, O]``, each row by a head fitted to other folds (other groups); NaN for a row in no fold."""
+
+
+def fit_kernel(samples: Compared, target: np.ndarray, groups: np.ndarray | None, random_seed: int) -> KernelFit:
+    """Fit the kernel head to all samples.
+
+    Sharpness and penalty are those that predict best in the inner folds, whose predictions come out, too: they are
+    of samples not fitted to, but picked two or three numbers.
+
+    Parameters
+    ----------
+    samples : Compared
+        ``N`` samples.
+    target : np.ndarray
+        ``[N]`` float32 in the transform's units, or int64 codes of classes.
+    groups : np.ndarray, optional
+        ``[N]``; a group is never on both sides of an inner split.
+    random_seed : int
+        Of the inner splits, and of the samples compared with where there are more than ``MOST_SUPPORT``.
+
+    Raises
+    ------
+    ValueError
+        If every inner split would leave a class without training samples.
+
+    References
+    ----------
+    Williams CKI, Seeger M (2001). Using the Nystroem method to speed up kernel machines. NIPS 13:682-688.
+    """
+    classes = not np.issubdtype(target.dtype, np.floating)
+    splits = inner_splits(target if classes else None, len(target), groups, random_seed)
+    if not splits:
+        raise ValueError(
+            "The kernel head needs inner folds whose training parts hold every class, but each class is in one group "
+            "(or one sample) only. Set head to 'linear', or leave groups out."
+        )
+    rows = np.random.default_rng(random_seed).permutation(len(target))[:MOST_SUPPORT]
+    rows.sort()
+    support = samples.subset(rows)
+    typical = typical_distances(support)
+    scaled = scaled_distances(samples, support, typical)
+    solve, penalties = (_logistic, LOGISTIC_INVERSE_PENALTIES) if classes else (_ridge, RIDGE_PENALTIES)
+    outputs = int(target.max()) + 1 if classes else 1
+    best = None
+    for loudness in (0.0,) if samples.condition is None else LOUDNESS:
+        for sharpness in SHARPNESS:
+            alike = similarity(scaled, sharpness) + alike_condition(samples, support, loudness)
+            held_out = np.full((len(penalties), len(target), outputs), np.nan, dtype=np.float32)
+            for train, test in splits:
+                here = np.flatnonzero(np.isin(rows, train))
+                features = alike[:, here] @ directions(alike[np.ix_(rows[here], here)])
+                for place, (weight, bias) in enumerate(solve(features[train], target[train], penalties)):
+                    held_out[place, test] = features[test] @ weight + bias
+            scores = [_score(part, target) for part in held_out]
+            place = int(np.argmax(scores))
+            if best is None or scores[place] > best[0]:
+                best = scores[place], sharpness, loudness, penalties[place], held_out[place]
+    _, sharpness, loudness, penalty, held_out = best
+    alike = similarity(scaled, sharpness) + alike_condition(samples, support, loudness)
+    basis = directions(alike[rows])
+    ((weight, bias),) = solve(alike @ basis, target, [penalty])
+    return KernelFit(KernelHead(support, typical, sharpness, loudness, basis @ weight, bias), held_out)
+
+
+def directions(alike: np.ndarray) -> np.ndarray:
+    """Map from similarities with the support ``[L]`` to coordinates ``[Q]`` whose products are the kernel again."""
+    values, vectors = np.linalg.eigh(alike)
+    kept = values > SMALLEST_DIRECTION * values[-1]
+    return vectors[:, kept] / np.sqrt(values[kept])
+
+
+def _ridge(features: np.ndarray, target: np.ndarray, penalties) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Weight ``[Q, 1]`` and bias ``[1]`` of a ridge regression for each penalty, from one decomposition."""
+    mean, centre = features.mean(0), target.mean(dtype=np.float64)
+    values, vectors = np.linalg.eigh((features - mean).T @ (features - mean))
+    turned = vectors.T @ ((features - mean).T @ (target - centre))
+    weights = [vectors @ (turned / (np.maximum(values, 0) + penalty)) for penalty in penalties]
+    return [(weight[:, None], np.array([centre - mean @ weight])) for weight in weights]
+
+
+def _logistic(features: np.ndarray, target: np.ndarray, penalties) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Weight ``[Q, O]`` and bias ``[O]`` of a logistic regression for each inverse penalty; classes count alike."""
+    found = []
+    for penalty in penalties:
+        logistic = LogisticRegression(C=penalty, class_weight="balanced", max_iter=1000).fit(features, target)
+        weight, bias = logistic.coef_.T, logistic.intercept_
+        if weight.shape[1] == 1:
+            # scikit-learn keeps one row for two classes: the difference of their logits.
+            weight, bias = np.concatenate([-weight, weight], 1) / 2, np.concatenate([-bias, bias]) / 2
+        found.append((weight, bias))
+    return found
+
+
+def _score(outputs: np.ndarray, target: np.ndarray) -> float:
+    """How good held-out outputs ``[N, O]`` are, higher is better; rows in no fold do not count."""
+    there = np.isfinite(outputs[:, 0])
+    outputs, target = outputs[there].astype(np.float64), target[there]
+    if outputs.shape[1] == 1:
+        return -float(np.mean((outputs[:, 0] - target) ** 2))
+    log_probabilities = outputs - np.logaddexp.reduce(outputs, axis=1, keepdims=True)
+    likely = np.maximum(log_probabilities[np.arange(len(target)), target], LEAST_LOG_PROBABILITY)
+    # Classes count alike, as they do in the fit. Not by accuracy, which few samples measure in coarse steps, and which
+    # does not care how sure the wrong answers were.
+    return float(np.mean([likely[target == label].mean() for label in np.unique(target)]))

@@ -1,0 +1,149 @@
+"""`fit` and `predict` with the kernel head."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import softmax
+
+from q2_aam.evaluation.metrics import regression_scores
+from q2_aam.models.model_file import load_model
+
+from .small import as_column, run_fit, run_predict
+
+
+def description(model):
+    return json.loads((Path(str(model)) / "model.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def kernel_regressor(study, encoder):
+    return run_fit(study, "ph", encoder, head="auto", groups=study.column("site"))
+
+
+@pytest.fixture(scope="module")
+def kernel_classifier(study, encoder):
+    return run_fit(study, "habitat", encoder, head="kernel")
+
+
+def test_an_encoder_gets_the_kernel_and_no_encoder_the_linear_head(study, kernel_regressor):
+    assert load_model(str(kernel_regressor[0])).kernel is not None
+    assert description(kernel_regressor[0])["training"]["head"] == "kernel"
+    plain = run_fit(study, "ph", head="auto", epochs=1)[0]
+    assert load_model(str(plain)).kernel is None and description(plain)["training"]["head"] == "linear"
+
+
+def test_every_sample_is_learnt_from_and_predicted_without_its_group(study, kernel_regressor):
+    model, predictions, certainty, _ = kernel_regressor
+    assert list(predictions.index) == list(study.table.ids()) == list(certainty.index)
+    assert description(model)["data"]["training_samples"] == 48
+    truth = study.frame["ph"].loc[predictions.index]
+    scores = regression_scores(truth, predictions)
+    assert scores["r2"] > 0.3
+    assert description(model)["scores"]["inner folds/r2"] == pytest.approx(scores["r2"])
+    # Of samples it has learnt from, it knows more.
+    again = run_predict(study, model)[0]
+    assert regression_scores(truth, again)["r2"] > scores["r2"]
+
+
+def test_intervals_hold_nine_in_ten_of_the_samples_held_out(study, kernel_regressor):
+    _, predictions, certainty, _ = kernel_regressor
+    truth = study.frame["ph"].loc[predictions.index]
+    inside = (truth >= certainty["lower"]) & (truth <= certainty["upper"])
+    # ceil(49 * 0.9) of 48
+    assert inside.sum() == 45
+
+
+def test_probabilities_are_the_tempered_logits_and_name_the_predicted_class(study, kernel_classifier):
+    model, predictions, certainty, _ = kernel_classifier
+    temperature = description(model)["temperature"]
+    assert temperature > 0 and temperature != 1
+    assert np.allclose(certainty.sum(1), 1) and list(certainty.idxmax(1)) == list(predictions)
+    loaded = load_model(str(model))
+    logits = loaded.kernel.outputs(loaded.kernel.support)
+    _, probabilities, _ = run_predict(study, model)
+    assert np.allclose(probabilities, softmax(logits / temperature, axis=1), atol=1e-4)
+
+
+def test_temperature_is_calibrated_on_held_out_samples(study, kernel_classifier):
+    model, _, certainty, _ = kernel_classifier
+    truth = study.frame["habitat"].loc[certainty.index]
+    likely = np.array([certainty.loc[name, kind] for name, kind in truth.items()])
+    entropy = -np.log(likely).mean()
+    for factor in (0.5, 2.0):
+        other = softmax(np.log(certainty.to_numpy()) / factor, axis=1)
+        assert -np.log(other[np.arange(48), [list(certainty).index(kind) for kind in truth]]).mean() > entropy
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_predictions_do_not_depend_on_order_or_batches(study, kernel_regressor, batch_size):
+    model = kernel_regressor[0]
+    expected = run_predict(study, model)[0]
+    rng = np.random.default_rng(0)
+    order = [rng.permutation(study.table.ids(axis)) for axis in ("sample", "observation")]
+    shuffled = study.table.sort_order(order[0]).sort_order(order[1], axis="observation")
+    found = run_predict(study, model, table=shuffled, batch_size=batch_size)[0]
+    assert np.allclose(found[expected.index], expected, atol=1e-4)
+
+
+def test_new_asvs_are_predicted_from_what_the_encoder_sees_in_them(study, encoder):
+    """Half of the ASVs are not in the table that is fitted to."""
+    known = study.table.ids("observation")[::2]
+    half = study.table.filter(set(known), axis="observation", inplace=False)
+    model = run_fit(study, "ph", encoder, head="kernel", table=half)[0]
+    predicted = run_predict(study, model)[0]
+    assert load_model(str(model)).kernel.support.hashes.size == len(known) == study.table.shape[0] // 2
+    truth = study.frame["ph"].loc[predicted.index]
+    assert np.isfinite(predicted).all() and np.corrcoef(predicted, truth)[0, 1] > 0.5
+
+
+def test_a_conditioning_column_is_read(study, encoder):
+    frame = study.frame.copy()
+    rng = np.random.default_rng(0)
+    frame["age"] = rng.normal(40, 10, len(frame))
+    frame["weight"] = 3.0 * frame["age"] + frame["ph"]
+    from q2_aam.framework import qiime2
+
+    given = qiime2.Metadata(frame[["age"]].rename_axis("sample-id"))
+    outputs = run_fit(study, as_column(frame["weight"]), encoder, head="kernel", conditioning=given)
+    assert regression_scores(frame["weight"].loc[outputs[1].index], outputs[1])["r2"] > 0.9
+    older = qiime2.Metadata((frame[["age"]] + 5).rename_axis("sample-id"))
+    before, after = (run_predict(study, outputs[0], conditioning=each)[0] for each in (given, older))
+    assert np.allclose(after - before, 15, atol=3)
+
+
+def test_the_kernel_without_an_encoder_is_refused(study):
+    with pytest.raises(ValueError, match="^head 'kernel' needs an encoder: it compares samples by what"):
+        run_fit(study, "ph", head="kernel")
+
+
+def test_what_only_tuning_reads_is_told(study, encoder):
+    with pytest.warns(UserWarning, match=r"as it is: epochs, learning_rate, phylogeny will not be read\. Set head to"):
+        run_fit(study, "ph", encoder, head="kernel", epochs=3, learning_rate=0.1, phylogeny=study.phylogeny)
+
+
+def test_a_damaged_kernel_is_refused(study, kernel_regressor, tmp_path):
+    import hashlib
+    import shutil
+
+    import torch
+
+    shutil.copytree(str(kernel_regressor[0]), tmp_path / "model")
+    path = tmp_path / "model" / "best_model.pt"
+    content = torch.load(path, weights_only=True)
+    content["kernel_head"]["bias"] = torch.zeros(7)
+    torch.save(content, path)
+    facts = json.loads((tmp_path / "model" / "model.json").read_text())
+    facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (tmp_path / "model" / "model.json").write_text(json.dumps(facts))
+    with pytest.raises(ValueError, match="do not fit the architecture"):
+        load_model(str(tmp_path / "model"))
+
+
+def test_samples_of_one_value_are_no_reason_to_stop(study, encoder):
+    """The scores of a constant in a fold are not defined; predictions are."""
+    values = pd.Series(np.where(np.arange(48) < 24, 1.0, 2.0), index=study.table.ids(), name="step")
+    predictions = run_fit(study, as_column(values), encoder, head="kernel", groups=study.column("site"))[1]
+    assert np.isfinite(predictions).all()

@@ -1,0 +1,145 @@
+import numpy as np
+import pytest
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import KernelCenterer
+from sklearn.svm import SVC
+
+from q2_aam.models.kernel_head import Compared, scaled_distances, similarity
+from q2_aam.training import kernel_fit
+from q2_aam.training.kernel_fit import directions, fit_kernel
+from q2_aam.training.prediction import encode_samples
+from q2_aam.training.probe import inner_splits
+from tests import tiny
+
+N = 40
+
+
+def samples(condition=None):
+    """Communities along a gradient, and the place of each on it."""
+    communities = tiny.survey(N)
+    presence = encode_samples(tiny.network(), communities).presence
+    return Compared.of(communities, presence, condition), (4 * tiny.gradient(N) - 2).astype(np.float32)
+
+
+def of_gradient(level, classes=3):
+    return np.digitize(level, np.quantile(level, np.arange(1, classes) / classes)).astype(np.int64)
+
+
+def alike_of(given, head):
+    return similarity(scaled_distances(given, head.support, head.typical), head.sharpness)
+
+
+def test_numbers_are_scikit_learns_kernel_ridge():
+    given, level = samples()
+    fitted = fit_kernel(given, level, None, 0)
+    alike = alike_of(given, fitted.head)
+    # Not all of the distances are Euclidean: what is left out is less than a hundredth.
+    basis = alike @ directions(alike)
+    assert np.abs(basis @ basis.T - alike).max() < 0.01
+    centred = KernelCenterer().fit_transform(basis @ basis.T)
+    errors = [
+        np.abs(
+            KernelRidge(alpha=penalty, kernel="precomputed").fit(centred, level - level.mean()).predict(centred)
+            + level.mean()
+            - fitted.head.outputs(given)[:, 0]
+        ).max()
+        for penalty in kernel_fit.RIDGE_PENALTIES
+    ]
+    # One of the penalties it was.
+    assert min(errors) < 1e-3 < sorted(errors)[2]
+    assert np.corrcoef(fitted.held_out[:, 0], level)[0, 1] > 0.8
+
+
+def test_classes_are_scikit_learns_logistic_regression_on_the_kernel():
+    given, level = samples()
+    codes = of_gradient(level)
+    fitted = fit_kernel(given, codes, None, 0)
+    alike = alike_of(given, fitted.head)
+    features = alike @ directions(alike)
+    assert np.abs(features @ features.T - alike).max() < 0.01
+    outputs = fitted.head.outputs(given)
+    found = np.exp(outputs) / np.exp(outputs).sum(1, keepdims=True)
+    errors = []
+    for inverse in kernel_fit.LOGISTIC_INVERSE_PENALTIES:
+        logistic = LogisticRegression(C=inverse, class_weight="balanced", max_iter=1000).fit(features, codes)
+        errors.append(np.abs(logistic.predict_proba(features) - found).max())
+    assert min(errors) < 0.01
+    assert (fitted.held_out.argmax(1) == codes).mean() > 0.6
+
+
+def test_two_classes_have_two_logits_and_stand_like_a_support_vector_machines():
+    given, level = samples()
+    codes = (level > 0).astype(np.int64)
+    fitted = fit_kernel(given, codes, None, 0)
+    assert fitted.held_out.shape == (N, 2) and fitted.head.outputs(given).shape == (N, 2)
+    alike = alike_of(given, fitted.head)
+    machine = SVC(kernel="precomputed").fit(alike, codes).decision_function(alike)
+    assert np.corrcoef(np.diff(fitted.head.outputs(given))[:, 0], machine)[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_held_out_predictions_are_those_of_a_head_without_the_fold(classes):
+    given, level = samples()
+    target = of_gradient(level) if classes else level
+    groups = np.array([f"g{i // 4}" for i in range(N)])
+    held_out = fit_kernel(given, target, groups, 0).held_out
+    assert np.isfinite(held_out).all()
+    for _, test in inner_splits(target if classes else None, N, groups, 0):
+        # Whatever was measured of a fold, what is said of it stays within a sharpness and a penalty the same.
+        absurd = target.copy()
+        absurd[test] = 0 if classes else 100.0
+        with pytest.MonkeyPatch.context() as patch:
+            # The choice among settings does see the folds; with one setting there is none.
+            patch.setattr(kernel_fit, "SHARPNESS", (1.0,))
+            patch.setattr(kernel_fit, "RIDGE_PENALTIES", [0.1])
+            patch.setattr(kernel_fit, "LOGISTIC_INVERSE_PENALTIES", [1.0])
+            if classes:
+                absurd[test] = np.roll(target[test], 1)
+            before = fit_kernel(given, target, groups, 0).held_out[test]
+            assert np.array_equal(fit_kernel(given, absurd, groups, 0).held_out[test], before)
+            other = np.setdiff1d(np.arange(N), test)
+            assert not np.allclose(fit_kernel(given, absurd, groups, 0).held_out[other], held_out[other])
+
+
+def test_few_samples_compared_with_stand_for_many(monkeypatch):
+    given, level = samples()
+    monkeypatch.setattr(kernel_fit, "MOST_SUPPORT", 15)
+    fitted = fit_kernel(given, level, None, 0)
+    assert len(fitted.head.support) == 15 and fitted.held_out.shape == (N, 1)
+    assert np.corrcoef(fitted.held_out[:, 0], level)[0, 1] > 0.7
+
+
+def test_a_condition_that_tells_the_target_is_used():
+    rng = np.random.default_rng(3)
+    condition = rng.normal(size=(N, 1)).astype(np.float32)
+    given, level = samples(condition)
+    target = (3 * condition[:, 0] + level).astype(np.float32)
+    fitted = fit_kernel(given, target, None, 0)
+    blind = fit_kernel(Compared(given.presence, given.shares, given.hashes), target, None, 0)
+    errors = [np.mean((part.held_out[:, 0] - target) ** 2) for part in (fitted, blind)]
+    assert errors[0] < 0.3 * errors[1] and fitted.head.loudness > 0 == blind.head.loudness
+
+
+def test_the_seed_decides_the_folds_and_nothing_else_is_random():
+    given, level = samples()
+    one, again, other = (fit_kernel(given, level, None, seed).held_out for seed in (0, 0, 1))
+    assert np.array_equal(one, again) and not np.array_equal(one, other)
+
+
+def test_classes_that_no_fold_can_spare_are_refused():
+    given, level = samples()
+    codes = (level > 0).astype(np.int64)
+    with pytest.raises(ValueError, match="^The kernel head needs inner folds whose training parts hold"):
+        fit_kernel(given, codes, codes.astype(str), 0)
+
+
+def test_a_group_is_in_one_fold_only():
+    given, level = samples()
+    # Groups of alike samples with one value each: a head that has seen a group would know it.
+    groups = np.repeat(np.arange(8), 5)
+    noise = np.random.default_rng(0).normal(size=8).astype(np.float32)[groups]
+    twins = given.subset(np.repeat(np.arange(8) * 5, 5))
+    honest = fit_kernel(twins, noise, groups, 0).held_out[:, 0]
+    told = fit_kernel(twins, noise, None, 0).held_out[:, 0]
+    assert np.mean((told - noise) ** 2) < 0.1 < np.mean((honest - noise) ** 2)
