@@ -164,7 +164,7 @@ def fit(
         table = drawn(table, sampling_depth, random_seed)
         dropped["samples_below_sampling_depth"], reads = known - table.shape[1], table.matrix_data.sum()
         unifrac, distances, tree = None, None, None
-        if tune and phylogeny is not None and objective.unifrac_weight:
+        if head == "linear" and phylogeny is not None and objective.unifrac_weight:
             from q2_aam.data.tables import without_features
             from q2_aam.data.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
 

@@ -31,7 +31,7 @@ class Compared:
         return len(self.presence)
 
     def subset(self, rows: np.ndarray) -> "Compared":
-        """Some of the samples."""
+        """Some of the samples, in the same columns."""
         condition = None if self.condition is None else self.condition[rows]
         return Compared(self.presence[rows], self.shares[rows], self.hashes, condition)
 
@@ -55,26 +55,30 @@ def squared_unifrac(one: Compared, other: Compared) -> np.ndarray:
 
 
 def squared_jaccard(one: Compared, other: Compared) -> np.ndarray:
-    """Square of the share of ASVs that only one of two samples holds, among those that either holds."""
-    mine, theirs = _same_columns(one, other)
+    """Square of the share of ASVs that only one of two samples holds, among those that either holds.
+
+    ASVs that none of the other samples holds are not counted: they would make a sample with many new ones unlike all.
+    """
+    mine, theirs = _known(one, other)
     shared = ((mine > 0).astype(np.float64) @ (theirs > 0).astype(np.float64).T).toarray()
-    # Of all ASVs of a sample, also those that no other sample holds.
-    either = np.diff(one.shares.indptr)[:, None] + np.diff(other.shares.indptr)[None] - shared
+    either = np.diff(mine.indptr)[:, None] + np.diff(other.shares.indptr)[None] - shared
     return (1 - shared / np.maximum(either, 1)) ** 2
 
 
 def squared_hellinger(one: Compared, other: Compared) -> np.ndarray:
-    """Squared Hellinger distance of the shares of reads, 0 to 2."""
-    mine, theirs = _same_columns(one, other)
+    """Squared Hellinger distance of the shares of the reads in ASVs that the other samples hold, 0 to 2."""
+    mine, theirs = _known(one, other)
+    reads = np.asarray(mine.sum(1)).ravel()
+    mine = sp.diags(1 / np.where(reads > 0, reads, 1)) @ mine
     return np.maximum(2 - 2 * (mine.sqrt() @ theirs.sqrt().T).toarray(), 0)
 
 
-def _same_columns(one: Compared, other: Compared) -> tuple[sp.csr_matrix, sp.csr_matrix]:
-    """Shares in the ASVs that stand in both."""
+def _known(one: Compared, other: Compared) -> tuple[sp.csr_matrix, sp.csr_matrix]:
+    """Shares of both in the ASVs that stand in both tables."""
     if one.hashes is other.hashes:
         return one.shares, other.shares
     _, mine, theirs = np.intersect1d(one.hashes, other.hashes, assume_unique=True, return_indices=True)
-    return one.shares[:, mine], other.shares[:, theirs]
+    return one.shares[:, mine].tocsr(), other.shares[:, theirs].tocsr()
 
 
 DISTANCES = {"unifrac": squared_unifrac, "jaccard": squared_jaccard, "hellinger": squared_hellinger}

@@ -44,7 +44,7 @@ def fitted(aam, artifacts, pretrained, study):
     frame = study.frame.assign(code=study.frame["habitat"].map(names)).rename_axis("sample-id")
     columns = {name: qiime2.Metadata(frame).get_column(name) for name in ("ph", "habitat", "code", "site")}
     outputs = {
-        name: aam["fit"](**given, metadata=columns[name], groups=columns["site"], epochs=1, **RUN)
+        name: aam["fit"](**given, metadata=columns[name], groups=columns["site"], head="linear", epochs=1, **RUN)
         for name in ("ph", "habitat", "code")
     }
     return outputs, columns
@@ -180,11 +180,11 @@ def test_provenance_records_every_parameter(action, aam, pretrained, fitted, pre
     signature, found = aam[action].signature, recorded(artifact, "parameters")
     assert set(found) == set(signature.parameters)
     for name, spec in signature.parameters.items():
-        if spec.has_default() and name not in {**RUN, **SHARE, **SIZES, "epochs": 1, "groups": None}:
+        if spec.has_default() and name not in {**RUN, **SHARE, **SIZES, "epochs": 1, "groups": None, "head": "linear"}:
             assert found[name] == spec.default, name
     assert found["threads"] == 1 and found["random_seed"] == 0
     if action == "fit":
-        assert found["epochs"] == 1 and found["precision"] == "32"
+        assert (found["epochs"], found["precision"], found["head"]) == (1, "32", "linear")
 
 
 def test_provenance_names_the_inputs(artifacts, pretrained, fitted):

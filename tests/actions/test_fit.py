@@ -468,7 +468,7 @@ def test_what_is_printed_is_readable(study, encoder, capsys):
     lines = out.splitlines()
     assert err == ""
     assert lines[0].startswith("48 samples (36 to learn from, 12 for validation), ")
-    assert lines[1] == "Epoch 0 is the probe: the head alone, fitted to the sample embeddings."
+    assert lines[1] == "Epoch 0 is the probe: the linear head alone, fitted to the sample embeddings."
     assert [line.split(",")[0] for line in lines[2:5]] == ["epoch 0/2", "epoch 1/2", "epoch 2/2"]
     assert "target_loss val" in lines[2] and "target_loss train" in lines[3]
     assert lines[5].endswith("All 2 epochs were run.")

@@ -99,13 +99,13 @@ def flow(qiime, survey):
         --o-training-log log.qza --verbose """
         + SIZES
     )
-    for column, verbose in (("ph", "--verbose"), ("habitat", "")):
+    for column, verbose, tuning in (("ph", "--verbose", "--p-head linear " + TUNING), ("habitat", "", "")):
         said["fit", column] = qiime(
             rf"""qiime aam fit --i-table T.qza --i-sequences S.qza --i-encoder encoder.qza \
             --m-metadata-file md.tsv --m-metadata-column {column} \
             --m-groups-file md.tsv --m-groups-column site --o-model {column}-model.qza \
             --o-predictions {column}-val.qza --o-certainty {column}-val-certainty.qza \
-            --o-training-log {column}-fit-log.qza {TUNING} {verbose}"""
+            --o-training-log {column}-fit-log.qza {tuning} {verbose}"""
         )
         said["predict", column] = qiime(
             rf"""qiime aam predict --i-table new.qza --i-sequences S.qza --i-model {column}-model.qza \

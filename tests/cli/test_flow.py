@@ -72,7 +72,7 @@ def test_verbose_lines_of_pretrain(flow, survey):
 
 def test_verbose_lines_of_fit(flow):
     lines = body(flow["fit", "ph"])
-    assert lines[1] == "Epoch 0 is the probe: the head alone, fitted to the sample embeddings."
+    assert lines[1] == "Epoch 0 is the probe: the linear head alone, fitted to the sample embeddings."
     assert [line.split(",")[0] for line in lines[2:5]] == ["epoch 0/2", "epoch 1/2", "epoch 2/2"]
     assert lines[5].endswith("All 2 epochs were run.")
     assert re.fullmatch(
@@ -112,9 +112,15 @@ def test_predictions_are_of_the_new_samples_in_their_own_units(flow, survey, qii
 
 def test_validation_samples_are_of_groups_of_their_own(flow, survey, qiime):
     site = survey[0].metadata["site"]
-    for column in ("ph", "habitat"):
-        validation = qiime.check(f"{column}-val.qza").view(pd.Series).index
-        assert not set(site[validation]) & set(site.drop(validation))
+    validation = qiime.check("ph-val.qza").view(pd.Series).index
+    assert not set(site[validation]) & set(site.drop(validation))
+
+
+def test_the_kernel_head_predicts_every_sample_from_others(flow, survey, qiime):
+    frame = survey[0].metadata
+    held_out = qiime.check("habitat-val.qza").view(pd.Series)
+    assert set(held_out.index) == set(frame.index)
+    assert (held_out == frame["habitat"][held_out.index]).mean() > 0.4
 
 
 def test_pages_are_there(flow, qiime, tmp_path):

@@ -59,7 +59,7 @@ def test_alike_samples_are_at_0_and_distances_are_symmetric():
         assert np.allclose(np.diag(found), 0, atol=1e-9) and np.allclose(found, found.T, atol=1e-7)
 
 
-def test_asvs_that_only_one_table_holds_count_as_not_shared():
+def test_asvs_that_the_other_table_lacks_are_not_counted():
     communities, samples = compared()
     # The same samples read from a table that has all ASVs in another order, and one of them under another sequence.
     order = np.random.default_rng(1).permutation(len(communities.tokens))
@@ -69,12 +69,17 @@ def test_asvs_that_only_one_table_holds_count_as_not_shared():
     other = tiny.changed(communities, tokens=tokens, counts=communities.counts[:, order])
     shuffled = Compared.of(other, samples.presence)
     counts = communities.counts.toarray() > 0
-    theirs = counts.copy()
-    theirs[:, changed] = False
-    shared = counts.astype(int) @ theirs.T.astype(int)
-    either = counts.sum(1)[:, None] + counts.sum(1)[None] - shared
+    mine = counts.copy()
+    mine[:, changed] = False
+    shared = mine.astype(int) @ mine.T.astype(int)
+    either = mine.sum(1)[:, None] + counts.sum(1)[None] - shared
     assert np.allclose(squared_jaccard(samples, shuffled), (1 - shared / either) ** 2)
     assert counts[:, changed].any()
+    reads = communities.counts.toarray().astype(float)
+    theirs = np.sqrt(reads / reads.sum(1, keepdims=True))
+    reads[:, changed] = 0
+    known = np.sqrt(reads / reads.sum(1, keepdims=True))
+    assert np.allclose(squared_hellinger(samples, shuffled), 2 - 2 * known @ theirs.T)
 
 
 def test_scaled_distances_are_the_mean_of_the_three_whatever_the_portions(monkeypatch):
