@@ -114,6 +114,7 @@ def fit(
     from q2_aam.actions._models import chosen_architecture, chosen_metric, seen_asvs, starting_network
     from q2_aam.actions._outputs import certainty_frame, interval_of, prediction_series, validation_scores
     from q2_aam.data.batches import CommunityDataset, batch_loader
+    from q2_aam.data.cautions import warn_of_cautions
     from q2_aam.data.communities import read_communities
     from q2_aam.data.conditioning import Conditioning, refuse_missing
     from q2_aam.data.metadata import match_metadata
@@ -177,6 +178,7 @@ def fit(
             refuse_id_headers(values)
             refuse_lost_classes(values, train_rows, validation_rows, members)
         target, encoded = encode_target(values, train_rows, target_transform if numeric else None)
+        warn_of_cautions(values, members)
         say(describe_data(communities, train_rows, validation_rows))
         learnt, condition = None, None
         if given is not None:
