@@ -14,8 +14,8 @@ from q2_aam.data.tables import name_ids
 # An accuracy of 80% measured on 50 samples has a 95% interval of 67% to 89%: wider than what usually lies between two
 # methods, or between a method and chance.
 FEW_SAMPLES = 50
-# With fewer, one sample moves a class's recall by more than 10%; and with a fifth to a third of them kept apart, or five
-# folds, hardly two of the class are left to be judged by.
+# With fewer, one sample moves a class's recall by more than 10%; and with a fifth of them kept apart, or five folds,
+# hardly two of the class are left to be judged by.
 FEW_A_CLASS = 10
 # With more groups a sample than this, repeats widen the error of a score by a tenth at most: sqrt(1 / 0.8) = 1.12.
 REPEATS_MATTER = 0.8
@@ -88,9 +88,9 @@ def _few_samples(name: str, target: pd.Series) -> str | None:
         return None
     has = "sample has" if len(target) == 1 else "samples have"
     return (
-        f"Only {len(target)} {has} a value of {name!r}. With fewer than {FEW_SAMPLES}, scores are rough: on other samples "
-        "of the same kind they may be quite different, and small differences between models mean nothing. Add samples "
-        "before you build on the scores."
+        f"Only {len(target)} {has} a value of {name!r}. With fewer than {FEW_SAMPLES}, scores are rough: on other "
+        "samples of the same kind they may be quite different, and small differences between models mean nothing. Add "
+        "samples before you build on the scores."
     )
 
 
@@ -134,9 +134,9 @@ def _counter(name: str, target: pd.Series) -> str | None:
         return None
     return (
         f"{name!r} looks like a row number: {len(numbers)} samples have different whole numbers, from {low:.0f} to "
-        f"{high:.0f} almost without a gap. If they were merely counted up, they are no property of a sample, and scores "
-        "of them mean at best that samples were numbered in some order: choose another column. If they were measured "
-        "(days in a row, say), nothing is wrong."
+        f"{high:.0f} almost without a gap. If they were merely counted up, they are no property of a sample, and "
+        "scores of them mean at best that samples were numbered in some order: choose another column. If they were "
+        "measured (days in a row, say), nothing is wrong."
     )
 
 
@@ -162,10 +162,10 @@ def _repeats(name: str, target: pd.Series, members: pd.Series, column: str, nume
     one_each = target.groupby(members).first()
     of_classes = "" if numeric else f" ({name_ids([f'{label}: {n}' for label, n in _sizes(one_each).items()])})"
     return (
-        f"{name!r} has one value for all samples of each group of {column!r}: the {len(members)} samples are {n_groups} "
-        f"independent values{of_classes}. Scores are as uncertain as those of a study of {n_groups} samples, and only "
-        "those on groups that the model has not seen count: keep the groups together when splitting, and add groups "
-        "rather than samples of the same ones."
+        f"{name!r} has one value for all samples of each group of {column!r}: the {len(members)} samples are "
+        f"{n_groups} independent values{of_classes}. Scores are as uncertain as those of a study of {n_groups} "
+        "samples, and only those on groups that the model has not seen count: keep the groups together when splitting, "
+        "and add groups rather than samples of the same ones."
     )
 
 
@@ -178,9 +178,9 @@ def _classes_of_one_group(name: str, target: pd.Series, members: pd.Series, colu
     listed = name_ids([f"{label} ({group})" for label, group in alone.items()])
     only = "is in one group only" if len(alone) == 1 else "are in one group only, each,"
     return (
-        f"{len(alone)} of {target.nunique()} classes of {name!r} {only} of {column!r}: {listed}. What is peculiar to such "
-        "a class cannot be told from what is peculiar to its group, and a model may have learnt to recognise the group. "
-        "Add samples of the class from other groups, or make no claim about it."
+        f"{len(alone)} of {target.nunique()} classes of {name!r} {only} of {column!r}: {listed}. What is peculiar to "
+        "such a class cannot be told from what is peculiar to its group, and a model may have learnt to recognise the "
+        "group. Add samples of the class from other groups, or make no claim about it."
     )
 
 

@@ -13,7 +13,6 @@ from ._regression import regression_page
 from ._samples import evaluated_samples, read_predictions, some
 
 
-
 def evaluate(
     output_dir: str,
     predictions: PredictionsDirectoryFormat,

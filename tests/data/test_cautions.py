@@ -16,20 +16,20 @@ ROUGH = (
     "differences between models mean nothing. Add samples before you build on the scores."
 )
 SMALL = (
-    "A model learns little from so few, and scores on so few are largely chance; so is balanced accuracy, in which such a "
-    "class weighs as much as a large one. Add samples of it, merge it with a class that it resembles, or leave its samples "
-    "out."
+    "A model learns little from so few, and scores on so few are largely chance; so is balanced accuracy, in which "
+    "such a class weighs as much as a large one. Add samples of it, merge it with a class that it resembles, or leave "
+    "its samples out."
 )
 ONE_GROUP = (
-    "What is peculiar to such a class cannot be told from what is peculiar to its group, and a model may have learnt to "
-    "recognise the group. Add samples of the class from other groups, or make no claim about it."
+    "What is peculiar to such a class cannot be told from what is peculiar to its group, and a model may have learnt "
+    "to recognise the group. Add samples of the class from other groups, or make no claim about it."
 )
 
 
 def repeats(groups):
     return (
-        f"Scores are as uncertain as those of a study of {groups} samples, and only those on groups that the model has not "
-        "seen count: keep the groups together when splitting, and add groups rather than samples of the same ones."
+        f"Scores are as uncertain as those of a study of {groups} samples, and only those on groups that the model has "
+        "not seen count: keep the groups together when splitting, and add groups rather than samples of the same ones."
     )
 
 
@@ -71,7 +71,9 @@ def test_fewer_than_10_samples_a_class():
     assert cautions(labels(bog=30, fen=9, heath=10, moor=1)) == [
         f"2 of 4 classes of 'habitat' have fewer than 10 samples: moor (1), fen (9). {SMALL}"
     ]
-    assert cautions(labels(bog=60, fen=9)) == [f"1 of 2 classes of 'habitat' has fewer than 10 samples: fen (9). {SMALL}"]
+    assert cautions(labels(bog=60, fen=9)) == [
+        f"1 of 2 classes of 'habitat' has fewer than 10 samples: fen (9). {SMALL}"
+    ]
     assert cautions(labels(bog=40, fen=10)) == []
 
 
@@ -168,8 +170,8 @@ def test_groups_are_matched_by_sample_and_may_be_missing():
 def test_classes_of_a_sample_each():
     names = column([f"sample-{i}" for i in range(60)], "barcode")
     words = (
-        "'barcode' looks like an identifier: 60 samples are of 60 different classes. What only one sample has cannot be "
-        "learnt from others, and scores of it mean nothing. Choose a column whose classes many samples share."
+        "'barcode' looks like an identifier: 60 samples are of 60 different classes. What only one sample has cannot "
+        "be learnt from others, and scores of it mean nothing. Choose a column whose classes many samples share."
     )
     assert cautions(names) == [words]
     assert cautions(names, subjects(12, 5)) == [words]
@@ -198,9 +200,9 @@ def test_numbers_that_were_counted_up(first):
     (sentence,) = cautions(numbers.sample(frac=1, random_state=0))
     assert sentence == (
         f"'row' looks like a row number: 60 samples have different whole numbers, from {first} to {first + 59} almost "
-        "without a gap. If they were merely counted up, they are no property of a sample, and scores of them mean at best "
-        "that samples were numbered in some order: choose another column. If they were measured (days in a row, say), "
-        "nothing is wrong."
+        "without a gap. If they were merely counted up, they are no property of a sample, and scores of them mean at "
+        "best that samples were numbered in some order: choose another column. If they were measured (days in a row, "
+        "say), nothing is wrong."
     )
     # The ends are kept, so that 60 numbers are still spanned.
     assert len(cautions(numbers.drop(numbers.index[10:16]))) == 1

@@ -143,9 +143,9 @@ def test_what_the_samples_cannot_tell_stands_in_a_box_of_its_own(tmp_path):
         directory.mkdir()
         evaluate(str(directory), predicted, column, groups=groups)
     small = (
-        "1 of 3 classes of 'habitat' has fewer than 10 samples: <bog> (4). A model learns little from so few, and scores "
-        "on so few are largely chance; so is balanced accuracy, in which such a class weighs as much as a large one. Add "
-        "samples of it, merge it with a class that it resembles, or leave its samples out."
+        "1 of 3 classes of 'habitat' has fewer than 10 samples: <bog> (4). A model learns little from so few, and "
+        "scores on so few are largely chance; so is balanced accuracy, in which such a class weighs as much as a large "
+        "one. Add samples of it, merge it with a class that it resembles, or leave its samples out."
     )
     sentences, rest = cautions_of(alone)
     assert sentences == [small]
