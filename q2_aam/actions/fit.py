@@ -125,6 +125,7 @@ def fit(
         temperature_of,
     )
     from q2_aam.data.batches import CommunityDataset, batch_loader
+    from q2_aam.data.cautions import warn_of_cautions
     from q2_aam.data.communities import read_communities
     from q2_aam.data.conditioning import Conditioning, refuse_missing
     from q2_aam.data.metadata import match_metadata
@@ -193,6 +194,7 @@ def fit(
             refuse_id_headers(values)
             refuse_lost_classes(values, train_rows, validation_rows, members)
         target, encoded = encode_target(values, train_rows, target_transform if numeric else None)
+        warn_of_cautions(values, members)
         say(describe_data(communities, train_rows, validation_rows))
         learnt, condition = None, None
         if given is not None:

@@ -4,7 +4,6 @@ A target is part of the model: what the network puts out is turned back into the
 into the names of its classes, before anyone sees it.
 """
 
-import warnings
 from dataclasses import asdict, dataclass, field, fields
 
 import numpy as np
@@ -124,11 +123,6 @@ class Target:
         ------
         ValueError
             If a value is missing, if there is one class only, or if different values are the same text.
-
-        Warns
-        -----
-        UserWarning
-            If a class has one sample only.
         """
         from sklearn.utils.class_weight import compute_class_weight
 
@@ -141,18 +135,11 @@ class Target:
                 f"column {name!r} has different values that are printed as the same text ({name_ids(alike)}): a class "
                 "could not be told from another one. Write all values of the column as text."
             )
-        classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        classes, codes = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(
                 f"column {name!r} has one class only ({classes[0]!r}) in the {len(labels)} training samples: "
                 "two or more are needed. Choose another column, or samples of more classes."
-            )
-        single = classes[counts == 1]
-        if len(single):
-            warnings.warn(
-                f"column {name!r}: {len(single)} of {len(classes)} classes have one training sample only "
-                f"({name_ids(single)}); no model can be expected to learn them.",
-                stacklevel=2,
             )
         weights = compute_class_weight("balanced", classes=np.arange(len(classes)), y=codes)
         return cls(name=name, kind="categorical", classes=classes.tolist(), class_weights=weights.tolist())

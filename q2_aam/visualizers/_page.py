@@ -30,6 +30,7 @@ class Page:
         self.title = title
         self.lead = lead
         self.notes = []
+        self.cautions = []
         self._verdict = None
         self._sections = []
         self._charts = {}
@@ -153,6 +154,7 @@ class Page:
             "lead": self.lead,
             "verdict": self._verdict,
             "notes": self.notes,
+            "cautions": self.cautions,
             "sections": self._sections,
             "charts": bool(self._charts),
         }

@@ -3,6 +3,7 @@
 import pandas as pd
 from q2_sample_classifier._format import PredictionsDirectoryFormat
 
+from q2_aam.data.cautions import cautions
 from q2_aam.framework import qiime2
 from q2_aam.training.config import MetadataReading
 
@@ -10,8 +11,6 @@ from ._classification import classification_page
 from ._page import Page
 from ._regression import regression_page
 from ._samples import evaluated_samples, read_predictions, some
-
-FEW_SAMPLES = 20  # below that, scores say little
 
 
 def evaluate(
@@ -52,11 +51,8 @@ def evaluate(
     lead = f"{some(evaluated.frame, 'sample')} with a prediction and a true value."
     page = Page(output_dir, f"How good are the predictions of '{evaluated.name}'?", lead)
     page.notes += evaluated.notes
-    if len(evaluated.frame) < FEW_SAMPLES:
-        page.notes.append(
-            f"Only {some(evaluated.frame, 'sample')} could be evaluated: on other samples the scores may be "
-            "quite different."
-        )
+    truth = evaluated.frame["true"].rename(evaluated.name)
+    page.cautions = cautions(truth, None if groups is None else groups.to_series())
     if metadata.type == "numeric":
         regression_page(page, evaluated)
     else:

@@ -4,11 +4,13 @@ import inspect
 import json
 import math
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from q2_aam.data.cautions import Caution, cautions
 from q2_aam.data.tokenizer import PAD, tokenize
 from q2_aam.models.model_file import load_model
 from q2_aam.training import fitting
@@ -348,6 +350,37 @@ def test_bf16_on_a_cpu_is_really_used(study, encoder):
     assert coarse.loc[0, "val/target_loss"] == exact.loc[0, "val/target_loss"]
     ours, theirs = coarse.loc[1, "train/target_loss"], exact.loc[1, "train/target_loss"]
     assert ours != theirs and ours == pytest.approx(theirs, rel=0.3)
+
+
+# What the study cannot support
+
+
+def test_cautions_are_warned_of_once_and_before_training(study, encoder):
+    """The study is what is judged, not its training part, and only the samples that are learnt or validated."""
+    with told(cautions=True) as messages:
+        run_fit(study, "ph", encoder, freeze_encoder=True, table=study.samples(study.table.ids()[:40]))
+    assert messages == cautions(study.frame["ph"].iloc[:40])
+    assert messages[0].startswith("Only 40 samples have a value of 'ph'.") and len(messages) == 1
+    site = study.frame["site"]
+    region = site.map(lambda name: "east" if int(name[-1]) % 2 else "west").rename("region")
+    with told(cautions=True) as messages:
+        run_fit(study, as_column(region), encoder, freeze_encoder=True, groups=as_column(site))
+    assert messages == cautions(region, site)
+    assert "the 48 samples are 9 independent values" in messages[-1] and len(messages) == 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Caution)
+        with pytest.raises(Caution, match="^Only 48 samples"):
+            run_fit(study, "habitat", encoder, epochs=10**6)
+
+
+def test_what_is_refused_is_not_warned_of_beside(study, encoder):
+    one = as_column(study.frame["site"].map(lambda _: "site-1"))
+    same = as_column(study.frame["ph"].map(lambda _: 7.0))
+    with told(cautions=True) as messages:
+        for column, groups in (("ph", one), (same, study.column("site"))):
+            with pytest.raises(ValueError, match="all samples are of one group|the same value"):
+                run_fit(study, column, encoder, groups=groups)
+    assert messages == []
 
 
 # Samples and features that are missing

@@ -170,15 +170,6 @@ def test_one_class_is_refused():
     )
 
 
-def test_a_class_with_one_sample_is_warned_of():
-    with pytest.warns(UserWarning) as caught:
-        Target.fit_categorical(column(["a", "a", "b", "c"]))
-    assert [str(entry.message) for entry in caught] == [
-        "column 'ph': 2 of 3 classes have one training sample only (b, c); no model can be expected to learn "
-        "them."
-    ]
-
-
 def test_samples_without_a_class_are_refused():
     message = "column 'ph': 1 samples have no class: s1. Leave them out or fill in their class."
     fails(message, Target.fit_categorical, column(["a", None, "b"]))

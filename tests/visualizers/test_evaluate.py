@@ -1,5 +1,7 @@
 """The page of `evaluate`: its numbers against scikit-learn, its files, its words."""
 
+import html
+import re
 import warnings
 
 import numpy as np
@@ -121,13 +123,53 @@ def test_regression_no_better_than_the_median_says_no(tmp_path):
     assert "The model's error is 100% larger." in page.text
 
 
+def cautions_of(directory):
+    """The sentences of the box, and the page's text without it."""
+    written = (directory / "index.html").read_text(encoding="utf-8")
+    box = re.search(r'<div class="cautions">.*?</div>', written, re.DOTALL)
+    if not box:
+        return [], written
+    return [html.unescape(entry) for entry in re.findall("<li>(.*?)</li>", box[0])], written.replace(box[0], "")
+
+
+def test_what_the_samples_cannot_tell_stands_in_a_box_of_its_own(tmp_path):
+    """The classes of the samples that are evaluated count, not those of the whole metadata."""
+    ids = [f"S{k:02d}" for k in range(60)]
+    truth = {name: "<bog>" if k < 4 else "forest" if k < 32 else "heath" for k, name in enumerate(ids)}
+    site = categorical({name: f"site {k // 4}" for k, name in enumerate(ids)}, "site")
+    predicted, column = predictions_of(truth), categorical({**truth, **{f"T{k}": "<bog>" for k in range(50)}})
+    alone, grouped = tmp_path / "alone", tmp_path / "grouped"
+    for directory, groups in ((alone, None), (grouped, site)):
+        directory.mkdir()
+        evaluate(str(directory), predicted, column, groups=groups)
+    small = (
+        "1 of 3 classes of 'habitat' has fewer than 10 samples: <bog> (4). A model learns little from so few, and "
+        "scores on so few are largely chance; so is balanced accuracy, in which such a class weighs as much as a large "
+        "one. Add samples of it, merge it with a class that it resembles, or leave its samples out."
+    )
+    sentences, rest = cautions_of(alone)
+    assert sentences == [small]
+    assert "fewer than" not in rest and "Please note" not in rest
+    sentences, rest = cautions_of(grouped)
+    assert sentences[0] == small and len(sentences) == 3
+    assert "60 samples are 15 independent values (<bog>: 1, forest: 7, heath: 7)" in sentences[1]
+    assert sentences[2].startswith("1 of 3 classes of 'habitat' is in one group only of 'site': <bog> (site 0).")
+    assert "independent" not in rest
+
+
+def test_where_nothing_speaks_against_the_samples_there_is_no_box(tmp_path):
+    truth = {f"S{k}": 4 + k / 7 for k in range(50)}
+    groups = categorical({name: f"site {k % 5}" for k, name in enumerate(truth)}, "site")
+    evaluate(str(tmp_path), predictions_of(truth), numeric(truth), groups=groups)
+    assert cautions_of(tmp_path)[0] == []
+    assert "cannot tell" not in read_page(tmp_path).text
+
+
 def test_regression_of_one_sample(tmp_path):
     evaluate(str(tmp_path), predictions_of({"S": 1.5}), numeric({"S": 1.0}))
     page = read_page(tmp_path)
     assert "Better than always predicting the median: cannot be told." in page.text
-    assert (
-        "Only 1 sample could be evaluated: on other samples the scores may be quite different." in page.text
-    )
+    assert "What these samples cannot tell Only 1 sample has a value of 'ph'. With fewer than 50," in page.text
     assert page.tables[0][1][:3] == ["R²", "–", "–"]
 
 
