@@ -6,7 +6,9 @@ from q2_sample_classifier._format import PredictionsDirectoryFormat
 from q2_aam.framework import qiime2
 from q2_aam.training.config import MetadataReading
 
+from ._baselines import add_baselines
 from ._classification import classification_page
+from ._folds import folds_section, pretraining_notes
 from ._page import Page
 from ._regression import regression_page
 from ._samples import evaluated_samples, read_predictions, some
@@ -20,6 +22,8 @@ def evaluate(
     metadata: qiime2.MetadataColumn,
     certainty: pd.DataFrame = None,
     novelty: pd.DataFrame = None,
+    baselines: pd.DataFrame = None,
+    scores: pd.DataFrame = None,
     groups: qiime2.CategoricalMetadataColumn = None,
     missing_samples: str = MetadataReading.missing_samples,
 ) -> None:
@@ -37,6 +41,10 @@ def evaluate(
         Regression: prediction intervals (columns `lower`, `upper`). Classification: class probabilities.
     novelty : pandas.DataFrame, optional
         What the model had not seen of each sample (column `unseen_read_share`).
+    baselines : pandas.DataFrame, optional
+        Predictions of other methods for the same samples, a column a method.
+    scores : pandas.DataFrame, optional
+        Scores of a cross-validation, a row a repeat, fold and method.
     groups : qiime2.CategoricalMetadataColumn, optional
         Groups to score one by one.
     missing_samples : {'error', 'ignore'}
@@ -49,9 +57,13 @@ def evaluate(
     """
     predicted = read_predictions(predictions.path / "predictions.tsv")
     evaluated = evaluated_samples(predicted, metadata, certainty, novelty, groups, missing_samples)
+    if baselines is not None:
+        add_baselines(evaluated, baselines, metadata.type == "numeric")
     lead = f"{some(evaluated.frame, 'sample')} with a prediction and a true value."
     page = Page(output_dir, f"How good are the predictions of '{evaluated.name}'?", lead)
     page.notes += evaluated.notes
+    if scores is not None:
+        page.notes += pretraining_notes(scores)
     if len(evaluated.frame) < FEW_SAMPLES:
         page.notes.append(
             f"Only {some(evaluated.frame, 'sample')} could be evaluated: on other samples the scores may be "
@@ -61,4 +73,6 @@ def evaluate(
         regression_page(page, evaluated)
     else:
         classification_page(page, evaluated)
+    if scores is not None:
+        folds_section(page, scores)
     page.render()

@@ -90,8 +90,8 @@ def test_wrong_predictions_are_refused(text, old, new, sentence, level, tmp_path
             "repeat\tfold",
             "fold\trepeat",
             "s.tsv line 1 has the columns id, fold, repeat, method, pretraining, samples, training_samples, groups, "
-            "r2, mae; they must be id, repeat, fold, method, pretraining, samples, training_samples, groups, then scores, "
-            "each once, separated by tabs.",
+            "r2, mae; they must be id, repeat, fold, method, pretraining, samples, training_samples, groups, then "
+            "scores, each once, separated by tabs.",
         ),
     ],
 )
