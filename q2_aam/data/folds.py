@@ -94,9 +94,11 @@ def _ways(n_samples, folds, labels, members, leave_one_group_out, random_seed) -
         settings = {"n_splits": folds, "shuffle": True, "random_state": seed}
         if members is not None:
             # Also for numbers, as samples of one class: GroupKFold parts groups of different sizes in one way
-            # only, whatever the seed. This one draws (in scikit-learn 1.2 without heed to the sizes).
+            # only, whatever the seed. This one draws, in scikit-learn 1.2 without heed to the sizes, and groups of one
+            # size in one way only: hence the several ways, and other numbers of the groups in each.
             labelled = np.zeros(n_samples, dtype=int) if labels is None else labels
-            splitter, given = StratifiedGroupKFold(**settings), (blank, labelled, members)
+            numbers = np.random.default_rng(seed).permutation(members.max() + 1)
+            splitter, given = StratifiedGroupKFold(**settings), (blank, labelled, numbers[members])
         elif labels is not None:
             splitter, given = StratifiedKFold(**settings), (blank, labels)
         else:

@@ -12,7 +12,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from q2_aam.data.tables import held_columns, name_ids
-from q2_aam.evaluation.support_vectors import jaccard_distances, support_vector_machine
+from q2_aam.evaluation.kernel_baselines import jaccard_distances, support_vector_machine
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def random_forest(
     n_jobs: int = 1,
     random_state: int = 0,
 ) -> BaselinePredictions:
-    """Random forest on the square root of relative abundances.
+    """Random forest on the square root of relative abundances of the ASVs that the training samples hold.
 
     Parameters
     ----------
@@ -83,8 +83,10 @@ def random_forest(
         "classification": lambda: RandomForestClassifier(**settings),
     }
     estimator = _choose(estimators, kind)
-    estimator.fit(_square_root_shares(train_counts), _as_target(train_target, kind))
-    return _predictions(estimator, _square_root_shares(test_counts), kind)
+    # A tree draws among columns: those that only test samples hold would change what it draws.
+    known = held_columns(sp.csr_matrix(train_counts))
+    estimator.fit(_square_root_shares(train_counts)[:, known], _as_target(train_target, kind))
+    return _predictions(estimator, _square_root_shares(test_counts)[:, known], kind)
 
 
 def trivial(train_counts, train_target, test_counts, *, kind: str) -> BaselinePredictions:
@@ -175,11 +177,7 @@ def predict_by_baselines(
     merged = merge_tables(train_table, table)
     counts, n_train = sp.csr_matrix(merged.matrix_data.T), train_table.shape[1]
     train, new = counts[:n_train], counts[n_train:]
-    # Only what the training samples hold: the forest draws among columns, and must not draw by what new samples hold.
-    known = held_columns(train)
-    forest = random_forest(
-        train[:, known], train_target, new[:, known], kind=kind, n_jobs=n_jobs, random_state=random_state
-    )
+    forest = random_forest(train, train_target, new, kind=kind, n_jobs=n_jobs, random_state=random_state)
     found = {
         "median" if kind == "regression" else "largest class": trivial(train, train_target, new, kind=kind).predicted,
         "random forest": forest.predicted,

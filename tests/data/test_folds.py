@@ -54,12 +54,16 @@ def test_a_group_is_on_one_side(labelled):
         assert classes is None or abs(np.mean(classes[test] == "rare") - 1 / 3) < 0.2
 
 
-def test_seeds_part_groups_of_different_sizes_in_different_ways():
-    groups = uneven_groups()
+@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize("groups", [uneven_groups(), np.repeat(list("abcdefghij"), 3)], ids=["uneven", "even"])
+def test_seeds_part_groups_in_different_ways(groups, labelled):
+    classes = np.where(np.arange(len(groups)) % 3, "common", "rare") if labelled else None
     ways = set()
     for seed in (0, 0, 1, 2):
-        parts = cross_validation_folds(len(groups), 5, groups=groups, random_seed=seed)
+        parts = cross_validation_folds(len(groups), 5, groups=groups, classes=classes, random_seed=seed)
         ways.add(frozenset(tuple(test) for _, test in parts))
+        if len(groups) == 30:
+            assert {len(test) for _, test in parts} == {6}
     assert len(ways) == 3
 
 

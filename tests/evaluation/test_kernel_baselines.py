@@ -8,8 +8,8 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 from sklearn.svm import SVC, SVR
 
-from q2_aam.evaluation import support_vectors
-from q2_aam.evaluation.support_vectors import COSTS, WIDTHS, jaccard_distances, support_vector_machine
+from q2_aam.evaluation import kernel_baselines
+from q2_aam.evaluation.kernel_baselines import COSTS, GAMMAS, jaccard_distances, support_vector_machine
 
 
 @pytest.fixture
@@ -23,14 +23,13 @@ def points():
 
 
 def grid(distances, machine, target, splitter, score):
-    """Scores of scikit-learn's machines with its own Gaussian kernel computed outside, by cost and width."""
-    squares = distances**2
-    unit = np.median(squares[np.triu_indices(len(squares), 1)])
+    """Scores of scikit-learn's machines with its own Gaussian kernel computed outside, by gamma and C."""
+    median = np.median(distances[np.triu_indices(len(distances), 1)])
     found = {}
-    for width in WIDTHS:
+    for gamma in GAMMAS:
         for cost in COSTS:
-            kernel = np.exp(-width / unit * squares)
-            found[cost, width] = score(target, cross_val_predict(machine(cost), kernel, target, cv=splitter)), unit
+            kernel = np.exp(-gamma * (distances / median) ** 2)
+            found[gamma, cost] = score(target, cross_val_predict(machine(cost), kernel, target, cv=splitter)), median
     return found
 
 
@@ -40,16 +39,16 @@ def test_regression_is_scikit_learns_with_the_best_of_the_grid(points):
     scaled = (target - target.mean()) / target.std()
     scores = grid(
         among,
-        lambda cost: SVR(kernel="precomputed", C=cost),
+        lambda cost: SVR(kernel="precomputed", C=cost, epsilon=0.1),
         scaled,
         KFold(5, shuffle=True, random_state=4),
         lambda true, found: -np.mean((true - found) ** 2),
     )
-    (cost, width), (_, unit) = max(scores.items(), key=lambda item: item[1][0])
+    (gamma, cost), (_, median) = max(scores.items(), key=lambda item: item[1][0])
     # not at a corner of the grid, where the choice would say little
-    assert (cost, width) not in [(COSTS[0], WIDTHS[0]), (1.0, 1.0)]
-    machine = SVR(kernel="precomputed", C=cost).fit(np.exp(-width / unit * among**2), scaled)
-    expected = machine.predict(np.exp(-width / unit * distances[45:, :45] ** 2)) * target.std() + target.mean()
+    assert (gamma, cost) not in [(0.25, 0.3), (1.0, 1.0)]
+    machine = SVR(kernel="precomputed", C=cost, epsilon=0.1).fit(np.exp(-gamma * (among / median) ** 2), scaled)
+    expected = machine.predict(np.exp(-gamma * (distances[45:, :45] / median) ** 2)) * target.std() + target.mean()
     found = support_vector_machine(among, target, distances[45:, :45], kind="regression", random_state=4)
     assert found == pytest.approx(expected)
     assert np.corrcoef(found, number[45:])[0, 1] > 0.9
@@ -65,12 +64,16 @@ def test_classification_is_scikit_learns_with_the_best_of_the_grid(points):
         StratifiedKFold(5, shuffle=True, random_state=4),
         balanced_accuracy_score,
     )
-    (cost, width), (_, unit) = max(scores.items(), key=lambda item: item[1][0])
+    (gamma, cost), (_, median) = max(scores.items(), key=lambda item: item[1][0])
     machine = SVC(kernel="precomputed", C=cost, class_weight="balanced")
-    machine.fit(np.exp(-width / unit * among**2), target.astype(str))
+    machine.fit(np.exp(-gamma * (among / median) ** 2), target.astype(str))
     found = support_vector_machine(among, target, distances[45:, :45], kind="classification", random_state=4)
-    assert found.tolist() == machine.predict(np.exp(-width / unit * distances[45:, :45] ** 2)).tolist()
+    assert found.tolist() == machine.predict(np.exp(-gamma * (distances[45:, :45] / median) ** 2)).tolist()
     assert (found == classes[45:]).mean() > 0.8
+
+
+def test_the_grid_is_the_one_that_is_documented():
+    assert GAMMAS == (0.25, 1, 4) and COSTS == (0.3, 1, 3, 10, 30)
 
 
 def test_a_number_s_units_change_nothing(points):
@@ -90,9 +93,9 @@ def test_settings_are_chosen_by_training_samples_alone(points, monkeypatch, kind
     distances, number, classes = points
     target = number if kind == "regression" else classes
     chosen = []
-    best = support_vectors._best_of_grid
+    best = kernel_baselines._best_of_grid
     monkeypatch.setattr(
-        support_vectors, "_best_of_grid", lambda *given: chosen.append(best(*given)) or chosen[-1]
+        kernel_baselines, "_best_of_grid", lambda *given: chosen.append(best(*given)) or chosen[-1]
     )
     whole = support_vector_machine(distances[:45, :45], target[:45], distances[45:, :45], kind=kind)
     one = support_vector_machine(distances[:45, :45], target[:45], 3 * distances[50:51, :45], kind=kind)
@@ -107,9 +110,9 @@ def test_settings_are_chosen_by_training_samples_alone(points, monkeypatch, kind
 def test_inner_folds_keep_groups_together(points, monkeypatch):
     distances, number, _ = points
     groups = np.repeat([f"g{k}" for k in range(9)], 5)
-    folds, part = [], support_vectors.cross_validation_folds
+    folds, part = [], kernel_baselines.cross_validation_folds
     monkeypatch.setattr(
-        support_vectors, "cross_validation_folds", lambda *a, **k: folds.append(part(*a, **k)) or folds[-1]
+        kernel_baselines, "cross_validation_folds", lambda *a, **k: folds.append(part(*a, **k)) or folds[-1]
     )
     support_vector_machine(distances[:45, :45], number[:45], distances[45:, :45], kind="regression", groups=groups)
     for train, test in folds[0]:

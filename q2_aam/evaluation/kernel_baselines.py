@@ -5,12 +5,13 @@ import scipy.sparse as sp
 
 from q2_aam.data.folds import cross_validation_folds
 
-# What a machine is chosen from: C, and gamma in multiples of 1 / the median squared distance of the training samples.
-COSTS = (0.1, 1.0, 10.0, 100.0)
-WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
+# What a machine is chosen from.
+GAMMAS = (0.25, 1.0, 4.0)
+COSTS = (0.3, 1.0, 3.0, 10.0, 30.0)
 # What is taken where the training samples are of one group.
-USUAL_COST, USUAL_WIDTH = 1.0, 1.0
+USUAL_GAMMA, USUAL_COST = 1.0, 1.0
 INNER_FOLDS = 5
+EPSILON = 0.1  # errors of the standardised target that count as none
 
 
 def support_vector_machine(
@@ -22,10 +23,11 @@ def support_vector_machine(
     groups=None,
     random_state: int = 0,
 ) -> np.ndarray:
-    """Support-vector machine with the Gaussian kernel `exp(-gamma d^2)` of given distances.
+    """Support-vector machine with the Gaussian kernel `exp(-gamma (d / median)^2)` of given distances.
 
-    `C` and `gamma` are those of a small grid that predict the training samples best by cross-validation among them
-    (least squared error, or highest balanced accuracy).
+    The median is that of the training samples' distances (but those of 0). `C` and `gamma` are those of a small grid
+    that predict the training samples best by cross-validation among them: least squared error, or highest balanced
+    accuracy.
 
     Parameters
     ----------
@@ -55,7 +57,7 @@ def support_vector_machine(
     from sklearn.svm import SVC, SVR
 
     machines = {
-        "regression": lambda cost: SVR(kernel="precomputed", C=cost),
+        "regression": lambda cost: SVR(kernel="precomputed", C=cost, epsilon=EPSILON),
         "classification": lambda cost: SVC(kernel="precomputed", C=cost, class_weight="balanced"),
     }
     if kind not in machines:
@@ -64,30 +66,31 @@ def support_vector_machine(
     if kind == "regression":
         location, scale = target.mean(), target.std() or 1.0
         target = (target - location) / scale
-    squares = np.square(np.asarray(train_distances, dtype=np.float64))
-    apart = squares[np.triu_indices_from(squares, 1)]
-    unit = np.median(apart[apart > 0]) if (apart > 0).any() else 1.0
+    distances = np.asarray(train_distances, dtype=np.float64)
+    apart = distances[np.triu_indices_from(distances, 1)]
+    median = np.median(apart[apart > 0]) if (apart > 0).any() else 1.0
+    squares = np.square(distances / median)
 
-    def predict(train, test_squares, cost, width):
+    def predict(train, test_squares, gamma, cost):
         """Predictions of a machine that has learnt from some rows of the training samples."""
         if kind == "classification" and len(set(target[train])) < 2:
             # No machine parts one class from none.
             return np.full(len(test_squares), target[train][0], dtype=object)
         machine = machines[kind](cost)
-        machine.fit(np.exp(-width / unit * squares[np.ix_(train, train)]), target[train])
-        return machine.predict(np.exp(-width / unit * test_squares[:, train]))
+        machine.fit(np.exp(-gamma * squares[np.ix_(train, train)]), target[train])
+        return machine.predict(np.exp(-gamma * test_squares[:, train]))
 
-    cost, width = _best_of_grid(predict, squares, target, kind, groups, random_state)
-    test_squares = np.square(np.asarray(test_distances, dtype=np.float64))
-    predicted = predict(np.arange(len(target)), test_squares, cost, width)
+    gamma, cost = _best_of_grid(predict, squares, target, kind, groups, random_state)
+    test_squares = np.square(np.asarray(test_distances, dtype=np.float64) / median)
+    predicted = predict(np.arange(len(target)), test_squares, gamma, cost)
     return predicted * scale + location if kind == "regression" else np.asarray(predicted, dtype=object)
 
 
 def _best_of_grid(predict, squares, target, kind, groups, random_state) -> tuple[float, float]:
-    """Cost and width with the best predictions of the training samples, each by the others."""
+    """Gamma and C with the best predictions of the training samples, each by the others."""
     units = len(target) if groups is None else len(set(groups))
     if units < 2:
-        return USUAL_COST, USUAL_WIDTH
+        return USUAL_GAMMA, USUAL_COST
     classes, few = np.unique(target) if kind == "classification" else None, min(INNER_FOLDS, units)
     given = {"groups": groups, "random_seed": random_state}
     try:
@@ -97,15 +100,15 @@ def _best_of_grid(predict, squares, target, kind, groups, random_state) -> tuple
         folds = cross_validation_folds(len(target), few, **given)
     scores = {}
     # Of settings that do equally well the first is taken: the smoothest.
-    for width in WIDTHS:
+    for gamma in GAMMAS:
         for cost in COSTS:
             found = np.empty_like(target)
             for train, test in folds:
-                found[test] = predict(train, squares[test], cost, width)
+                found[test] = predict(train, squares[test], gamma, cost)
             if kind == "regression":
-                scores[cost, width] = -np.mean((found - target) ** 2)
+                scores[gamma, cost] = -np.mean((found - target) ** 2)
             else:
-                scores[cost, width] = np.mean([(found[target == name] == name).mean() for name in classes])
+                scores[gamma, cost] = np.mean([(found[target == name] == name).mean() for name in classes])
     return max(scores, key=scores.get)
 
 
