@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ._baselines import add_columns, baseline_scores, verdict_beside
+from ._folds import folds_section
 from ._page import number
 from ._samples import listed, some
 
@@ -66,6 +67,8 @@ def classification_page(page, evaluated):
     else:
         _verdict(page, scores)
     _scores_table(page, scores, others)
+    if evaluated.fold_scores is not None:
+        folds_section(page, evaluated.fold_scores)
     _confusion(page, scores)
     if probabilities is not None:
         _probabilities(page, scores)

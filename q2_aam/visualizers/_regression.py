@@ -1,6 +1,7 @@
 """What the page of `evaluate` shows of numeric predictions."""
 
 from ._baselines import add_columns, baseline_scores, verdict_beside
+from ._folds import folds_section
 from ._page import number
 from ._samples import some
 
@@ -45,6 +46,8 @@ def regression_page(page, evaluated):
     samples["error"] = samples["predicted"] - samples["true"]
     samples["absolute_error"] = samples["error"].abs()
     _scores_table(page, scores, frame, others)
+    if evaluated.fold_scores is not None:
+        folds_section(page, evaluated.fold_scores)
     _scatter(page, samples, scores, evaluated.name)
     if "group" in frame:
         _groups(page, samples, scores)

@@ -22,6 +22,8 @@ class Evaluated:
         A row a sample, a column a class.
     baselines : pandas.DataFrame or None
         Predictions of other methods for the same samples, a column a method.
+    fold_scores : pandas.DataFrame or None
+        Scores of a cross-validation, a row a repeat, fold and method.
     notes : list of str
         What the reader should know of how samples were matched.
     """
@@ -30,6 +32,7 @@ class Evaluated:
     frame: pd.DataFrame
     probabilities: pd.DataFrame | None = None
     baselines: pd.DataFrame | None = None
+    fold_scores: pd.DataFrame | None = None
     notes: list = field(default_factory=list)
 
 

@@ -8,7 +8,7 @@ from q2_aam.training.config import MetadataReading
 
 from ._baselines import add_baselines
 from ._classification import classification_page
-from ._folds import folds_section, pretraining_notes
+from ._folds import pretraining_notes
 from ._page import Page
 from ._regression import regression_page
 from ._samples import evaluated_samples, read_predictions, some
@@ -63,6 +63,7 @@ def evaluate(
     page = Page(output_dir, f"How good are the predictions of '{evaluated.name}'?", lead)
     page.notes += evaluated.notes
     if scores is not None:
+        evaluated.fold_scores = scores
         page.notes += pretraining_notes(scores)
     if len(evaluated.frame) < FEW_SAMPLES:
         page.notes.append(
@@ -73,6 +74,4 @@ def evaluate(
         regression_page(page, evaluated)
     else:
         classification_page(page, evaluated)
-    if scores is not None:
-        folds_section(page, scores)
     page.render()
