@@ -51,7 +51,7 @@ def cross_validate(
     """Cross-validate; the parameters are described where they are registered."""
     arguments = dict(locals())
     settings(CrossValidation, arguments)
-    pretraining = _resolved(pretraining, encoder, phylogeny, freeze_encoder)
+    pretraining = _resolved(pretraining, encoder, phylogeny, freeze_encoder, pretrain_epochs)
 
     from dataclasses import asdict
 
@@ -67,9 +67,10 @@ def cross_validate(
     learning = {**where, **reading, "sequences": sequences, "batch_size": batch_size, "precision": precision, **sizes}
 
     def pretrained(part, seed):
-        return actions["pretrain"](
+        model, _ = actions["pretrain"](
             table=part, phylogeny=phylogeny, encoder=encoder, epochs=pretrain_epochs, random_seed=seed, **learning
-        )[0]
+        )
+        return model
 
     with readable_warnings():
         _warn_of_seen_samples(pretraining, encoder)
@@ -103,7 +104,7 @@ def cross_validate(
                     "groups": None if groups is None else groups.filter_ids(list(train_ids)),
                 }
                 fold_start = pretrained(train_table, seed) if pretraining == "each_fold" else start
-                model = actions["fit"](
+                model, *_ = actions["fit"](
                     table=train_table,
                     encoder=fold_start,
                     epochs=fit_epochs,
@@ -112,7 +113,7 @@ def cross_validate(
                     random_seed=seed,
                     **known,
                     **learning,
-                )[0]
+                )
                 predicted = actions["predict"](
                     table=test_table, model=model, sequences=sequences, random_seed=seed, **where, **reading
                 )
@@ -159,7 +160,7 @@ def cross_validate(
     return (*made.values(), report)
 
 
-def _resolved(pretraining: str, encoder, phylogeny, freeze_encoder: bool) -> str:
+def _resolved(pretraining: str, encoder, phylogeny, freeze_encoder: bool, pretrain_epochs: int) -> str:
     """The kind of pretraining for 'auto'; refuses what cannot be done."""
     if pretraining == "auto":
         pretraining = "each_fold" if encoder is None else "none"
@@ -167,6 +168,12 @@ def _resolved(pretraining: str, encoder, phylogeny, freeze_encoder: bool) -> str
         raise ValueError(
             f"pretraining is {pretraining!r}, which needs the phylogeny: its distances are what is learnt. Give the "
             "phylogeny, or set pretraining to 'none'."
+        )
+    if pretraining == "none" and pretrain_epochs != CrossValidation.pretrain_epochs:
+        why = "pretraining is 'none'" if encoder is None else "an encoder is given and pretraining is not asked for"
+        raise ValueError(
+            f"pretrain_epochs is {pretrain_epochs}, but nothing is pretrained: {why}. Leave pretrain_epochs out, or "
+            "set pretraining to 'each_fold'."
         )
     if freeze_encoder and pretraining == "none" and encoder is None:
         raise ValueError(

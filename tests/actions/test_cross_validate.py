@@ -11,7 +11,7 @@ from q2_aam.data.folds import cross_validation_folds
 from q2_aam.framework import Artifact, qiime2, sdk
 from q2_aam.plugin_setup import plugin
 
-from .small import as_column, told
+from .small import RUN, SIZES, as_column, told
 
 N = 30
 IDS = [f"{k:02d}" for k in range(N)]
@@ -199,6 +199,62 @@ def test_a_leak_would_be_seen(table, frame, monkeypatch):
     monkeypatch.setattr("q2_aam.data.folds.cross_validation_folds", lambda *_, **__: leaking)
     [found] = differing([run(table, frame)[1]], [run(*other)[1]])
     assert found & here == here
+
+
+# The same by the real actions, at tiny sizes
+
+
+@pytest.fixture(scope="module")
+def survey(study):
+    """16 samples, of which the last eight are a fold; of the last four values and communities can be changed."""
+    ids = list(study.table.ids()[:16])
+    return study.samples(ids).remove_empty("observation"), study.frame.loc[ids, ["ph"]].copy()
+
+
+def really(study, table, frame):
+    """Predictions, certainty and baselines of each sample, by the registered pipeline."""
+    with told():
+        made = plugin.pipelines["cross_validate"](
+            table=Artifact.import_data("FeatureTable[Frequency]", table),
+            sequences=Artifact.import_data("FeatureData[Sequence]", str(study.directory / "sequences.fasta")),
+            phylogeny=Artifact.import_data("Phylogeny[Rooted]", str(study.directory / "tree.nwk")),
+            metadata=as_column(frame["ph"]),
+            folds=2,
+            pretrain_epochs=1,
+            fit_epochs=1,
+            **SIZES,
+            **RUN,
+        )
+    predicted = made.predictions.view(pd.Series).rename("ours")
+    parts = [predicted, made.certainty.view(pd.DataFrame), made.baselines.view(pd.DataFrame)]
+    return pd.concat(parts, axis=1).loc[table.ids()]
+
+
+def other_samples(table, frame):
+    """Absurd values of the last eight samples, and other communities of the last four of these."""
+    counts, values = table.matrix_data.toarray(), frame.copy()
+    counts[:, -4:] = counts[::-1, -4:] * 3 + (np.arange(len(counts)) % 3 == 0)[:, None]
+    values.iloc[-8:, 0] = 1e6 * np.arange(1, 9)
+    return biom.Table(counts, table.ids("observation"), table.ids()), values
+
+
+@pytest.mark.parametrize("leaking", [False, True])
+def test_what_is_predicted_is_unseen_by_the_real_actions(study, survey, monkeypatch, leaking):
+    first, second = np.arange(8), np.arange(8, 16)
+    parts = [(first, second), (second, first)]
+    if leaking:
+        # planted: one of the samples that are to be unseen is learnt from
+        learnt = np.append(first, 15)
+        parts = [(learnt, second[:-1]), (second[:-1], learnt)]
+    monkeypatch.setattr("q2_aam.data.folds.cross_validation_folds", lambda *_, **__: parts)
+    before, after = really(study, *survey), really(study, *other_samples(*survey))
+    # the samples of the fold whose own communities are the same
+    unseen = before.index[8:12]
+    for name in before:
+        moved = not np.allclose(after.loc[unseen, name], before.loc[unseen, name], rtol=1e-4, atol=1e-4)
+        assert moved == leaking or (leaking and name == "median"), name
+    # those that were predicted by what was learnt from absurd values
+    assert (np.abs(after.iloc[:8] - before.iloc[:8]) > 1e3).all(axis=None)
 
 
 def test_numbers_come_out_in_the_order_of_the_table_with_their_scores(table, frame):
@@ -392,6 +448,16 @@ def test_progress_and_scores_are_printed(table, frame, capsys):
             {"pretraining": "none", "freeze_encoder": True},
             "freeze_encoder needs an encoder, but none is given and pretraining is 'none': only random weights would "
             "be frozen. Give an encoder, have one pretrained, or leave freeze_encoder out.",
+        ),
+        (
+            {"pretraining": "none", "pretrain_epochs": 7},
+            "pretrain_epochs is 7, but nothing is pretrained: pretraining is 'none'. Leave pretrain_epochs out, or set "
+            "pretraining to 'each_fold'.",
+        ),
+        (
+            {"encoder": Made(None), "pretrain_epochs": 7},
+            "pretrain_epochs is 7, but nothing is pretrained: an encoder is given and pretraining is not asked for. "
+            "Leave pretrain_epochs out, or set pretraining to 'each_fold'.",
         ),
         (
             {"folds": 3, "leave_one_group_out": True},
