@@ -171,6 +171,48 @@ def predict_example(use):
     )
 
 
+def predict_baselines_example(use):
+    """Predict new samples by the baselines."""
+    samples = use.init_metadata("metadata", metadata)
+    use.action(
+        use.UsageAction(plugin_id="aam", action_id="predict_baselines"),
+        use.UsageInputs(
+            train_table=use.init_artifact("table", training_table),
+            table=use.init_artifact("new_table", new_table),
+            phylogeny=use.init_artifact("phylogeny", phylogeny),
+            metadata=use.get_metadata_column("ph", "ph", samples),
+            groups=use.get_metadata_column("site", "site", samples),
+        ),
+        use.UsageOutputNames(baselines="ph_baselines"),
+    )
+
+
+def cross_validate_example(use):
+    """Predict each sample of a table by what is learnt from other sites."""
+    samples = use.init_metadata("metadata", metadata)
+    use.action(
+        use.UsageAction(plugin_id="aam", action_id="cross_validate"),
+        use.UsageInputs(
+            table=use.init_artifact("table", training_table),
+            sequences=use.init_artifact("sequences", sequences),
+            phylogeny=use.init_artifact("phylogeny", phylogeny),
+            metadata=use.get_metadata_column("ph", "ph", samples),
+            groups=use.get_metadata_column("site", "site", samples),
+            folds=2,
+            pretrain_epochs=2,
+            fit_epochs=2,
+            **SMALL,
+        ),
+        use.UsageOutputNames(
+            predictions="ph_out_of_fold",
+            certainty="ph_out_of_fold_certainty",
+            baselines="ph_baselines",
+            scores="ph_scores",
+            report="ph_report",
+        ),
+    )
+
+
 def evaluate_example(use):
     """Compare predictions with the truth."""
     samples = use.init_metadata("metadata", metadata)

@@ -15,6 +15,7 @@ from q2_aam.training.config import (
     NUCLEOTIDE_METRICS,
     NUMERIC_METRICS,
     PRECISIONS,
+    PRETRAINING,
     SCHEDULERS,
     UNIFRAC_METRICS,
 )
@@ -174,6 +175,32 @@ LEARNING = {
         "Machines that train together. Each runs this command, with MASTER_ADDR, MASTER_PORT and NODE_RANK (or "
         "SLURM_NODEID) in its environment; all end with the same model.",
     ),
+}
+
+FOLDS = {
+    "folds": (
+        Int % Range(2, None),
+        "Parts into which the samples are parted (whole groups where groups are given, classes in like shares); each is "
+        "predicted by what was learnt from the others.",
+    ),
+    "leave_one_group_out": (Bool, "Make each group a fold of its own, instead of folds."),
+    "repeats": (
+        COUNT,
+        "Times that all is done, each with other folds and another seed (random_seed, the next one, ...). The "
+        "predictions that come out are then the means, and of classes the likeliest.",
+    ),
+    "pretraining": (
+        Str % Choices(PRETRAINING),
+        "each_fold: an encoder is pretrained for each fold, on its training samples alone. transductive: one encoder is "
+        "pretrained on all samples, those that are predicted included, without their values; scores then hold for "
+        "samples that are there when the encoder is pretrained, not for later ones. none: nothing is pretrained; the "
+        "given encoder is fitted or, without one, everything is learnt from the values alone. auto is each_fold without "
+        "a given encoder, none with one. Where one is given, each_fold and transductive go on from it.",
+    ),
+    "pretrain_epochs": (COUNT, "Most passes over the training samples in pretraining."),
+    "fit_epochs": (COUNT, "Most passes over the training samples in fitting."),
+    "freeze_encoder": (Bool, "Fit the head alone; see fit."),
+    "batch_size": (OPTIMIZATION["batch_size"][0], "Samples a step, of pretraining and of fitting."),
 }
 
 GROUPS = (

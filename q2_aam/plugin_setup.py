@@ -13,8 +13,10 @@ from q2_types.sample_data import SampleData
 from q2_types.tree import Phylogeny, Rooted
 
 from q2_aam import __version__, examples, parameters
+from q2_aam.actions.cross_validate import cross_validate
 from q2_aam.actions.fit import fit
 from q2_aam.actions.predict import predict
+from q2_aam.actions.predict_baselines import predict_baselines
 from q2_aam.actions.pretrain import pretrain
 from q2_aam.framework import (
     Bool,
@@ -28,9 +30,29 @@ from q2_aam.framework import (
     Range,
     Str,
     TypeMap,
+    Visualization,
 )
-from q2_aam.parameters import ARCHITECTURE, LEARNING, OBJECTIVE, OPTIMIZATION, READING, RUNTIME, descriptions, types
-from q2_aam.types import AAMModel, AAMTrainingLog, Encoder, Novelty, PredictionIntervals, register_types
+from q2_aam.parameters import (
+    ARCHITECTURE,
+    FOLDS,
+    LEARNING,
+    OBJECTIVE,
+    OPTIMIZATION,
+    READING,
+    RUNTIME,
+    descriptions,
+    types,
+)
+from q2_aam.types import (
+    AAMModel,
+    AAMScores,
+    AAMTrainingLog,
+    BaselinePredictions,
+    Encoder,
+    Novelty,
+    PredictionIntervals,
+    register_types,
+)
 from q2_aam.visualizers.evaluate import evaluate
 from q2_aam.visualizers.training import summarize_training
 
@@ -58,6 +80,11 @@ SEQUENCES = "Sequences of the table's features. Not needed where the feature IDs
 INTERVALS_OR_PROBABILITIES = (
     "How sure each prediction is: for a numeric column the 90% interval, for a categorical one the probability of each class, "
     "both calibrated on samples that were not learnt from."
+)
+BASELINES = (
+    "What the baselines say of the same samples, a column a method: the median (or largest class) of the training samples; a "
+    "random forest of 500 trees on the square root of relative abundances; support-vector machines with a Gaussian kernel on "
+    "exact unweighted UniFrac (where there is a phylogeny) and on Jaccard distances."
 )
 LOG = "What the training run leaves to look at: history, TensorBoard event files, plots. See summarize-training."
 
@@ -230,12 +257,54 @@ plugin.methods.register_function(
     examples={"New samples": examples.predict_example},
 )
 
+plugin.methods.register_function(
+    function=predict_baselines,
+    inputs={
+        "train_table": FeatureTable[Frequency],
+        "table": FeatureTable[Frequency],
+        "phylogeny": Phylogeny[Rooted],
+    },
+    parameters={
+        "metadata": MetadataColumn[Numeric | Categorical],
+        "groups": parameters.GROUPS[0],
+        "missing_samples": parameters.MISSING_SAMPLES[0],
+        **types(READING),
+        "threads": RUNTIME["threads"][0],
+        "random_seed": RUNTIME["random_seed"][0],
+    },
+    outputs=[("baselines", SampleData[BaselinePredictions])],
+    input_descriptions={
+        "train_table": "Counts of ASVs in the samples to learn from.",
+        "table": "New samples, none of which is among those to learn from.",
+        "phylogeny": "Phylogeny whose tips are the features of both tables. Without it there is no machine on UniFrac.",
+    },
+    parameter_descriptions={
+        "metadata": "Column to predict, of the samples to learn from.",
+        "groups": "Column whose groups (subjects, households, sites) are kept together where the machines' settings are chosen, "
+        "by cross-validation among the samples to learn from.",
+        "missing_samples": parameters.MISSING_SAMPLES[1],
+        **descriptions(READING),
+        "missing_features": "Features that are no tip of the phylogeny: refuse them by name, or leave them out (of UniFrac "
+        "only) with a count.",
+        "threads": RUNTIME["threads"][1],
+        "random_seed": "Seed of the forest, of the folds by which settings are chosen, and of the draw where sampling_depth is "
+        "given.",
+    },
+    output_descriptions={"baselines": BASELINES + " To be given to evaluate."},
+    name="Predict by a random forest and other baselines",
+    description="What users would do without this plugin, for the same samples to learn from and to predict: give the result to "
+    "evaluate beside the predictions of predict.",
+    examples={"Numeric column": examples.predict_baselines_example},
+)
+
 plugin.visualizers.register_function(
     function=evaluate,
     inputs={
         "predictions": SampleData[RegressorPredictions | ClassifierPredictions],
         "certainty": SampleData[PredictionIntervals | Probabilities],
         "novelty": SampleData[Novelty],
+        "baselines": SampleData[BaselinePredictions],
+        "scores": AAMScores,
     },
     parameters={
         "metadata": MetadataColumn[Numeric | Categorical],
@@ -246,6 +315,8 @@ plugin.visualizers.register_function(
         "predictions": "Predictions of fit or predict (or of q2-sample-classifier).",
         "certainty": "The certainty that came with them.",
         "novelty": "The novelty that came with them, to see whether errors grow with it.",
+        "baselines": "Predictions of predict-baselines for the same samples, whose scores are then shown beside the model's.",
+        "scores": "The scores of cross-validate, to be shown by folds.",
     },
     parameter_descriptions={
         "metadata": "Column with the true values: numeric for a regressor's predictions, categorical for a classifier's.",
@@ -254,7 +325,8 @@ plugin.visualizers.register_function(
         "count. Samples whose true value is missing are always left out, with a count.",
     },
     name="Show how good predictions are",
-    description="Scores and pictures of predictions beside the truth and beside the answer that looks at no sample.",
+    description="Scores and pictures of predictions beside the truth and beside the answer that looks at no sample or, where "
+    "they are given, beside a random forest and other baselines.",
     examples={"Numeric column": examples.evaluate_example},
 )
 
@@ -267,4 +339,64 @@ plugin.visualizers.register_function(
     name="Show how training went",
     description="Losses and metrics of the training and validation samples over the epochs, the best epoch, and the plots.",
     examples={"Run of fit": examples.summarize_training_example},
+)
+
+T_cv_column, T_cv_predictions, T_cv_certainty = TypeMap(
+    {
+        Numeric: (SampleData[RegressorPredictions], SampleData[PredictionIntervals]),
+        Categorical: (SampleData[ClassifierPredictions], SampleData[Probabilities]),
+    }
+)
+plugin.pipelines.register_function(
+    function=cross_validate,
+    inputs={
+        "table": FeatureTable[Frequency],
+        "sequences": FeatureData[Sequence],
+        "phylogeny": Phylogeny[Rooted],
+        "encoder": AAMModel[Encoder],
+    },
+    parameters={
+        "metadata": MetadataColumn[T_cv_column],
+        "groups": parameters.GROUPS[0],
+        **types(FOLDS, READING, ARCHITECTURE, RUNTIME),
+        "target_transform": parameters.TRANSFORM,
+        "missing_samples": parameters.MISSING_SAMPLES[0],
+    },
+    outputs=[
+        ("predictions", T_cv_predictions),
+        ("certainty", T_cv_certainty),
+        ("baselines", SampleData[BaselinePredictions]),
+        ("scores", AAMScores),
+        ("report", Visualization),
+    ],
+    input_descriptions={
+        "table": TABLE,
+        "sequences": SEQUENCES,
+        "phylogeny": "Phylogeny whose tips are the table's features: pretraining learns its distances, and a baseline reads them.",
+        "encoder": "A pretrained encoder. If it was pretrained on samples of this table, it has seen the communities of samples "
+        "that are predicted, though not their values: scores then do not hold for later samples.",
+    },
+    parameter_descriptions={
+        "metadata": "Column to predict. Samples without a value are left out, with a count.",
+        "groups": parameters.GROUPS[1],
+        **descriptions(FOLDS, READING, ARCHITECTURE, RUNTIME),
+        "precision": RUNTIME["precision"][1] + " Predictions are always made in 32.",
+        "target_transform": "What a numeric column is learnt as, on the training samples of each fold.",
+        "missing_samples": parameters.MISSING_SAMPLES[1],
+    },
+    output_descriptions={
+        "predictions": "The prediction of each sample, from the fold in which it was not learnt from.",
+        "certainty": "How sure each is: intervals of 90% for a numeric column, probabilities for a categorical one.",
+        "baselines": BASELINES,
+        "scores": "Scores of our predictions and of each baseline's, of each repeat and fold and of all folds of a repeat.",
+        "report": "The page of evaluate: our predictions beside the baselines', and the scores by folds.",
+    },
+    name="How well would new samples be predicted?",
+    description=(
+        "Part the samples into folds, and predict each fold by what was learnt from the others: pretrain, fit, predict and "
+        "predict-baselines for each fold. Of the samples of a fold nothing is seen before they are predicted, unless an encoder "
+        "is given or transductive pretraining is asked for. QIIME 2 releases that can run actions in parallel run folds at the "
+        "same time (--parallel)."
+    ),
+    examples={"Numeric column": examples.cross_validate_example},
 )

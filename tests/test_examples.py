@@ -33,6 +33,14 @@ TYPES = {
         "ph_certainty": "SampleData[PredictionIntervals]",
         "novelty": "SampleData[Novelty]",
     },
+    ("predict_baselines", "Numeric column"): {"ph_baselines": "SampleData[BaselinePredictions]"},
+    ("cross_validate", "Numeric column"): {
+        "ph_out_of_fold": "SampleData[RegressorPredictions]",
+        "ph_out_of_fold_certainty": "SampleData[PredictionIntervals]",
+        "ph_baselines": "SampleData[BaselinePredictions]",
+        "ph_scores": "AAMScores",
+        "ph_report": "Visualization",
+    },
     ("evaluate", "Numeric column"): {"ph_evaluation": "Visualization"},
     ("summarize_training", "Run of fit"): {"ph_training": "Visualization"},
 }

@@ -24,7 +24,9 @@ from q2_aam.training.config import (
     LARGEST_SEED,
     NON_FINITE,
     PRECISIONS,
+    PRETRAINING,
     SCHEDULERS,
+    CrossValidation,
     Distances,
     FineTuning,
     Head,
@@ -44,30 +46,38 @@ SETTINGS = {
     "pretrain": (Reading, Distances, Optimization, Objective, Sampling, Runtime, Architecture),
     "fit": (Reading, TargetReading, Distances, Head, FineTuning, TargetObjective, Sampling, Runtime, Architecture),
     "predict": (Reading, Prediction),
+    "predict_baselines": (Reading, MetadataReading, Runtime),
     "evaluate": (MetadataReading,),
+    "cross_validate": (CrossValidation, Reading, TargetReading, Runtime, Architecture),
 }
 # Settings that an action does not offer, because they would have no meaning there.
 LEFT_OUT = {
     "pretrain": {"target_weight"},
     "fit": set(),
     "predict": {"max_tokens", "run_dir", "devices", "num_nodes", "compile"},
+    "predict_baselines": {"max_tokens", "run_dir", "devices", "num_nodes", "compile", "precision", "device"},
     "evaluate": set(),
+    "cross_validate": {"max_tokens", "run_dir", "devices", "num_nodes", "compile"},
 }
 # Off unless it is asked for: no setting of the training.
 NO_SETTINGS = {"freeze_encoder"}
-ACTIONS = ("pretrain", "fit", "predict", "evaluate", "summarize_training")
+METHODS = ("pretrain", "fit", "predict", "predict_baselines")
+VISUALIZERS = ("evaluate", "summarize_training")
+PIPELINES = ("cross_validate",)
+ACTIONS = (*METHODS, *VISUALIZERS, *PIPELINES)
 
 
 def parts_of(action):
     """All inputs, parameters and outputs of an action by name."""
     signature = plugin.actions[action].signature
-    outputs = signature.outputs if action in plugin.methods else {}
+    outputs = {} if action in plugin.visualizers else signature.outputs
     return {**signature.inputs, **signature.parameters, **outputs}
 
 
 def test_the_actions_are_those_of_the_design():
-    assert tuple(plugin.methods) == ACTIONS[:3]
-    assert tuple(plugin.visualizers) == ACTIONS[3:]
+    assert tuple(plugin.methods) == METHODS
+    assert tuple(plugin.visualizers) == VISUALIZERS
+    assert tuple(plugin.pipelines) == PIPELINES
     assert plugin.name == "aam" and plugin.package == "q2_aam"
 
 
@@ -92,7 +102,7 @@ def test_every_default_is_that_of_a_dataclass(action):
 @pytest.mark.parametrize("action", SETTINGS)
 def test_no_default_is_written_into_a_signature(action):
     """A literal there would be a second place of a default."""
-    folder = "actions" if action in plugin.methods else "visualizers"
+    folder = "visualizers" if action in plugin.visualizers else "actions"
     function = getattr(sys.modules[f"q2_aam.{folder}.{action}"], action)
     arguments = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0].args
     named = zip(arguments.args[-len(arguments.defaults) :], arguments.defaults, strict=True)
@@ -139,13 +149,12 @@ def names_read(function):
 @pytest.mark.parametrize("action", ACTIONS)
 def test_every_parameter_is_read(action):
     record = plugin.actions[action]
-    folder = "actions" if action in plugin.methods else "visualizers"
+    folder = "visualizers" if action in plugin.visualizers else "actions"
     module = "training" if action == "summarize_training" else action
     function = getattr(sys.modules[f"q2_aam.{folder}.{module}"], action)
-    by_settings = set()
-    if action in ("pretrain", "fit"):
-        # `settings(kind, arguments)` fills each dataclass by name
-        by_settings = {field.name for kind in SETTINGS.get(action, ()) for field in fields(kind)}
+    # `settings(kind, arguments)` fills each dataclass by name
+    filled = {"pretrain": SETTINGS["pretrain"], "fit": SETTINGS["fit"], "cross_validate": (Architecture,)}
+    by_settings = {field.name for kind in filled.get(action, ()) for field in fields(kind)}
     unread = (set(record.signature.inputs) | set(record.signature.parameters)) - names_read(function) - by_settings
     assert unread == set()
 
@@ -164,6 +173,7 @@ def test_every_setting_is_read_somewhere():
             # the actions read these of their own arguments
             own = {"validation_share", "token_limit", "token_choice", "batch_size", "asv_cache", "max_tokens"}
             own |= {"run_dir", "metric", "sampling_depth", "missing_features", "missing_samples", "target_transform"}
+            own |= {field.name for field in fields(CrossValidation)}
             weights = {"unifrac_weight", "nucleotide_weight", "count_weight", "target_weight"}
             assert {field.name for field in fields(kind)} - used <= own | weights, kind
 
@@ -176,6 +186,7 @@ def test_choices_are_those_that_the_code_knows():
     assert choices(parameters.TRANSFORM) == set(TRANSFORMS)
     assert choices(parameters.ASV_CACHE) == set(ASV_CACHES)
     registered = {**parameters.OPTIMIZATION, **parameters.RUNTIME, **parameters.READING, **parameters.LEARNING}
+    registered.update(parameters.FOLDS)
     for name, known in (
         ("scheduler", SCHEDULERS),
         ("non_finite", NON_FINITE),
@@ -183,6 +194,7 @@ def test_choices_are_those_that_the_code_knows():
         ("device", DEVICES),
         ("missing_features", MISSING_FEATURES),
         ("token_choice", TOKEN_CHOICES),
+        ("pretraining", PRETRAINING),
     ):
         assert choices(registered[name][0]) == set(known), name
 

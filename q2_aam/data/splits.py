@@ -65,8 +65,8 @@ def split_validation(
     """
     if not 0 <= share < 1:
         raise ValueError(f"the validation share is {share}; it must be at least 0 and below 1.")
-    labels = None if classes is None else _codes(classes, n_samples, "class")
-    members = None if groups is None else _codes(groups, n_samples, "group")
+    labels = None if classes is None else codes(classes, n_samples, "class")
+    members = None if groups is None else codes(groups, n_samples, "group")
     if share == 0:
         return np.arange(n_samples), np.arange(0)
     if n_samples < 2:
@@ -87,7 +87,7 @@ def split_validation(
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
-def _codes(values: Sequence, n_samples: int, what: str) -> np.ndarray:
+def codes(values: Sequence, n_samples: int, what: str) -> np.ndarray:
     """Groups or classes as numbers from 0, in the plain order of their names."""
     values = values if isinstance(values, pd.Series) else pd.Series(np.asarray(values, dtype=object))
     if len(values) != n_samples:

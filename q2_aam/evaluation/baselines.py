@@ -1,8 +1,18 @@
-"""What a model has to beat: a random forest on abundances, and the answer that looks at no sample at all."""
+"""What a model has to beat: a random forest on abundances, support-vector machines on exact distances, and the answer
+that looks at no sample at all.
+
+Of the samples that are predicted, one changes nothing about another's prediction.
+"""
 
 from dataclasses import dataclass
 
+import biom
 import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from q2_aam.data.tables import held_columns, name_ids
+from q2_aam.evaluation.kernel_baselines import jaccard_distances, support_vector_machine
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,7 @@ def random_forest(
     n_jobs: int = 1,
     random_state: int = 0,
 ) -> BaselinePredictions:
-    """Random forest on the square root of relative abundances.
+    """Random forest on the square root of relative abundances of the ASVs that the training samples hold.
 
     Parameters
     ----------
@@ -73,8 +83,10 @@ def random_forest(
         "classification": lambda: RandomForestClassifier(**settings),
     }
     estimator = _choose(estimators, kind)
-    estimator.fit(_square_root_shares(train_counts), _as_target(train_target, kind))
-    return _predictions(estimator, _square_root_shares(test_counts), kind)
+    # A tree draws among columns: those that only test samples hold would change what it draws.
+    known = held_columns(sp.csr_matrix(train_counts))
+    estimator.fit(_square_root_shares(train_counts)[:, known], _as_target(train_target, kind))
+    return _predictions(estimator, _square_root_shares(test_counts)[:, known], kind)
 
 
 def trivial(train_counts, train_target, test_counts, *, kind: str) -> BaselinePredictions:
@@ -110,6 +122,96 @@ def trivial(train_counts, train_target, test_counts, *, kind: str) -> BaselinePr
     estimator = _choose(estimators, kind)
     estimator.fit(train_counts, _as_target(train_target, kind))
     return _predictions(estimator, test_counts, kind)
+
+
+def predict_by_baselines(
+    train_table: biom.Table,
+    train_target,
+    table: biom.Table,
+    *,
+    kind: str,
+    phylogeny=None,
+    groups=None,
+    missing_features: str = "error",
+    n_jobs: int = 1,
+    random_state: int = 0,
+) -> pd.DataFrame:
+    """All baselines at once.
+
+    Parameters
+    ----------
+    train_table, table : biom.Table
+        Training and new samples, with features of any order; no sample is in both.
+    train_target : array_like `[N]`
+        True values (numbers, or class names) of the training samples, in the order of their table.
+    kind : {'regression', 'classification'}
+        What is predicted.
+    phylogeny : Phylogeny, optional
+        With the features as tips. Without it there is no machine on UniFrac.
+    groups : array_like `[N]`, optional
+        Groups of the training samples.
+    missing_features : {'error', 'ignore'}
+        What to do about features that are no tip of the phylogeny.
+    n_jobs : int
+        Trees grown at the same time, and threads for UniFrac.
+    random_state : int
+        Seed of the forest and of the inner folds.
+
+    Returns
+    -------
+    pd.DataFrame
+        A new sample a row; columns `median` or `largest class`, `random forest`, `SVM UniFrac` (with a phylogeny),
+        `SVM Jaccard`.
+
+    Raises
+    ------
+    ValueError
+        When samples are in both tables, or features are refused.
+    """
+    both = np.intersect1d(train_table.ids().astype(str), table.ids().astype(str))
+    if len(both):
+        raise ValueError(
+            f"{len(both)} samples are in both tables: {name_ids(both)}. Baselines would be judged by samples that they "
+            "learnt from. Take these samples out of one of the tables."
+        )
+    merged = merge_tables(train_table, table)
+    counts, n_train = sp.csr_matrix(merged.matrix_data.T), train_table.shape[1]
+    train, new = counts[:n_train], counts[n_train:]
+    forest = random_forest(train, train_target, new, kind=kind, n_jobs=n_jobs, random_state=random_state)
+    found = {
+        "median" if kind == "regression" else "largest class": trivial(train, train_target, new, kind=kind).predicted,
+        "random forest": forest.predicted,
+    }
+    learn = {"kind": kind, "groups": groups, "random_state": random_state}
+    target = _as_target(train_target, kind)
+    if phylogeny is not None:
+        from q2_aam.data.unifrac import UniFracDistances, match_tips, tip_names
+
+        placed = match_tips(merged, tip_names(phylogeny), missing_features)
+
+        def distances(part):
+            return UniFracDistances(part, phylogeny, "unweighted", n_jobs)(np.arange(part.shape[1]))
+
+        # Those among training samples on their own: within the whole, new samples change their last digits, and by
+        # these which settings are chosen.
+        among = distances(placed.filter(set(train_table.ids()), axis="sample", inplace=False))
+        across = distances(placed)[n_train:, :n_train]
+        found["SVM UniFrac"] = support_vector_machine(among, target, across, **learn)
+    among, across = jaccard_distances(train), jaccard_distances(new, train)
+    found["SVM Jaccard"] = support_vector_machine(among, target, across, **learn)
+    return pd.DataFrame(found, index=pd.Index(table.ids(), name="SampleID"))
+
+
+def merge_tables(first: biom.Table, second: biom.Table) -> biom.Table:
+    """The samples of two tables side by side; features are those of the first, then those of the second alone."""
+    features = pd.Index(first.ids("observation"))
+    features = features.append(pd.Index(second.ids("observation")).difference(features, sort=False))
+    parts = []
+    for table in (first, second):
+        counts = sp.coo_matrix(table.matrix_data)
+        rows = features.get_indexer(table.ids("observation"))[counts.row]
+        parts.append(sp.csc_matrix((counts.data, (rows, counts.col)), shape=(len(features), table.shape[1])))
+    return biom.Table(sp.hstack(parts).tocsr(), features.to_numpy(), np.concatenate([first.ids(), second.ids()]))
 
 
 def _choose(estimators, kind):

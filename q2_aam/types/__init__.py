@@ -18,17 +18,37 @@ from q2_aam.types._format import (
     PredictionIntervalsFormat,
     TorchFileFormat,
 )
+from q2_aam.types._judging import (
+    AAMScoresDirectoryFormat,
+    AAMScoresFormat,
+    BaselinePredictionsDirectoryFormat,
+    BaselinePredictionsFormat,
+)
 from q2_aam.types._transformer import TRANSFORMERS
-from q2_aam.types._type import AAMModel, AAMTrainingLog, Encoder, Novelty, PredictionIntervals
+from q2_aam.types._type import (
+    AAMModel,
+    AAMScores,
+    AAMTrainingLog,
+    BaselinePredictions,
+    Encoder,
+    Novelty,
+    PredictionIntervals,
+)
 
 __all__ = [
     "AAMModel",
     "AAMModelDescriptionFormat",
     "AAMModelDirectoryFormat",
+    "AAMScores",
+    "AAMScoresDirectoryFormat",
+    "AAMScoresFormat",
     "AAMTrainingHistoryFormat",
     "AAMTrainingLog",
     "AAMTrainingLogDirectoryFormat",
     "AAMTrainingSummaryFormat",
+    "BaselinePredictions",
+    "BaselinePredictionsDirectoryFormat",
+    "BaselinePredictionsFormat",
     "Classifier",
     "Encoder",
     "EventFileFormat",
@@ -53,7 +73,9 @@ def register_types(plugin):
     plugin : Plugin
         The plugin of `q2_aam.plugin_setup`.
     """
-    plugin.register_semantic_types(AAMModel, Encoder, AAMTrainingLog, PredictionIntervals, Novelty)
+    plugin.register_semantic_types(
+        AAMModel, Encoder, AAMTrainingLog, PredictionIntervals, Novelty, BaselinePredictions, AAMScores
+    )
     plugin.register_formats(
         AAMModelDirectoryFormat,
         AAMTrainingLogDirectoryFormat,
@@ -61,12 +83,18 @@ def register_types(plugin):
         PredictionIntervalsDirectoryFormat,
         NoveltyFormat,
         NoveltyDirectoryFormat,
+        BaselinePredictionsFormat,
+        BaselinePredictionsDirectoryFormat,
+        AAMScoresFormat,
+        AAMScoresDirectoryFormat,
     )
     for semantic_type, directory_format in (
         (AAMModel[Encoder | Regressor | Classifier], AAMModelDirectoryFormat),
         (AAMTrainingLog, AAMTrainingLogDirectoryFormat),
         (SampleData[PredictionIntervals], PredictionIntervalsDirectoryFormat),
         (SampleData[Novelty], NoveltyDirectoryFormat),
+        (SampleData[BaselinePredictions], BaselinePredictionsDirectoryFormat),
+        (AAMScores, AAMScoresDirectoryFormat),
     ):
         plugin.register_semantic_type_to_format(semantic_type, directory_format=directory_format)
     for transformer in TRANSFORMERS:

@@ -18,6 +18,13 @@ from q2_aam.types._format import (
     NoveltyFormat,
     PredictionIntervalsFormat,
 )
+from q2_aam.types._judging import (
+    SCORE_KEYS,
+    SCORE_TEXTS,
+    TRIVIAL,
+    AAMScoresFormat,
+    BaselinePredictionsFormat,
+)
 
 
 def _read(path) -> pd.DataFrame:
@@ -115,4 +122,44 @@ def _flattened(values: dict, prefix: str = ""):
             yield f"{prefix}{key}", None if value is None else json.dumps(value, ensure_ascii=False)
 
 
-TRANSFORMERS = (_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11)
+def _12(data: pd.DataFrame) -> BaselinePredictionsFormat:
+    first = [column for column in data.columns if column in TRIVIAL]
+    others = [column for column in data.columns if column not in TRIVIAL]
+    return _write_samples(data, (*first, *others), BaselinePredictionsFormat)
+
+
+def _13(ff: BaselinePredictionsFormat) -> pd.DataFrame:
+    frame = _read(str(ff))
+    frame.index.name = "SampleID"
+    return frame.astype(np.float64) if TRIVIAL.get(frame.columns[0]) == "numeric" else frame.astype(object)
+
+
+def _14(ff: BaselinePredictionsFormat) -> qiime2.Metadata:
+    return _metadata(_13(ff))
+
+
+def _15(data: pd.DataFrame) -> AAMScoresFormat:
+    data = data.rename_axis("id").reset_index() if "id" not in data else data
+    missing = [column for column in SCORE_KEYS if column not in data]
+    if missing:
+        raise ValueError(f"the table lacks the columns {', '.join(missing)}; it has {', '.join(data.columns)}.")
+    result = AAMScoresFormat()
+    columns = [*SCORE_KEYS, *(column for column in data if column not in SCORE_KEYS)]
+    data[columns].to_csv(str(result), sep="\t", index=False, quoting=csv.QUOTE_NONE)
+    result.validate("max")
+    return result
+
+
+def _16(ff: AAMScoresFormat) -> pd.DataFrame:
+    # An empty cell is a score that is not defined or, of a fold, all of them together.
+    frame = _read(str(ff))
+    numbers = [column for column in frame if column not in SCORE_TEXTS]
+    frame[numbers] = frame[numbers].replace("", np.nan).astype(np.float64)
+    return frame
+
+
+def _17(ff: AAMScoresFormat) -> qiime2.Metadata:
+    return _metadata(_16(ff))
+
+
+TRANSFORMERS = (_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, _17)

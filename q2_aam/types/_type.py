@@ -17,3 +17,8 @@ AAMTrainingLog = SemanticType("AAMTrainingLog")
 PredictionIntervals = SemanticType("PredictionIntervals", variant_of=SampleData.field["type"])
 
 Novelty = SemanticType("Novelty", variant_of=SampleData.field["type"])
+
+# What a random forest and its like say of the same samples.
+BaselinePredictions = SemanticType("BaselinePredictions", variant_of=SampleData.field["type"])
+
+AAMScores = SemanticType("AAMScores")

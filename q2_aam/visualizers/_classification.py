@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from ._baselines import add_columns, baseline_scores, verdict_beside
+from ._folds import folds_section
 from ._page import number
 from ._samples import listed, some
 
@@ -59,8 +61,14 @@ def classification_page(page, evaluated):
         column = probabilities.columns.get_indexer(samples["predicted"])
         samples["probability"] = probabilities.to_numpy()[np.arange(len(samples)), column]
     page.write_table("predictions", samples.rename(columns={"sample": "sample-id"}))
-    _verdict(page, scores)
-    _scores_table(page, scores)
+    others = baseline_scores(evaluated, numeric=False)
+    if others and len(set(frame["true"])) > 1:
+        verdict_beside(page, evaluated.name, scores, others)
+    else:
+        _verdict(page, scores)
+    _scores_table(page, scores, others)
+    if evaluated.fold_scores is not None:
+        folds_section(page, evaluated.fold_scores)
     _confusion(page, scores)
     if probabilities is not None:
         _probabilities(page, scores)
@@ -118,17 +126,21 @@ def _verdict(page, scores):
     )
 
 
-def _scores_table(page, scores):
+def _scores_table(page, scores, others):
+    keys = [
+        # The last four need probabilities: without them they are not shown.
+        key
+        for key in MEANINGS
+        if scores[key] is not None or scores["calibration"] is not None
+    ]
     rows = [
         {
-            "score": label,
+            "score": MEANINGS[key][0],
             "model": scores[key],
             "always_the_largest_class": scores["baseline"][key],
-            "meaning": meaning,
+            "meaning": MEANINGS[key][1],
         }
-        for key, (label, meaning) in MEANINGS.items()
-        # The last four need probabilities: without them they are not shown.
-        if scores[key] is not None or scores["calibration"] is not None
+        for key in keys
     ]
     text = (
         "Each score stands beside that of an answer that looks at no sample: the largest class of those "
@@ -136,14 +148,15 @@ def _scores_table(page, scores):
     )
     if scores["calibration"] is not None:
         text += " (as its probabilities, the classes' shares of the samples)"
+    beside = {"always_the_largest_class": "Always the largest class"}
+    if others:
+        text = "Each score stands beside those of the baselines, which predicted the same samples"
+        if scores["calibration"] is not None:
+            text += " (without probabilities)"
+        beside = {label: label for label in others}
     page.section("Scores", f"{text}. A dash is a score that these samples do not define.")
-    headers = {
-        "score": "Score",
-        "model": "Model",
-        "always_the_largest_class": "Always the largest class",
-        "meaning": "Meaning",
-    }
-    page.table("scores", pd.DataFrame(rows), headers)
+    headers = {"score": "Score", "model": "Model", **beside, "meaning": "Meaning"}
+    page.table("scores", add_columns(rows, keys, others), headers)
     classes = pd.DataFrame(scores["per_class"])
     headers = {"class": "Class", "support": "Samples", "predicted": "Predicted", "precision": "Precision"}
     headers.update({"recall": "Recall", "f1": "F1"})

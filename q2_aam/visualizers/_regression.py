@@ -1,7 +1,7 @@
 """What the page of `evaluate` shows of numeric predictions."""
 
-import pandas as pd
-
+from ._baselines import add_columns, baseline_scores, verdict_beside
+from ._folds import folds_section
 from ._page import number
 from ._samples import some
 
@@ -37,11 +37,17 @@ def regression_page(page, evaluated):
 
     frame = evaluated.frame
     scores = regression_scores(frame["true"], frame["predicted"])
-    _verdict(page, scores, evaluated.name)
+    others = baseline_scores(evaluated, numeric=True)
+    if others and scores["baseline"]["mae"]:
+        verdict_beside(page, evaluated.name, scores, others)
+    else:
+        _verdict(page, scores, evaluated.name)
     samples = frame.rename_axis("sample").reset_index()
     samples["error"] = samples["predicted"] - samples["true"]
     samples["absolute_error"] = samples["error"].abs()
-    _scores_table(page, scores, frame)
+    _scores_table(page, scores, frame, others)
+    if evaluated.fold_scores is not None:
+        folds_section(page, evaluated.fold_scores)
     _scatter(page, samples, scores, evaluated.name)
     if "group" in frame:
         _groups(page, samples, scores)
@@ -73,7 +79,7 @@ def _verdict(page, scores, name):
     )
 
 
-def _scores_table(page, scores, frame):
+def _scores_table(page, scores, frame, others):
     from ..evaluation.calibration import COVERAGE
     from ..evaluation.metrics import interval_scores
 
@@ -97,19 +103,18 @@ def _scores_table(page, scores, frame):
         )
         width = {"score": "mean width of the intervals", "model": intervals["mean_width"]}
         rows.append({**width, "meaning": "in the units of the column; narrower says more"})
-    table = pd.DataFrame(rows, columns=["score", "model", "always_the_median", "meaning"])
-    page.section(
-        "Scores",
+    text = (
         "Each score stands beside that of an answer that looks at no sample: the median of the true values "
-        "evaluated here, for every sample. A dash is a score that these samples do not define.",
+        "evaluated here, for every sample."
     )
-    headers = {
-        "score": "Score",
-        "model": "Model",
-        "always_the_median": "Always the median",
-        "meaning": "Meaning",
-    }
-    page.table("scores", table, headers)
+    beside = {"always_the_median": "Always the median"}
+    if others:
+        text = "Each score stands beside those of the baselines, which predicted the same samples."
+        beside = {label: label for label in others}
+    page.section("Scores", f"{text} A dash is a score that these samples do not define.")
+    headers = {"score": "Score", "model": "Model", **beside, "meaning": "Meaning"}
+    table = add_columns(rows, MEANINGS, others)
+    page.table("scores", table.reindex(columns=["score", "model", "always_the_median", *others, "meaning"]), headers)
 
 
 def _scatter(page, samples, scores, name):

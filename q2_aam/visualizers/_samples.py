@@ -20,6 +20,10 @@ class Evaluated:
         `upper`, `unseen_read_share`, `group` (None where a sample has no group).
     probabilities : pandas.DataFrame or None
         A row a sample, a column a class.
+    baselines : pandas.DataFrame or None
+        Predictions of other methods for the same samples, a column a method.
+    fold_scores : pandas.DataFrame or None
+        Scores of a cross-validation, a row a repeat, fold and method.
     notes : list of str
         What the reader should know of how samples were matched.
     """
@@ -27,6 +31,8 @@ class Evaluated:
     name: str
     frame: pd.DataFrame
     probabilities: pd.DataFrame | None = None
+    baselines: pd.DataFrame | None = None
+    fold_scores: pd.DataFrame | None = None
     notes: list = field(default_factory=list)
 
 
@@ -101,13 +107,13 @@ def evaluated_samples(predicted, column, certainty, novelty, groups, missing_sam
         frame = pd.DataFrame({"true": truth.astype(str), "predicted": predicted}, dtype=object)
     evaluated = Evaluated(column.name, frame, notes=notes)
     if certainty is not None:
-        certainty = _rows(certainty, predicted.index, "certainty")
+        certainty = rows_of(certainty, predicted.index, "certainty")
         if numeric:
             _add_intervals(evaluated, certainty)
         else:
             evaluated.probabilities = _probabilities(certainty, predicted)
     if novelty is not None:
-        _add_novelty(evaluated, _rows(novelty, predicted.index, "novelty"))
+        _add_novelty(evaluated, rows_of(novelty, predicted.index, "novelty"))
     if groups is not None:
         _add_groups(evaluated, groups, missing_samples)
     return evaluated
@@ -183,7 +189,8 @@ def _refuse_numbers(predicted, column):
         )
 
 
-def _rows(table, samples, what):
+def rows_of(table, samples, what):
+    """The rows of the evaluated samples in a table that came with the predictions, or a refusal that names them."""
     absent = samples.difference(table.index, sort=False)
     if len(absent):
         raise ValueError(

@@ -7,7 +7,9 @@ from q2_aam.data.cautions import cautions
 from q2_aam.framework import qiime2
 from q2_aam.training.config import MetadataReading
 
+from ._baselines import add_baselines
 from ._classification import classification_page
+from ._folds import pretraining_notes
 from ._page import Page
 from ._regression import regression_page
 from ._samples import evaluated_samples, read_predictions, some
@@ -19,6 +21,8 @@ def evaluate(
     metadata: qiime2.MetadataColumn,
     certainty: pd.DataFrame = None,
     novelty: pd.DataFrame = None,
+    baselines: pd.DataFrame = None,
+    scores: pd.DataFrame = None,
     groups: qiime2.CategoricalMetadataColumn = None,
     missing_samples: str = MetadataReading.missing_samples,
 ) -> None:
@@ -36,6 +40,10 @@ def evaluate(
         Regression: prediction intervals (columns `lower`, `upper`). Classification: class probabilities.
     novelty : pandas.DataFrame, optional
         What the model had not seen of each sample (column `unseen_read_share`).
+    baselines : pandas.DataFrame, optional
+        Predictions of other methods for the same samples, a column a method.
+    scores : pandas.DataFrame, optional
+        Scores of a cross-validation, a row a repeat, fold and method.
     groups : qiime2.CategoricalMetadataColumn, optional
         Groups to score one by one.
     missing_samples : {'error', 'ignore'}
@@ -48,11 +56,16 @@ def evaluate(
     """
     predicted = read_predictions(predictions.path / "predictions.tsv")
     evaluated = evaluated_samples(predicted, metadata, certainty, novelty, groups, missing_samples)
+    if baselines is not None:
+        add_baselines(evaluated, baselines, metadata.type == "numeric")
     lead = f"{some(evaluated.frame, 'sample')} with a prediction and a true value."
     page = Page(output_dir, f"How good are the predictions of '{evaluated.name}'?", lead)
     page.notes += evaluated.notes
     truth = evaluated.frame["true"].rename(evaluated.name)
     page.cautions = cautions(truth, None if groups is None else groups.to_series())
+    if scores is not None:
+        evaluated.fold_scores = scores
+        page.notes += pretraining_notes(scores)
     if metadata.type == "numeric":
         regression_page(page, evaluated)
     else:

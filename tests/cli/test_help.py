@@ -7,7 +7,7 @@ import pytest
 from .conftest import SIZES, TUNING, plain
 
 HEAVY = {"torch", "lightning", "sklearn", "altair", "unifrac", "matplotlib", "tensorboard", "vl_convert"}
-ACTIONS = ("pretrain", "fit", "predict", "evaluate", "summarize-training")
+ACTIONS = ("pretrain", "fit", "predict", "predict-baselines", "evaluate", "summarize-training", "cross-validate")
 
 
 def imported(importtime):

@@ -1,11 +1,17 @@
 """The baselines learn what can be learnt, and nothing else."""
 
+import biom
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
+from skbio.diversity import beta_diversity
 from sklearn.ensemble import RandomForestRegressor
 
-from q2_aam.evaluation.baselines import random_forest, trivial
+from q2_aam.data.phylogeny import read_phylogeny
+from q2_aam.data.simulate import simulate_survey
+from q2_aam.evaluation.baselines import merge_tables, predict_by_baselines, random_forest, trivial
+from q2_aam.evaluation.kernel_baselines import support_vector_machine
 
 
 def simulated(n=60, n_asvs=12, seed=0):
@@ -69,3 +75,139 @@ def test_refusals():
         random_forest(counts, target, counts[:, :3], kind="regression")
     with pytest.raises(ValueError, match="not 'numeric'"):
         trivial(counts, target, counts, kind="numeric")
+
+
+# All of them, on a survey with a phylogeny
+
+
+@pytest.fixture(scope="module")
+def survey():
+    return simulate_survey(36, 60, 40)
+
+
+@pytest.fixture(scope="module")
+def phylogeny(survey, tmp_path_factory):
+    path = tmp_path_factory.mktemp("tree") / "tree.nwk"
+    survey.tree.write(str(path), format="newick")
+    return read_phylogeny(str(path))
+
+
+def parted(survey, n_new=12):
+    """Training and new samples, each without the features that it lacks, and in an order of its own."""
+    ids = list(survey.table.ids())
+    train, new = survey.subset(ids[n_new:]).table, survey.subset(ids[:n_new]).table
+    return train, new.sort_order(sorted(new.ids("observation")), axis="observation")
+
+
+def baselines(survey, phylogeny, new=None, column="ph", **changes):
+    train, usual = parted(survey)
+    kind = "regression" if column == "ph" else "classification"
+    target = survey.metadata.loc[train.ids(), column]
+    return predict_by_baselines(train, target, new or usual, kind=kind, phylogeny=phylogeny, **changes)
+
+
+@pytest.fixture(scope="module")
+def found(survey, phylogeny):
+    return {column: baselines(survey, phylogeny, column=column) for column in ("ph", "habitat")}
+
+
+@pytest.mark.parametrize("column", ["ph", "habitat"])
+def test_machines_are_those_on_distances_of_scikit_bio(survey, found, column):
+    train, new = parted(survey)
+    ids = [*train.ids(), *new.ids()]
+    counts = survey.table.filter(ids, inplace=False).sort_order(ids).matrix_data.T.toarray().astype(int)
+    target = survey.metadata.loc[train.ids(), column].to_numpy()
+    kind = "regression" if column == "ph" else "classification"
+    oracles = {
+        "SVM UniFrac": beta_diversity(
+            "unweighted_unifrac", counts, ids, otu_ids=survey.table.ids("observation"), tree=survey.tree
+        ),
+        "SVM Jaccard": beta_diversity("jaccard", counts > 0, ids),
+    }
+    for name, distances in oracles.items():
+        distances, n = distances.data, len(target)
+        expected = support_vector_machine(distances[:n, :n], target, distances[n:, :n], kind=kind)
+        if kind == "regression":
+            assert found[column][name].to_numpy() == pytest.approx(expected, abs=0.02)
+            assert np.corrcoef(found[column][name], survey.metadata.loc[new.ids(), "ph"])[0, 1] > 0.5
+        else:
+            assert found[column][name].tolist() == list(expected)
+
+
+def test_columns_are_the_methods(survey, found, phylogeny):
+    usual = ["random forest", "SVM UniFrac", "SVM Jaccard"]
+    assert found["ph"].columns.tolist() == ["median", *usual]
+    assert found["habitat"].columns.tolist() == ["largest class", *usual]
+    assert found["ph"].index.tolist() == list(parted(survey)[1].ids())
+    train, _ = parted(survey)
+    assert set(found["ph"]["median"]) == {survey.metadata.loc[train.ids(), "ph"].median()}
+    assert set(found["habitat"]["largest class"]) == {survey.metadata.loc[train.ids(), "habitat"].mode()[0]}
+    assert set(found["habitat"].to_numpy().ravel()) <= {"forest", "grassland", "wetland"}
+    assert "SVM UniFrac" not in baselines(survey, None)
+
+
+def test_forest_is_that_of_the_training_features(survey, found):
+    train, new = parted(survey)
+    counts = [
+        csr_matrix(part.matrix_data.T) for part in (train, survey.table.filter(new.ids(), inplace=False))
+    ]
+    columns = survey.table.index
+    known = [columns(name, "observation") for name in train.ids("observation")]
+    target = survey.metadata.loc[train.ids(), "ph"]
+    shares = [np.sqrt(part.toarray() / part.toarray().sum(1, keepdims=True)) for part in counts]
+    forest = RandomForestRegressor(500, random_state=0).fit(csr_matrix(shares[0]), target)
+    # of a new sample they are shares of all its reads, those in ASVs that are no columns included
+    expected = forest.predict(csr_matrix(shares[1][:, known]))
+    assert found["ph"]["random forest"].to_numpy() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("column", ["ph", "habitat"])
+def test_one_new_sample_says_nothing_about_another(survey, phylogeny, found, column):
+    """Some of the new samples alone, in another order, and one of them with other ASVs."""
+    _, new = parted(survey)
+    ids = list(new.ids())
+    few = new.filter(ids[:5], inplace=False).sort_order(ids[4::-1])
+    # the first sample gets an ASV that no other sample has, and in which the forest could draw
+    strange = csr_matrix(few.matrix_data).tolil()
+    strange[:, 4] = 0
+    strange[:3, 4] = 1000
+    few = biom.Table(strange.tocsr(), few.ids("observation"), few.ids())
+    alone = baselines(survey, phylogeny, few, column)
+    usual = found[column].loc[ids[1:5]]
+    assert alone.loc[ids[0]].tolist() != found[column].loc[ids[0]].tolist() or column == "habitat"
+    if column == "ph":
+        pd.testing.assert_frame_equal(alone.loc[ids[1:5]], usual, rtol=1e-6, check_index_type=False)
+    else:
+        assert (alone.loc[ids[1:5]] == usual).all(axis=None)
+
+
+def test_a_sample_that_is_learnt_from_is_not_predicted(survey):
+    train, new = parted(survey)
+    shared = survey.subset([*new.ids(), train.ids()[0]]).table
+    with pytest.raises(ValueError) as error:
+        baselines(survey, None, shared)
+    assert str(error.value) == (
+        f"1 samples are in both tables: {train.ids()[0]}. Baselines would be judged by samples that they learnt from. "
+        "Take these samples out of one of the tables."
+    )
+
+
+def test_features_that_are_no_tips(survey, tmp_path):
+    _, new = parted(survey)
+    absent = new.ids("observation")[0]
+    tree = survey.tree.shear(set(survey.table.ids("observation")) - {absent})
+    tree.write(str(tmp_path / "tree.nwk"), format="newick")
+    phylogeny = read_phylogeny(str(tmp_path / "tree.nwk"))
+    with pytest.raises(ValueError, match=f"1 of .* features are no tips of the phylogeny: {absent}."):
+        baselines(survey, phylogeny)
+    with pytest.warns(UserWarning, match="are no tips of the phylogeny and are left out"):
+        assert baselines(survey, phylogeny, missing_features="ignore").notna().all(axis=None)
+
+
+def test_tables_are_merged_by_the_names_of_features(survey):
+    train, new = parted(survey)
+    merged = merge_tables(train, new)
+    assert list(merged.ids()) == [*train.ids(), *new.ids()]
+    whole = survey.table.remove_empty("observation", inplace=False)
+    expected = whole.sort_order(merged.ids()).sort_order(merged.ids("observation"), axis="observation")
+    assert (merged.matrix_data != expected.matrix_data).nnz == 0

@@ -10,6 +10,7 @@ from q2_aam.data.metadata import match_metadata
 from q2_aam.data.targets import Target
 from q2_aam.data.unifrac import UniFracDistances, match_tips
 from q2_aam.training.config import (
+    CrossValidation,
     Distances,
     FineTuning,
     MetadataReading,
@@ -98,6 +99,21 @@ from q2_aam.training.config import (
         (Prediction, {"precision": "8"}, "precision must be one of auto, 32, bf16, 16, but is '8'."),
         (Prediction, {"batch_size": 0}, "batch_size must be at least 1, but is 0."),
         (Prediction, {"asv_cache": "tape"}, "asv_cache must be one of memory, disk, but is 'tape'."),
+        (CrossValidation, {"folds": 1}, "folds must be at least 2, but is 1."),
+        (CrossValidation, {"repeats": 0}, "repeats must be at least 1, but is 0."),
+        (CrossValidation, {"pretrain_epochs": 0}, "pretrain_epochs must be at least 1, but is 0."),
+        (CrossValidation, {"fit_epochs": 0}, "fit_epochs must be at least 1, but is 0."),
+        (CrossValidation, {"batch_size": 0}, "batch_size must be at least 1, but is 0."),
+        (
+            CrossValidation,
+            {"pretraining": "all"},
+            "pretraining must be one of auto, each_fold, transductive, none, but is 'all'.",
+        ),
+        (
+            CrossValidation,
+            {"folds": 3, "leave_one_group_out": True},
+            "folds is 3, but leave_one_group_out makes each group a fold. Leave one of them out.",
+        ),
     ],
 )
 def test_wrong_settings_are_refused(kind, changes, message):

@@ -6,8 +6,12 @@ from q2_aam.framework import Categorical, MetadataColumn, Numeric, TypeMap, sdk
 from q2_aam.types import (
     AAMModel,
     AAMModelDirectoryFormat,
+    AAMScores,
+    AAMScoresDirectoryFormat,
     AAMTrainingLog,
     AAMTrainingLogDirectoryFormat,
+    BaselinePredictions,
+    BaselinePredictionsDirectoryFormat,
     Encoder,
     Novelty,
     NoveltyDirectoryFormat,
@@ -25,6 +29,8 @@ TYPES = {
         PredictionIntervalsDirectoryFormat,
     ),
     "SampleData[Novelty]": (SampleData[Novelty], NoveltyDirectoryFormat),
+    "SampleData[BaselinePredictions]": (SampleData[BaselinePredictions], BaselinePredictionsDirectoryFormat),
+    "AAMScores": (AAMScores, AAMScoresDirectoryFormat),
 }
 
 

@@ -1,0 +1,96 @@
+"""Scores by folds against scikit-learn's, and repeats as one."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics
+
+from q2_aam.evaluation.fold_scores import OURS, FoldPredictions, merge_repeats, score_table
+
+IDS = [f"s{k}" for k in range(12)]
+GROUPS = pd.Series([f"g{k // 2}" for k in range(12)], index=IDS)
+
+
+def numbers(repeat, seed):
+    """Two folds of a repeat, and the truth."""
+    random = np.random.default_rng(seed)
+    truth = pd.Series(np.arange(12.0), index=IDS)
+    runs = []
+    for fold, ids in ((1, IDS[8:]), (2, IDS[:8])):
+        predicted = pd.DataFrame({OURS: truth[ids] + random.normal(0, 1, len(ids)), "median": 5.5}, index=ids)
+        certainty = pd.DataFrame({"lower": predicted[OURS] - 1, "upper": predicted[OURS] + 1})
+        runs.append(FoldPredictions(repeat, fold, 12 - len(ids), certainty, predicted))
+    return runs, truth
+
+
+def classes(repeat, seed):
+    random = np.random.default_rng(seed)
+    truth = pd.Series(list("aabbbc") * 2, index=IDS)
+    runs = []
+    for fold, ids in ((1, IDS[6:]), (2, IDS[:6])):
+        certainty = pd.DataFrame(random.dirichlet(np.ones(3), len(ids)), index=ids, columns=list("abc"))
+        predicted = pd.DataFrame({OURS: certainty.idxmax(axis=1), "largest class": "b"}, dtype=object)
+        runs.append(FoldPredictions(repeat, fold, 6, certainty, predicted))
+    return runs, truth
+
+
+def test_scores_of_numbers_are_scikit_learns():
+    runs, truth = numbers(1, 0)
+    table = score_table(runs, truth, "numeric", GROUPS).set_index(["fold", "method"])
+    assert len(table) == 3 * 2 and set(table["repeat"]) == {1}
+    whole = pd.concat([run.predicted for run in runs])[OURS]
+    for fold, predicted, learnt, groups in (
+        (1, runs[0].predicted[OURS], 8, 2),
+        (2, runs[1].predicted[OURS], 4, 4),
+        (np.nan, whole, np.nan, 6),
+    ):
+        row = table.loc[[(fold, OURS)]].iloc[0]
+        true = truth[predicted.index]
+        assert row["samples"] == len(true) and row["groups"] == groups
+        assert row["training_samples"] == pytest.approx(learnt, nan_ok=True)
+        assert row["r2"] == pytest.approx(metrics.r2_score(true, predicted))
+        assert row["mae"] == pytest.approx(metrics.mean_absolute_error(true, predicted))
+        assert row["rmse"] == pytest.approx(np.sqrt(metrics.mean_squared_error(true, predicted)))
+        assert row["coverage"] == pytest.approx((np.abs(true - predicted) <= 1).mean())
+    constant = table.loc[(1, "median")]
+    assert constant["mae"] == pytest.approx(np.mean([8 - 5.5, 9 - 5.5, 10 - 5.5, 11 - 5.5]))
+    # a constant has no correlation, and a baseline no interval
+    assert constant[["spearman", "coverage"]].isna().all()
+
+
+def test_scores_of_classes_are_scikit_learns():
+    runs, truth = classes(1, 0)
+    table = score_table(runs, truth, "categorical", None).set_index(["fold", "method"])
+    row, true, predicted = table.loc[(1, OURS)], truth[IDS[6:]], runs[0].predicted[OURS]
+    assert row["balanced_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(true, predicted))
+    assert row["accuracy"] == pytest.approx(metrics.accuracy_score(true, predicted))
+    assert row["log_loss"] == pytest.approx(metrics.log_loss(true, runs[0].certainty))
+    assert table.loc[(2, "largest class"), "balanced_accuracy"] == pytest.approx(1 / 3)
+    assert table["groups"].isna().all() and table.loc[(2, "largest class"), ["log_loss"]].isna().all()
+
+
+def test_a_single_fold_has_no_row_of_all_folds():
+    runs, truth = numbers(1, 0)
+    assert score_table(runs[:1], truth, "numeric", None)["fold"].tolist() == [1, 1]
+
+
+def test_numbers_of_repeats_are_averaged():
+    first, second = numbers(1, 0)[0], numbers(2, 1)[0]
+    certainty, predicted = merge_repeats(first + second, "numeric", IDS)
+    assert predicted.index.tolist() == certainty.index.tolist() == IDS
+    singles = [pd.concat([run.predicted for run in runs]).loc[IDS, OURS] for runs in (first, second)]
+    assert predicted[OURS].to_numpy() == pytest.approx((singles[0] + singles[1]).to_numpy() / 2)
+    assert certainty["upper"].to_numpy() == pytest.approx(predicted[OURS].to_numpy() + 1)
+
+
+def test_a_class_of_repeats_is_that_of_the_highest_mean_probability():
+    """Two repeats say b, one says a and is sure: the mean says a, the most frequent would be b."""
+    runs = []
+    for repeat, (shares, forest) in enumerate((([0.9, 0.1], "b"), ([0.4, 0.6], "b"), ([0.45, 0.55], "a")), 1):
+        certainty = pd.DataFrame([shares], index=["s"], columns=["a", "b"])
+        predicted = pd.DataFrame({OURS: certainty.idxmax(axis=1), "largest class": "a", "random forest": forest})
+        runs.append(FoldPredictions(repeat, 1, 5, certainty, predicted))
+    certainty, predicted = merge_repeats(runs, "categorical", ["s"])
+    assert certainty.loc["s"].tolist() == pytest.approx([1.75 / 3, 1.25 / 3])
+    assert predicted.loc["s", OURS] == "a"
+    assert predicted.loc["s", "random forest"] == "b" and predicted.loc["s", "largest class"] == "a"
