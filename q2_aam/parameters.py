@@ -198,8 +198,9 @@ FOLDS = {
         "a given encoder, none with one. Where one is given, each_fold and transductive go on from it.",
     ),
     "pretrain_epochs": (COUNT, "Most passes over the training samples in pretraining."),
-    "fit_epochs": (COUNT, "Most passes over the training samples in fitting."),
-    "freeze_encoder": (Bool, "Fit the head alone; see fit."),
+    "head": HEAD,
+    "fit_epochs": (COUNT, "Most passes over the training samples in fitting, with the linear head."),
+    "freeze_encoder": (Bool, "Fit the linear head alone; see fit."),
     "batch_size": (OPTIMIZATION["batch_size"][0], "Samples a step, of pretraining and of fitting."),
 }
 

@@ -48,7 +48,7 @@ SETTINGS = {
     "predict": (Reading, Prediction),
     "predict_baselines": (Reading, MetadataReading, Runtime),
     "evaluate": (MetadataReading,),
-    "cross_validate": (CrossValidation, Reading, TargetReading, Runtime, Architecture),
+    "cross_validate": (CrossValidation, Head, Reading, TargetReading, Runtime, Architecture),
 }
 # Settings that an action does not offer, because they would have no meaning there.
 LEFT_OUT = {

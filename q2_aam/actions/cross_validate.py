@@ -10,7 +10,7 @@ from q2_aam.actions._inputs import readable_warnings, refuse_id_headers, say, se
 from q2_aam.data.tables import name_ids
 from q2_aam.framework import qiime2
 from q2_aam.models.config import Architecture
-from q2_aam.training.config import LARGEST_SEED, CrossValidation, Reading, Runtime, TargetReading
+from q2_aam.training.config import LARGEST_SEED, CrossValidation, Head, Reading, Runtime, TargetReading
 
 
 def cross_validate(
@@ -26,6 +26,7 @@ def cross_validate(
     repeats=CrossValidation.repeats,
     pretraining=CrossValidation.pretraining,
     pretrain_epochs=CrossValidation.pretrain_epochs,
+    head=Head.head,
     fit_epochs=CrossValidation.fit_epochs,
     freeze_encoder=CrossValidation.freeze_encoder,
     batch_size=CrossValidation.batch_size,
@@ -107,6 +108,7 @@ def cross_validate(
                 model, *_ = actions["fit"](
                     table=train_table,
                     encoder=fold_start,
+                    head=head,
                     epochs=fit_epochs,
                     freeze_encoder=freeze_encoder,
                     target_transform=target_transform,

@@ -1,0 +1,274 @@
+"""Skill on real studies by grouped cross-validation, beside the baselines, over several seeds.
+
+Whole groups are predicted by what was learnt without them: `pretrain`, `fit` and `predict` as a user calls them, with
+their defaults. Folds are scikit-learn's StratifiedGroupKFold on the study's class column, the same for all its targets,
+so that these share an encoder. Each fold's outcome is kept in `--directory`: a run that was stopped goes on where it
+was, and more seeds are added to those that are there. The table is of everything in there.
+
+    python benchmarks/skill.py --studies ecam-infant-age --seeds 0 1 2
+
+Other studies in the same layout (table.biom, sequences.fasta, tree.nwk, metadata.tsv):
+
+    python benchmarks/skill.py --study FOLDER --targets age disease --groups subject
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import biom
+import numpy as np
+import pandas as pd
+from q2_types.feature_data import DNAFASTAFormat
+from q2_types.tree import NewickFormat
+from report import RESULTS, markdown, write_section
+from sklearn.model_selection import StratifiedGroupKFold
+
+from q2_aam.actions.fit import fit
+from q2_aam.actions.predict import predict
+from q2_aam.actions.predict_baselines import predict_baselines
+from q2_aam.actions.pretrain import pretrain
+from q2_aam.data.communities import read_communities, read_sequences
+from q2_aam.data.unifrac import UniFracDistances, read_phylogeny
+from q2_aam.evaluation.metrics import classification_scores, regression_scores
+from q2_aam.framework import qiime2
+from q2_aam.models.model_file import load_model
+from q2_aam.models.sample_encoder import lineage_distances
+from q2_aam.training.prediction import encode_samples
+from q2_aam.types import AAMModelDirectoryFormat
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+# Groups, targets (the last one, of classes, stratifies the folds), and how it is pretrained.
+STUDIES = {
+    "ecam-infant-age": ("host_subject_id", ["month_of_life", "delivery"], {}),
+    "ibd-crohns-families": ("host_subject_id", ["ibd", "surgery_and_ibd"], {}),
+    "soil88-ph": ("specific_location", ["ph", "env_feature"], {}),
+    # An epoch has twice as many steps as ecam's.
+    "moving-pictures-bodysite": ("collection_timestamp", ["days_since_experiment_start", "body_site"], {"epochs": 10}),
+}
+FOLDS = 5
+OURS = "q2-aam"
+BINS = 10  # of the expected calibration error
+
+
+class Study:
+    """A study's files, as the actions take them."""
+
+    def __init__(self, folder: Path, groups: str, targets: list[str]):
+        self.name = folder.name
+        self.table = biom.load_table(str(folder / "table.biom"))
+        self.sequences = DNAFASTAFormat(str(folder / "sequences.fasta"), "r")
+        self.phylogeny = NewickFormat(str(folder / "tree.nwk"), "r")
+        self.metadata = qiime2.Metadata.load(str(folder / "metadata.tsv"))
+        self.frame = self.metadata.to_dataframe().reindex(self.table.ids())
+        self.groups, self.targets = groups, targets
+
+    def folds(self, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Rows to learn from and rows to predict of each fold."""
+        classes = self.frame[self.targets[-1]].astype(str)
+        members = self.frame[self.groups].astype(str)
+        folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+        return list(folds.split(np.zeros(len(classes)), classes, members))
+
+    def part(self, rows: np.ndarray, features: np.ndarray | None = None) -> biom.Table:
+        """The table of some samples and the features that they hold."""
+        table = self.table.filter(set(self.table.ids()[rows]), inplace=False)
+        if features is not None:
+            table = table.filter(set(features), axis="observation", inplace=False).remove_empty("sample")
+        return table.remove_empty("observation")
+
+    def column(self, name: str, sample_ids=None):
+        """A column of the metadata, of some samples."""
+        column = self.metadata.get_column(name)
+        return column if sample_ids is None else column.filter_ids(sample_ids)
+
+
+def distances(study: Study, encoder: AAMModelDirectoryFormat, rows: np.ndarray) -> dict[str, float]:
+    """How well the UniFrac distances among samples that the encoder has not seen are predicted."""
+    model = load_model(str(encoder))
+    table = study.part(rows)
+    communities = read_communities(
+        table, read_sequences(str(study.sequences)), max_length=model.network.architecture.max_length
+    )
+    pairs = np.triu_indices(len(rows), 1)
+    true = UniFracDistances(table, read_phylogeny(str(study.phylogeny)), "unweighted", 1)(np.arange(len(rows)))
+    predicted = lineage_distances(encode_samples(model.network, communities).presence).numpy()
+    off = predicted[pairs] - true[pairs]
+    r = np.corrcoef(predicted[pairs], true[pairs])[0, 1]
+    return {"r": float(r), "rmse": float(np.sqrt(np.mean(off**2))), "samples": len(rows)}
+
+
+def run_fold(
+    study: Study, seed: int, fold: int, directory: Path, how: dict, features: np.ndarray | None, threads: int
+) -> None:
+    """Pretrain, fit and predict one fold, and keep what came out."""
+    directory.mkdir(parents=True, exist_ok=True)
+    train, test = study.folds(seed)[fold]
+    table, new = study.part(train, features), study.part(test)
+    common = {"random_seed": seed, "threads": threads}
+    given = {"sequences": study.sequences, **common}
+    took = {}
+
+    def timed(name: str, work):
+        started, used = time.perf_counter(), time.process_time()
+        result = work()
+        took[name] = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - used}
+        return result
+
+    path = directory / "encoder"
+    if not path.exists():
+        encoder = timed("pretrain", lambda: pretrain(table, study.phylogeny, **given, **how))[0]
+        encoder.save(str(path))
+    encoder = AAMModelDirectoryFormat(str(path), "r")
+    facts = {"unifrac": distances(study, encoder, test), "took": took}
+    for target in study.targets:
+        known = [name for name in table.ids() if pd.notna(study.frame[target][name])]
+        wanted = [name for name in new.ids() if pd.notna(study.frame[target][name])]
+        numeric = study.metadata.get_column(target).type == "numeric"
+        columns = {"metadata": study.column(target, known), "groups": study.column(study.groups, known)}
+        part, asked = (t.filter(set(ids), inplace=False) for t, ids in ((table, known), (new, wanted)))
+        part, asked = part.remove_empty("observation"), asked.remove_empty("observation")
+        model = timed(f"fit {target}", lambda: fit(part, encoder=encoder, **columns, **given))[0]  # noqa: B023
+        predicted, certainty, _ = predict(asked, model, **given)
+        others = timed(
+            f"baselines {target}",
+            lambda: predict_baselines(part, asked, phylogeny=study.phylogeny, **columns, **common),  # noqa: B023
+        )
+        frame = pd.DataFrame({"true": study.frame[target][asked.ids()], OURS: predicted})
+        frame = frame.join(others)
+        if numeric:
+            frame = frame.join(certainty)
+        else:
+            frame["probability"] = certainty.max(axis=1)
+        frame["group"] = study.frame[study.groups][frame.index]
+        frame.to_csv(directory / f"{target}.tsv", sep="\t", index_label="sample-id")
+    (directory / "facts.json").write_text(json.dumps(facts, indent=1))
+
+
+def score(frame: pd.DataFrame, method: str, numeric: bool) -> float:
+    """R2, or balanced accuracy."""
+    if numeric:
+        return regression_scores(frame["true"], frame[method])["r2"]
+    return classification_scores(frame["true"], frame[method])["balanced_accuracy"]
+
+
+def calibration_error(sure: np.ndarray, right: np.ndarray) -> float:
+    """Expected calibration error: mean difference of the probability stated and the share that is right, in bins."""
+    place = np.minimum((sure * BINS).astype(int), BINS - 1)
+    return sum(
+        abs(sure[place == b].mean() - right[place == b].mean()) * (place == b).mean() for b in np.unique(place)
+    )
+
+
+def collect(directory: Path) -> dict[str, pd.DataFrame]:
+    """Scores of all folds that are there: a row a study, target and seed with all its folds."""
+    found, unifrac = [], []
+    for run in sorted(path for path in directory.glob("*/seed-*") if path.is_dir()):
+        study, seed = run.parent.name, int(run.name.split("-")[1])
+        folds = [part for part in sorted(run.glob("fold-*")) if (part / "facts.json").exists()]
+        facts = [json.loads((part / "facts.json").read_text()) for part in folds]
+        unifrac += [{"study": study, "seed": seed, **fact["unifrac"]} for fact in facts]
+        if len(folds) < FOLDS:
+            continue
+        for target in sorted(path.stem for path in folds[0].glob("*.tsv")):
+            text = {"true": str, "group": str}
+            parts = [pd.read_csv(part / f"{target}.tsv", sep="\t", dtype=text, index_col=0) for part in folds]
+            frame = pd.concat(parts)
+            numeric = "lower" in frame
+            known = {"true", "lower", "upper", "probability", "group"}
+            methods = [name for name in frame if name not in known]
+            frame["true"] = frame["true"].astype(float) if numeric else frame["true"]
+            if not numeric:
+                frame[methods] = frame[methods].astype(str)
+            row = {"study": study, "target": target, "seed": seed, "samples": len(frame)}
+            row |= {method: score(frame, method, numeric) for method in methods}
+            if numeric:
+                row["covered"] = float(((frame["lower"] <= frame["true"]) & (frame["true"] <= frame["upper"])).mean())
+            else:
+                right = (frame[OURS] == frame["true"]).to_numpy()
+                row["calibration error"] = calibration_error(frame["probability"].to_numpy(), right)
+            found.append(row)
+    return {"targets": pd.DataFrame(found), "unifrac": pd.DataFrame(unifrac)}
+
+
+def tables(collected: dict[str, pd.DataFrame]) -> str:
+    """Mean and spread over the seeds, mean ranks, and UniFrac, as Markdown."""
+    scores, parts = collected["targets"], []
+    if len(scores):
+        scores = scores.rename(columns={"median": "trivial"})
+        if "largest class" in scores:
+            scores["trivial"] = scores["trivial"].fillna(scores.pop("largest class"))
+        other = {"study", "target", "seed", "samples", "covered", "calibration error"}
+        methods = [name for name in scores if name not in other]
+        rows = []
+        for (study, target), part in scores.groupby(["study", "target"], sort=False):
+            row = {"study": study, "target": target, "seeds": len(part)}
+            row |= {m: f"{part[m].mean():.3f} ± {part[m].std(ddof=0):.3f}" for m in methods}
+            for name in ("covered", "calibration error"):
+                row[name] = "" if part[name].isna().all() else f"{part[name].mean():.3f}"
+            rows.append(row)
+        means = scores.groupby(["study", "target"], sort=False)[methods].mean()
+        ranks = means.rank(axis=1, ascending=False).mean()
+        worst = (means[OURS] - means["random forest"]).min()
+        rows.append({"study": "mean rank", "target": "", "seeds": "", **{m: f"{ranks[m]:.2f}" for m in methods}})
+        rows[-1] |= {"covered": "", "calibration error": ""}
+        covered = scores["covered"].mean()
+        parts.append(markdown(rows))
+        parts.append(
+            f"{OURS} less the forest where that is least: {worst:+.3f}. Intervals of 90% hold {covered:.1%} of the samples "
+            "(mean over targets and seeds)."
+        )
+    unifrac = collected["unifrac"]
+    if len(unifrac):
+        rows = [
+            {
+                "study": study,
+                "folds": len(part),
+                "r": f"{part['r'].mean():.3f} ({part['r'].min():.3f} to {part['r'].max():.3f})",
+                "RMSE": f"{part['rmse'].mean():.3f} ({part['rmse'].min():.3f} to {part['rmse'].max():.3f})",
+            }
+            for study, part in unifrac.groupby("study", sort=False)
+        ]
+        parts.append(markdown(rows))
+    return "\n".join(parts)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", nargs="*", choices=STUDIES, default=list(STUDIES))
+    parser.add_argument("--study", type=Path, help="folder of another study, instead of those")
+    parser.add_argument("--targets", nargs="+", help="of the other study; the last one stratifies the folds")
+    parser.add_argument("--groups", help="of the other study")
+    parser.add_argument("--epochs", type=int, help="of pretraining the other study")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--folds", nargs="+", type=int, default=list(range(FOLDS)))
+    parser.add_argument("--half", action="store_true", help="take half of all ASVs out of what is learnt from")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--directory", type=Path, default=RESULTS / "skill")
+    given = parser.parse_args(arguments)
+    directory = given.directory.with_name(given.directory.name + "-half") if given.half else given.directory
+    if given.study:
+        how = {} if given.epochs is None else {"epochs": given.epochs}
+        chosen = {given.study: (given.groups, given.targets, how)}
+    else:
+        chosen = {DATA / name: STUDIES[name] for name in given.studies}
+    for folder, (groups, targets, how) in chosen.items():
+        study = Study(folder, groups, targets)
+        for seed in given.seeds:
+            features = None
+            if given.half:
+                ids = study.table.ids("observation")
+                features = ids[np.random.default_rng(seed).random(len(ids)) < 0.5]
+            for fold in given.folds:
+                path = directory / study.name / f"seed-{seed}" / f"fold-{fold}"
+                if not (path / "facts.json").exists():
+                    print(f"{study.name}, seed {seed}, fold {fold}", flush=True)
+                    run_fold(study, seed, fold, path, how, features, given.threads)
+    text = tables(collect(directory))
+    print(text)
+    write_section("skill-half" if given.half else "skill", text)
+
+
+if __name__ == "__main__":
+    main()
