@@ -8,7 +8,7 @@ from q2_aam.training.config import MetadataReading
 
 from ._baselines import add_baselines
 from ._classification import classification_page
-from ._folds import pretraining_notes
+from ._folds import reading_notes
 from ._page import Page
 from ._regression import regression_page
 from ._samples import evaluated_samples, read_predictions, some
@@ -64,7 +64,7 @@ def evaluate(
     page.notes += evaluated.notes
     if scores is not None:
         evaluated.fold_scores = scores
-        page.notes += pretraining_notes(scores)
+        page.notes += reading_notes(scores)
     if len(evaluated.frame) < FEW_SAMPLES:
         page.notes.append(
             f"Only {some(evaluated.frame, 'sample')} could be evaluated: on other samples the scores may be "
