@@ -7,7 +7,7 @@ trained until then.
 import contextlib
 import io
 import tempfile
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from q2_aam.framework import Artifact, qiime2, sdk
 
@@ -211,6 +211,50 @@ def cross_validate_example(use):
             report="ph_report",
         ),
     )
+
+
+def merge_folds_example(use):
+    """Put two folds together, each of half of the samples."""
+    samples = use.init_metadata("metadata", metadata)
+    folds = {
+        f"fold_{number}_{name}": partial(_half, name, number)
+        for name in ("predictions", "certainty", "novelty", "baselines")
+        for number in (1, 2)
+    }
+    made = {name: use.init_artifact(name, make) for name, make in folds.items()}
+    use.action(
+        use.UsageAction(plugin_id="aam", action_id="merge_folds"),
+        use.UsageInputs(
+            predictions=[made["fold_1_predictions"], made["fold_2_predictions"]],
+            certainty=[made["fold_1_certainty"], made["fold_2_certainty"]],
+            novelty=[made["fold_1_novelty"], made["fold_2_novelty"]],
+            baselines=[made["fold_1_baselines"], made["fold_2_baselines"]],
+            metadata=use.get_metadata_column("ph", "ph", samples),
+            pretraining="each_fold",
+        ),
+        use.UsageOutputNames(
+            merged_predictions="ph_out_of_fold",
+            merged_certainty="ph_out_of_fold_certainty",
+            merged_novelty="novelty",
+            merged_baselines="ph_baselines",
+            scores="ph_scores",
+        ),
+    )
+
+
+def _half(name: str, number: int):
+    """One half of the new samples, as if it had been a fold."""
+    import pandas as pd
+
+    if name == "baselines":
+        whole = pd.DataFrame({"median": 6.5}, index=_predicted()[0].view(pd.Series).index)
+        semantic_type = "SampleData[BaselinePredictions]"
+    else:
+        artifact = _predicted()[("predictions", "certainty", "novelty").index(name)]
+        whole = artifact.view(pd.Series if name == "predictions" else pd.DataFrame)
+        semantic_type = artifact.type
+    half = len(whole) // 2
+    return Artifact.import_data(semantic_type, whole.iloc[:half] if number == 1 else whole.iloc[half:])
 
 
 def evaluate_example(use):

@@ -26,6 +26,8 @@ SHARE = Float % Range(0, 1, inclusive_start=True, inclusive_end=False)
 INNER_SHARE = Float % Range(0, 1, inclusive_start=False, inclusive_end=False)
 
 METRIC = Str % Choices(METRIC_CHOICES)
+# What stands in the scores of a cross-validation.
+PRETRAINED = Str % Choices([f"{before}{kind}" for before in ("", "encoder+") for kind in PRETRAINING if kind != "auto"])
 TRANSFORM = Str % Choices(TRANSFORMS)
 ASV_CACHE = Str % Choices(ASV_CACHES)
 HEAD = (
@@ -191,7 +193,7 @@ FOLDS = {
     ),
     "pretraining": (
         Str % Choices(PRETRAINING),
-        "each_fold: an encoder is pretrained for each fold, on its training samples alone. transductive: one encoder is "
+        "What is pretrained. each_fold: an encoder for each fold, on its training samples alone. transductive: one encoder is "
         "pretrained on all samples, those that are predicted included, without their values; scores then hold for "
         "samples that are there when the encoder is pretrained, not for later ones. none: nothing is pretrained; the "
         "given encoder is fitted or, without one, everything is learnt from the values alone. auto is each_fold without "

@@ -15,6 +15,7 @@ from q2_types.tree import Phylogeny, Rooted
 from q2_aam import __version__, examples, parameters
 from q2_aam.actions.cross_validate import cross_validate
 from q2_aam.actions.fit import fit
+from q2_aam.actions.merge_folds import merge_folds
 from q2_aam.actions.predict import predict
 from q2_aam.actions.predict_baselines import predict_baselines
 from q2_aam.actions.pretrain import pretrain
@@ -24,6 +25,7 @@ from q2_aam.framework import (
     Choices,
     Citations,
     Float,
+    List,
     MetadataColumn,
     Numeric,
     Plugin,
@@ -341,6 +343,65 @@ plugin.visualizers.register_function(
     examples={"Run of fit": examples.summarize_training_example},
 )
 
+T_merged_column, T_merged_predictions, T_merged_certainty = TypeMap(
+    {
+        Numeric: (SampleData[RegressorPredictions], SampleData[PredictionIntervals]),
+        Categorical: (SampleData[ClassifierPredictions], SampleData[Probabilities]),
+    }
+)
+OUT_OF_FOLD = {
+    "predictions": "The prediction of each sample, from the fold in which it was not learnt from. Of several repeats the mean, or "
+    "the class of the highest mean probability.",
+    "certainty": "How sure each is: intervals of 90% for a numeric column, probabilities for a categorical one. Of several "
+    "repeats their means.",
+    "baselines": BASELINES + " Of several repeats the mean, or the most frequent class.",
+    "scores": "Scores of our predictions and of each baseline's, of each repeat and fold and of all folds of a repeat.",
+}
+plugin.methods.register_function(
+    function=merge_folds,
+    inputs={
+        "predictions": List[SampleData[RegressorPredictions | ClassifierPredictions]],
+        "certainty": List[SampleData[PredictionIntervals | Probabilities]],
+        "novelty": List[SampleData[Novelty]],
+        "baselines": List[SampleData[BaselinePredictions]],
+    },
+    parameters={
+        "metadata": MetadataColumn[T_merged_column],
+        "pretraining": parameters.PRETRAINED,
+        "groups": parameters.GROUPS[0],
+    },
+    outputs=[
+        ("merged_predictions", T_merged_predictions),
+        ("merged_certainty", T_merged_certainty),
+        ("merged_novelty", SampleData[Novelty]),
+        ("merged_baselines", SampleData[BaselinePredictions]),
+        ("scores", AAMScores),
+    ],
+    input_descriptions={
+        "predictions": "What predict made of each fold, those of a repeat one after the other.",
+        "certainty": "The certainty that came with each, in the same order.",
+        "novelty": "The novelty that came with each, in the same order.",
+        "baselines": "What predict-baselines made of each, in the same order.",
+    },
+    parameter_descriptions={
+        "metadata": "The column that was predicted, with the true values.",
+        "pretraining": "What the encoder was learnt from, to stand in the scores: samples of each fold's training part, all "
+        "samples (transductive), or none; encoder+ where it began from a given one.",
+        "groups": "Column whose groups were never on both sides, to be counted.",
+    },
+    output_descriptions={
+        "merged_predictions": OUT_OF_FOLD["predictions"],
+        "merged_certainty": OUT_OF_FOLD["certainty"],
+        "merged_novelty": "How much of each sample was never seen in training; of several repeats that of the first.",
+        "merged_baselines": OUT_OF_FOLD["baselines"],
+        "scores": OUT_OF_FOLD["scores"],
+    },
+    name="Merge and score the folds of a cross-validation",
+    description="The last step of cross-validate, for folds that were made otherwise: on a cluster, or by splits of your own. A "
+    "sample that comes again begins a new repeat.",
+    examples={"Two folds": examples.merge_folds_example},
+)
+
 T_cv_column, T_cv_predictions, T_cv_certainty = TypeMap(
     {
         Numeric: (SampleData[RegressorPredictions], SampleData[PredictionIntervals]),
@@ -385,10 +446,7 @@ plugin.pipelines.register_function(
         "missing_samples": parameters.MISSING_SAMPLES[1],
     },
     output_descriptions={
-        "predictions": "The prediction of each sample, from the fold in which it was not learnt from.",
-        "certainty": "How sure each is: intervals of 90% for a numeric column, probabilities for a categorical one.",
-        "baselines": BASELINES,
-        "scores": "Scores of our predictions and of each baseline's, of each repeat and fold and of all folds of a repeat.",
+        **OUT_OF_FOLD,
         "report": "The page of evaluate: our predictions beside the baselines', and the scores by folds.",
     },
     name="How well would new samples be predicted?",

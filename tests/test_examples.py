@@ -34,6 +34,13 @@ TYPES = {
         "novelty": "SampleData[Novelty]",
     },
     ("predict_baselines", "Numeric column"): {"ph_baselines": "SampleData[BaselinePredictions]"},
+    ("merge_folds", "Two folds"): {
+        "ph_out_of_fold": "SampleData[RegressorPredictions]",
+        "ph_out_of_fold_certainty": "SampleData[PredictionIntervals]",
+        "novelty": "SampleData[Novelty]",
+        "ph_baselines": "SampleData[BaselinePredictions]",
+        "ph_scores": "AAMScores",
+    },
     ("cross_validate", "Numeric column"): {
         "ph_out_of_fold": "SampleData[RegressorPredictions]",
         "ph_out_of_fold_certainty": "SampleData[PredictionIntervals]",

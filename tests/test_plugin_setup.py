@@ -61,7 +61,7 @@ LEFT_OUT = {
 }
 # Off unless it is asked for: no setting of the training.
 NO_SETTINGS = {"freeze_encoder"}
-METHODS = ("pretrain", "fit", "predict", "predict_baselines")
+METHODS = ("pretrain", "fit", "predict", "predict_baselines", "merge_folds")
 VISUALIZERS = ("evaluate", "summarize_training")
 PIPELINES = ("cross_validate",)
 ACTIONS = (*METHODS, *VISUALIZERS, *PIPELINES)

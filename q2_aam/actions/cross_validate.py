@@ -57,10 +57,10 @@ def cross_validate(
     from dataclasses import asdict
 
     from q2_aam.data.folds import cross_validation_folds
-    from q2_aam.evaluation.fold_scores import OURS, FoldPredictions, merge_repeats, score_table
 
     filter_samples = ctx.get_action("feature_table", "filter_samples")
-    actions = {name: ctx.get_action("aam", name) for name in ("pretrain", "fit", "predict", "predict_baselines")}
+    names = ("pretrain", "fit", "predict", "predict_baselines", "merge_folds", "evaluate")
+    actions = {name: ctx.get_action("aam", name) for name in names}
     numeric = metadata.type == "numeric"
     sizes = asdict(settings(Architecture, arguments))
     where = {"device": device, "threads": threads}
@@ -80,7 +80,8 @@ def cross_validate(
         )
         if not numeric:
             refuse_id_headers(values)
-        started, ways = [], []
+        # No result is looked at here, so that folds can run at the same time where QIIME 2 can do that.
+        made, ways = {"predictions": [], "certainty": [], "novelty": [], "baselines": []}, []
         for repeat in range(1, repeats + 1):
             seed = (random_seed + repeat - 1) % (LARGEST_SEED + 1)
             parts = cross_validation_folds(
@@ -128,38 +129,23 @@ def cross_validate(
                     **known,
                     **reading,
                 )
-                started.append((repeat, number, len(train_ids), test_ids, *predicted, baselines))
+                for results, result in zip(made.values(), (*predicted, baselines), strict=True):
+                    results.append(result)
         _warn_of_same_folds(ways, leave_one_group_out)
 
-        # Only now are results looked at, so that folds can run at the same time where QIIME 2 can do that.
-        runs, novelties = [], []
-        for repeat, number, learnt, test_ids, predictions, certainty, novelty, baselines in started:
-            certainty = certainty.view(pd.DataFrame).loc[test_ids]
-            # Predicted classes are not viewed as they are: q2-sample-classifier would read '01' as a number.
-            ours = predictions.view(pd.Series).astype(float) if numeric else certainty.idxmax(axis=1)
-            predicted = pd.DataFrame({OURS: ours.loc[test_ids]}).join(baselines.view(pd.DataFrame))
-            runs.append(FoldPredictions(repeat, number, learnt, certainty, predicted))
-            novelties.append(novelty.view(pd.DataFrame))
-        scores = score_table(runs, values, metadata.type, members)
-        scores.insert(3, "pretraining", "+".join([*(["encoder"] if encoder is not None else []), pretraining]))
-        scores.index = _row_names(scores)
-        certainty, predicted = merge_repeats(runs, metadata.type, sample_ids)
-        for line in _describe_scores(scores, metadata.name, numeric):
-            say(line)
-
-    kind, sure = ("Regressor", "PredictionIntervals") if numeric else ("Classifier", "Probabilities")
-    certainty.index.name = "SampleID"
-    series = predicted.pop(OURS).rename("prediction").rename_axis("SampleID")
-    made = {
-        "predictions": ctx.make_artifact(f"SampleData[{kind}Predictions]", series),
-        "certainty": ctx.make_artifact(f"SampleData[{sure}]", certainty),
-        "baselines": ctx.make_artifact("SampleData[BaselinePredictions]", predicted),
-        "scores": ctx.make_artifact("AAMScores", scores),
-    }
-    # Of several repeats each has a novelty of its own.
-    novelty = ctx.make_artifact("SampleData[Novelty]", pd.concat(novelties)) if repeats == 1 else None
-    [report] = ctx.get_action("aam", "evaluate")(**made, novelty=novelty, metadata=metadata, groups=groups)
-    return (*made.values(), report)
+        *outcome, novelty, baselines, scores = actions["merge_folds"](
+            **made,
+            metadata=metadata.filter_ids(list(sample_ids)),
+            groups=None if groups is None else groups.filter_ids(list(sample_ids)),
+            pretraining=pretraining if encoder is None else f"encoder+{pretraining}",
+        )
+        outcome = dict(zip(("predictions", "certainty"), outcome, strict=True))
+        outcome.update(baselines=baselines, scores=scores)
+        # Of several repeats each has a novelty of its own.
+        [report] = actions["evaluate"](
+            **outcome, novelty=novelty if repeats == 1 else None, metadata=metadata, groups=groups
+        )
+    return (*outcome.values(), report)
 
 
 def _resolved(pretraining: str, encoder, phylogeny, freeze_encoder: bool, pretrain_epochs: int) -> str:
@@ -240,19 +226,3 @@ def _describe_fold(repeat, repeats, number, n_folds, train_ids, test_ids, member
         counted.append(f"{len(ids)}" if members is None else f"{len(ids)} ({members.loc[ids].nunique()} groups)")
     which = f"Repeat {repeat} of {repeats}, fold" if repeats > 1 else "Fold"
     return f"{which} {number} of {n_folds}: samples to learn from {counted[0]}, to predict {counted[1]}."
-
-
-def _row_names(scores: pd.DataFrame) -> pd.Index:
-    folds = ["all folds" if np.isnan(fold) else f"fold {fold:.0f}" for fold in scores["fold"]]
-    rows = zip(scores["repeat"], folds, scores["method"], strict=True)
-    return pd.Index([f"repeat {repeat:.0f}, {fold}, {method}" for repeat, fold, method in rows], name="id")
-
-
-def _describe_scores(scores: pd.DataFrame, name: str, numeric: bool) -> list[str]:
-    """The scores over all folds in words, a method a line; of several repeats their mean."""
-    whole = scores[scores["fold"].isna()].groupby("method", sort=False).mean(numeric_only=True)
-    shown = ("r2", "mae") if numeric else ("balanced_accuracy", "accuracy")
-    return [
-        f"{method} ({name}): " + ", ".join(f"{score} {row[score]:.4g}" for score in shown) + "."
-        for method, row in whole.iterrows()
-    ]

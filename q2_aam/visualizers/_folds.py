@@ -16,8 +16,8 @@ SCORES = {
 }
 
 
-def pretraining_notes(scores: pd.DataFrame) -> list:
-    """What the reader must know of what the encoder had seen before the samples were predicted."""
+def reading_notes(scores: pd.DataFrame) -> list:
+    """What the reader must know: what the encoder had seen before, and what the predictions of repeats are."""
     notes, kinds = [], {part for text in scores["pretraining"] for part in text.split("+")}
     if "transductive" in kinds:
         notes.append(
@@ -29,6 +29,13 @@ def pretraining_notes(scores: pd.DataFrame) -> list:
         notes.append(
             "An encoder was given to the cross-validation. If it was pretrained on these samples, it had seen the "
             "communities (not the values) of samples that were predicted, and the scores do not hold for later ones."
+        )
+    repeats = scores["repeat"].nunique()
+    if repeats > 1:
+        notes.append(
+            f"Each sample was predicted {repeats} times. What is scored above the folds is the mean of these (of a "
+            "class, the likeliest; of the baselines' classes, the most frequent): several models together are usually "
+            "better than one, whose scores are under Folds."
         )
     return notes
 

@@ -9,7 +9,7 @@ from q2_aam.training.config import MetadataReading
 
 from ._baselines import add_baselines
 from ._classification import classification_page
-from ._folds import pretraining_notes
+from ._folds import reading_notes
 from ._page import Page
 from ._regression import regression_page
 from ._samples import evaluated_samples, read_predictions, some
@@ -65,7 +65,7 @@ def evaluate(
     page.cautions = cautions(truth, None if groups is None else groups.to_series())
     if scores is not None:
         evaluated.fold_scores = scores
-        page.notes += pretraining_notes(scores)
+        page.notes += reading_notes(scores)
     if metadata.type == "numeric":
         regression_page(page, evaluated)
     else:

@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import r2_score
 
 from q2_aam.actions.cross_validate import cross_validate
+from q2_aam.actions.merge_folds import merge_folds
 from q2_aam.data.folds import cross_validation_folds
 from q2_aam.framework import Artifact, qiime2, sdk
 from q2_aam.plugin_setup import plugin
@@ -67,9 +68,6 @@ class Actions:
     def given_to(self, name):
         return [given for called, given in self.calls if called == name]
 
-    def make_artifact(self, semantic_type, view):
-        return Artifact.import_data(semantic_type, view)
-
     def filter_samples(self, table, metadata):
         return [Made(table.view(biom.Table).filter(metadata.ids, inplace=False).remove_empty("observation"))]
 
@@ -105,6 +103,14 @@ class Actions:
             return [Made(pd.DataFrame({"largest class": trivial, "random forest": forest}, index=ids))]
         forest = values.sum() + table.content.sum("sample")
         return [Made(pd.DataFrame({"median": values.median(), "random forest": forest}, index=ids))]
+
+    def merge_folds(self, metadata, groups, pretraining, **parts):
+        views = {name: [artifact.content for artifact in artifacts] for name, artifacts in parts.items()}
+        made = merge_folds(**views, metadata=metadata, pretraining=pretraining, groups=groups)
+        kinds = ("Regressor", "PredictionIntervals") if metadata.type == "numeric" else ("Classifier", "Probabilities")
+        types = (f"{kinds[0]}Predictions", kinds[1], "Novelty", "BaselinePredictions")
+        named = [*(f"SampleData[{name}]" for name in types), "AAMScores"]
+        return [Artifact.import_data(name, view) for name, view in zip(named, made, strict=True)]
 
     def evaluate(self, **_):
         return ["report"]
@@ -246,7 +252,11 @@ def test_what_is_predicted_is_unseen_by_the_real_actions(study, survey, monkeypa
         # planted: one of the samples that are to be unseen is learnt from
         learnt = np.append(first, 15)
         parts = [(learnt, second[:-1]), (second[:-1], learnt)]
-    monkeypatch.setattr("q2_aam.data.folds.cross_validation_folds", lambda *_, **__: parts)
+    # the inner folds of the baselines are as they are
+    monkeypatch.setattr(
+        "q2_aam.data.folds.cross_validation_folds",
+        lambda n, *given, **named: parts if n == 16 else cross_validation_folds(n, *given, **named),
+    )
     before, after = really(study, *survey), really(study, *other_samples(*survey))
     # the samples of the fold whose own communities are the same
     unseen = before.index[8:12]

@@ -7,7 +7,8 @@ import pytest
 from .conftest import SIZES, TUNING, plain
 
 HEAVY = {"torch", "lightning", "sklearn", "altair", "unifrac", "matplotlib", "tensorboard", "vl_convert"}
-ACTIONS = ("pretrain", "fit", "predict", "predict-baselines", "evaluate", "summarize-training", "cross-validate")
+ACTIONS = ("pretrain", "fit", "predict", "evaluate", "summarize-training", "predict-baselines", "merge-folds")
+ACTIONS += ("cross-validate",)
 
 
 def imported(importtime):

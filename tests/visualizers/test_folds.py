@@ -42,7 +42,11 @@ def test_mean_and_spread_over_folds(tmp_path):
     assert "Over 3 folds, 2 repeats" in page.text and "All folds together, over the repeats" in page.text
     file = pd.read_csv(tmp_path / "fold_scores.tsv", sep="\t", index_col="id")
     pd.testing.assert_frame_equal(file, scores(), check_dtype=False)
-    assert "Please note" not in page.text
+    assert (
+        "Each sample was predicted 2 times. What is scored above the folds is the mean of these (of a class, the "
+        "likeliest; of the baselines' classes, the most frequent): several models together are usually better than "
+        "one, whose scores are under Folds."
+    ) in page.text
     assert_works_offline(tmp_path)
 
 
@@ -50,7 +54,7 @@ def test_mean_and_spread_over_folds(tmp_path):
 def test_one_repeat_has_no_spread_of_all_folds(tmp_path):
     page = page_of(tmp_path, repeats=1)
     assert page.tables[2][1][1] == "0.550"
-    assert "Over 3 folds" in page.text and "repeats" not in page.text
+    assert "Over 3 folds" in page.text and "repeats" not in page.text and "Please note" not in page.text
 
 
 @pytest.mark.filterwarnings("ignore")

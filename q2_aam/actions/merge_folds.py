@@ -1,0 +1,107 @@
+"""`merge_folds`: what the folds of a cross-validation come to."""
+
+import pandas as pd
+
+from q2_aam.actions._inputs import say
+from q2_aam.data.tables import name_ids
+from q2_aam.framework import qiime2
+
+
+def merge_folds(
+    predictions: pd.Series,
+    certainty: pd.DataFrame,
+    novelty: pd.DataFrame,
+    baselines: pd.DataFrame,
+    metadata: qiime2.MetadataColumn,
+    pretraining: str,
+    groups: qiime2.CategoricalMetadataColumn = None,
+) -> (pd.Series, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame):
+    """Merge folds; the parameters are described where they are registered.
+
+    Each input is a list with an entry a fold.
+    """
+    from q2_aam.evaluation.fold_scores import OURS, FoldPredictions, merge_repeats, score_table
+
+    numeric = metadata.type == "numeric"
+    values = metadata.to_series()
+    _refuse_what_does_not_fit(predictions, certainty, novelty, baselines)
+    ids = [list(part.index) for part in certainty]
+    predicted_ids = pd.Index([name for part in ids for name in part]).unique()
+    _refuse_without_value(predicted_ids, values)
+    runs = []
+    for (repeat, fold, learnt), own, sure, others in zip(_places(ids), predictions, certainty, baselines, strict=True):
+        # Predicted classes are not read as they are: q2-sample-classifier would make a number of '01'.
+        ours = own.astype(float).loc[sure.index] if numeric else sure.idxmax(axis=1)
+        predicted = pd.DataFrame({OURS: ours}).join(others)
+        runs.append(FoldPredictions(repeat, fold, learnt, sure, predicted))
+    # In the order of the metadata, as folds have an order of their own.
+    sample_ids = values.index[values.index.isin(predicted_ids)]
+    members = None if groups is None else groups.to_series()
+    scores = score_table(runs, values, metadata.type, members)
+    scores.insert(3, "pretraining", pretraining)
+    scores.index = _row_names(scores)
+    for line in _describe_scores(scores, metadata.name, numeric):
+        say(line)
+    sure, predicted = merge_repeats(runs, metadata.type, sample_ids)
+    sure.index.name = predicted.index.name = "SampleID"
+    ours = predicted.pop(OURS).rename("prediction")
+    # Novelty is no mean of repeats, of which each had other samples to learn from: that of the first one stands.
+    first = [part for part, run in zip(novelty, runs, strict=True) if run.repeat == 1]
+    return ours, sure, pd.concat(first).loc[sample_ids], predicted, scores
+
+
+def _refuse_what_does_not_fit(predictions, certainty, novelty, baselines) -> None:
+    parts = {"predictions": predictions, "certainty": certainty, "novelty": novelty, "baselines": baselines}
+    sizes = {name: len(found) for name, found in parts.items()}
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{size} of {name}" for name, size in sizes.items())
+        raise ValueError(f"Each fold must have one of each, but there are {told}. Give as many of each, in one order.")
+    for fold, found in enumerate(zip(*parts.values(), strict=True), 1):
+        for name, part in zip(parts, found, strict=True):
+            odd = found[0].index.symmetric_difference(part.index)
+            if len(odd):
+                raise ValueError(
+                    f"Number {fold} of the {name} is not of the samples of number {fold} of the predictions: "
+                    f"{name_ids(odd)} are in one of them only. Give all in the same order of the folds."
+                )
+
+
+def _refuse_without_value(predicted_ids: pd.Index, values: pd.Series) -> None:
+    without = predicted_ids[values.reindex(predicted_ids).isna()]
+    if len(without):
+        raise ValueError(
+            f"{len(without)} of {len(predicted_ids)} predicted samples have no value in the metadata column "
+            f"{values.name!r}: {name_ids(without)}. Give the column that was predicted, with the values of all of them."
+        )
+
+
+def _places(ids: list[list]) -> list[tuple[int, int, int]]:
+    """Repeat, fold and number of training samples of each entry; a sample that comes again begins a new repeat."""
+    repeats, seen = [], set()
+    for part in ids:
+        if not repeats or seen & set(part):
+            repeats.append([])
+            seen = set()
+        repeats[-1].append(len(part))
+        seen |= set(part)
+    return [
+        (repeat, fold, sum(sizes) - size)
+        for repeat, sizes in enumerate(repeats, 1)
+        for fold, size in enumerate(sizes, 1)
+    ]
+
+
+def _row_names(scores: pd.DataFrame) -> pd.Index:
+    folds = ["all folds" if pd.isna(fold) else f"fold {fold:.0f}" for fold in scores["fold"]]
+    rows = zip(scores["repeat"], folds, scores["method"], strict=True)
+    return pd.Index([f"repeat {repeat:.0f}, {fold}, {method}" for repeat, fold, method in rows], name="id")
+
+
+def _describe_scores(scores: pd.DataFrame, name: str, numeric: bool) -> list[str]:
+    """The scores over all folds in words, a method a line; of several repeats their mean."""
+    whole = scores[scores["fold"].isna()].groupby("method", sort=False).mean(numeric_only=True)
+    shown = ("r2", "mae") if numeric else ("balanced_accuracy", "accuracy")
+    return [
+        f"{method} ({name}): " + ", ".join(f"{score} {row[score]:.4g}" for score in shown) + "."
+        for method, row in whole.iterrows()
+    ]
