@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from q2_aam.actions._inputs import readable_warnings, refuse_id_headers, say, settings
+from q2_aam.data.cautions import Caution, warn_of_cautions
 from q2_aam.data.tables import name_ids
 from q2_aam.framework import qiime2
 from q2_aam.models.config import Architecture
@@ -80,6 +81,9 @@ def cross_validate(
         )
         if not numeric:
             refuse_id_headers(values)
+        warn_of_cautions(values, members)
+        # Said once, of all samples; each fold would say it again of its own.
+        warnings.filterwarnings("ignore", category=Caution)
         # No result is looked at here, so that folds can run at the same time where QIIME 2 can do that.
         made, ways = {"predictions": [], "certainty": [], "novelty": [], "baselines": []}, []
         for repeat in range(1, repeats + 1):

@@ -21,10 +21,10 @@ def evaluate(
     metadata: qiime2.MetadataColumn,
     certainty: pd.DataFrame = None,
     novelty: pd.DataFrame = None,
-    baselines: pd.DataFrame = None,
-    scores: pd.DataFrame = None,
     groups: qiime2.CategoricalMetadataColumn = None,
     missing_samples: str = MetadataReading.missing_samples,
+    baselines: pd.DataFrame = None,
+    scores: pd.DataFrame = None,
 ) -> None:
     """Write a page that shows how good predictions are.
 
@@ -40,14 +40,14 @@ def evaluate(
         Regression: prediction intervals (columns `lower`, `upper`). Classification: class probabilities.
     novelty : pandas.DataFrame, optional
         What the model had not seen of each sample (column `unseen_read_share`).
-    baselines : pandas.DataFrame, optional
-        Predictions of other methods for the same samples, a column a method.
-    scores : pandas.DataFrame, optional
-        Scores of a cross-validation, a row a repeat, fold and method.
     groups : qiime2.CategoricalMetadataColumn, optional
         Groups to score one by one.
     missing_samples : {'error', 'ignore'}
         What to do with predicted samples that are not in the metadata.
+    baselines : pandas.DataFrame, optional
+        Predictions of other methods for the same samples, a column a method.
+    scores : pandas.DataFrame, optional
+        Scores of a cross-validation, a row a repeat, fold and method.
 
     Raises
     ------

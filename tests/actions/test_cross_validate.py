@@ -523,3 +523,9 @@ def test_the_registered_outputs_follow_the_column():
 
 def small_table():
     return biom.Table(np.ones((1, 1)), ["f"], ["s"])
+
+
+def test_what_the_study_cannot_support_is_said_once(table, frame):
+    with told(cautions=True) as messages:
+        run(table, frame, folds=3)
+    assert len([message for message in messages if message.startswith("Only 30 samples")]) == 1
