@@ -20,6 +20,9 @@ from q2_aam.training.config import (
     UNIFRAC_METRICS,
 )
 
+TABLE = "Counts of ASVs in samples."
+SEQUENCES = "Sequences of the table's features. Not needed where the feature IDs are themselves the sequences."
+
 COUNT = Int % Range(1, None)
 WEIGHT = Float % Range(0, None)
 SHARE = Float % Range(0, 1, inclusive_start=True, inclusive_end=False)

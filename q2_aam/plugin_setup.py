@@ -13,11 +13,8 @@ from q2_types.sample_data import SampleData
 from q2_types.tree import Phylogeny, Rooted
 
 from q2_aam import __version__, examples, parameters
-from q2_aam.actions.cross_validate import cross_validate
 from q2_aam.actions.fit import fit
-from q2_aam.actions.merge_folds import merge_folds
 from q2_aam.actions.predict import predict
-from q2_aam.actions.predict_baselines import predict_baselines
 from q2_aam.actions.pretrain import pretrain
 from q2_aam.framework import (
     Bool,
@@ -25,18 +22,15 @@ from q2_aam.framework import (
     Choices,
     Citations,
     Float,
-    List,
     MetadataColumn,
     Numeric,
     Plugin,
     Range,
     Str,
     TypeMap,
-    Visualization,
 )
 from q2_aam.parameters import (
     ARCHITECTURE,
-    FOLDS,
     LEARNING,
     OBJECTIVE,
     OPTIMIZATION,
@@ -45,6 +39,7 @@ from q2_aam.parameters import (
     descriptions,
     types,
 )
+from q2_aam.setup_judging import register_judging
 from q2_aam.types import (
     AAMModel,
     AAMScores,
@@ -77,16 +72,9 @@ plugin = Plugin(
 
 register_types(plugin)
 
-TABLE = "Counts of ASVs in samples."
-SEQUENCES = "Sequences of the table's features. Not needed where the feature IDs are themselves the sequences."
 INTERVALS_OR_PROBABILITIES = (
     "How sure each prediction is: for a numeric column the 90% interval, for a categorical one the probability of each class, "
     "both calibrated on samples that were not learnt from."
-)
-BASELINES = (
-    "What the baselines say of the same samples, a column a method: the median (or largest class) of the training samples; a "
-    "random forest of 500 trees on the square root of relative abundances; support-vector machines with a Gaussian kernel on "
-    "exact unweighted UniFrac (where there is a phylogeny) and on Jaccard distances."
 )
 LOG = "What the training run leaves to look at: history, TensorBoard event files, plots. See summarize-training."
 
@@ -105,9 +93,9 @@ plugin.methods.register_function(
     },
     outputs=[("model", AAMModel[Encoder]), ("training_log", AAMTrainingLog)],
     input_descriptions={
-        "table": TABLE,
+        "table": parameters.TABLE,
         "phylogeny": "Phylogeny whose tips are the table's features; further tips are pruned.",
-        "sequences": SEQUENCES,
+        "sequences": parameters.SEQUENCES,
         "encoder": "A pretrained encoder to go on from, instead of random weights.",
     },
     parameter_descriptions={
@@ -160,8 +148,8 @@ plugin.methods.register_function(
         ("training_log", AAMTrainingLog),
     ],
     input_descriptions={
-        "table": TABLE,
-        "sequences": SEQUENCES,
+        "table": parameters.TABLE,
+        "sequences": parameters.SEQUENCES,
         "encoder": "The encoder that pretrain made. Without it, everything is learnt from the labelled samples alone.",
         "phylogeny": "With a phylogeny, the UniFrac loss is kept beside the target's while tuning (linear head).",
     },
@@ -235,7 +223,7 @@ plugin.methods.register_function(
     input_descriptions={
         "table": "New samples. Their ASVs need not have been seen in training.",
         "model": "What fit made.",
-        "sequences": SEQUENCES,
+        "sequences": parameters.SEQUENCES,
     },
     parameter_descriptions={
         "conditioning": parameters.CONDITIONING[1]
@@ -257,46 +245,6 @@ plugin.methods.register_function(
     name="Predict a metadata column of new samples",
     description="Predict the column that a model was fitted to, for samples of a new table.",
     examples={"New samples": examples.predict_example},
-)
-
-plugin.methods.register_function(
-    function=predict_baselines,
-    inputs={
-        "train_table": FeatureTable[Frequency],
-        "table": FeatureTable[Frequency],
-        "phylogeny": Phylogeny[Rooted],
-    },
-    parameters={
-        "metadata": MetadataColumn[Numeric | Categorical],
-        "groups": parameters.GROUPS[0],
-        "missing_samples": parameters.MISSING_SAMPLES[0],
-        **types(READING),
-        "threads": RUNTIME["threads"][0],
-        "random_seed": RUNTIME["random_seed"][0],
-    },
-    outputs=[("baselines", SampleData[BaselinePredictions])],
-    input_descriptions={
-        "train_table": "Counts of ASVs in the samples to learn from.",
-        "table": "New samples, none of which is among those to learn from.",
-        "phylogeny": "Phylogeny whose tips are the features of both tables. Without it there is no machine on UniFrac.",
-    },
-    parameter_descriptions={
-        "metadata": "Column to predict, of the samples to learn from.",
-        "groups": "Column whose groups (subjects, households, sites) are kept together where the machines' settings are chosen, "
-        "by cross-validation among the samples to learn from.",
-        "missing_samples": parameters.MISSING_SAMPLES[1],
-        **descriptions(READING),
-        "missing_features": "Features that are no tip of the phylogeny: refuse them by name, or leave them out (of UniFrac "
-        "only) with a count.",
-        "threads": RUNTIME["threads"][1],
-        "random_seed": "Seed of the forest, of the folds by which settings are chosen, and of the draw where sampling_depth is "
-        "given.",
-    },
-    output_descriptions={"baselines": BASELINES + " To be given to evaluate."},
-    name="Predict by a random forest and other baselines",
-    description="What users would do without this plugin, for the same samples to learn from and to predict: give the result to "
-    "evaluate beside the predictions of predict.",
-    examples={"Numeric column": examples.predict_baselines_example},
 )
 
 plugin.visualizers.register_function(
@@ -343,118 +291,4 @@ plugin.visualizers.register_function(
     examples={"Run of fit": examples.summarize_training_example},
 )
 
-T_merged_column, T_merged_predictions, T_merged_certainty = TypeMap(
-    {
-        Numeric: (SampleData[RegressorPredictions], SampleData[PredictionIntervals]),
-        Categorical: (SampleData[ClassifierPredictions], SampleData[Probabilities]),
-    }
-)
-OUT_OF_FOLD = {
-    "predictions": "The prediction of each sample, from the fold in which it was not learnt from. Of several repeats the mean, or "
-    "the class of the highest mean probability.",
-    "certainty": "How sure each is: intervals of 90% for a numeric column, probabilities for a categorical one. Of several "
-    "repeats their means.",
-    "baselines": BASELINES + " Of several repeats the mean, or the most frequent class.",
-    "scores": "Scores of our predictions and of each baseline's, of each repeat and fold and of all folds of a repeat.",
-}
-plugin.methods.register_function(
-    function=merge_folds,
-    inputs={
-        "predictions": List[SampleData[RegressorPredictions | ClassifierPredictions]],
-        "certainty": List[SampleData[PredictionIntervals | Probabilities]],
-        "novelty": List[SampleData[Novelty]],
-        "baselines": List[SampleData[BaselinePredictions]],
-    },
-    parameters={
-        "metadata": MetadataColumn[T_merged_column],
-        "pretraining": parameters.PRETRAINED,
-        "groups": parameters.GROUPS[0],
-    },
-    outputs=[
-        ("merged_predictions", T_merged_predictions),
-        ("merged_certainty", T_merged_certainty),
-        ("merged_novelty", SampleData[Novelty]),
-        ("merged_baselines", SampleData[BaselinePredictions]),
-        ("scores", AAMScores),
-    ],
-    input_descriptions={
-        "predictions": "What predict made of each fold, those of a repeat one after the other.",
-        "certainty": "The certainty that came with each, in the same order.",
-        "novelty": "The novelty that came with each, in the same order.",
-        "baselines": "What predict-baselines made of each, in the same order.",
-    },
-    parameter_descriptions={
-        "metadata": "The column that was predicted, with the true values.",
-        "pretraining": "What the encoder was learnt from, to stand in the scores: samples of each fold's training part, all "
-        "samples (transductive), or none; encoder+ where it began from a given one.",
-        "groups": "Column whose groups were never on both sides, to be counted.",
-    },
-    output_descriptions={
-        "merged_predictions": OUT_OF_FOLD["predictions"],
-        "merged_certainty": OUT_OF_FOLD["certainty"],
-        "merged_novelty": "How much of each sample was never seen in training; of several repeats that of the first.",
-        "merged_baselines": OUT_OF_FOLD["baselines"],
-        "scores": OUT_OF_FOLD["scores"],
-    },
-    name="Merge and score the folds of a cross-validation",
-    description="The last step of cross-validate, for folds that were made otherwise: on a cluster, or by splits of your own. A "
-    "sample that comes again begins a new repeat.",
-    examples={"Two folds": examples.merge_folds_example},
-)
-
-T_cv_column, T_cv_predictions, T_cv_certainty = TypeMap(
-    {
-        Numeric: (SampleData[RegressorPredictions], SampleData[PredictionIntervals]),
-        Categorical: (SampleData[ClassifierPredictions], SampleData[Probabilities]),
-    }
-)
-plugin.pipelines.register_function(
-    function=cross_validate,
-    inputs={
-        "table": FeatureTable[Frequency],
-        "sequences": FeatureData[Sequence],
-        "phylogeny": Phylogeny[Rooted],
-        "encoder": AAMModel[Encoder],
-    },
-    parameters={
-        "metadata": MetadataColumn[T_cv_column],
-        "groups": parameters.GROUPS[0],
-        **types(FOLDS, READING, ARCHITECTURE, RUNTIME),
-        "target_transform": parameters.TRANSFORM,
-        "missing_samples": parameters.MISSING_SAMPLES[0],
-    },
-    outputs=[
-        ("predictions", T_cv_predictions),
-        ("certainty", T_cv_certainty),
-        ("baselines", SampleData[BaselinePredictions]),
-        ("scores", AAMScores),
-        ("report", Visualization),
-    ],
-    input_descriptions={
-        "table": TABLE,
-        "sequences": SEQUENCES,
-        "phylogeny": "Phylogeny whose tips are the table's features: pretraining learns its distances, and a baseline reads them.",
-        "encoder": "A pretrained encoder. If it was pretrained on samples of this table, it has seen the communities of samples "
-        "that are predicted, though not their values: scores then do not hold for later samples.",
-    },
-    parameter_descriptions={
-        "metadata": "Column to predict. Samples without a value are left out, with a count.",
-        "groups": parameters.GROUPS[1],
-        **descriptions(FOLDS, READING, ARCHITECTURE, RUNTIME),
-        "precision": RUNTIME["precision"][1] + " Predictions are always made in 32.",
-        "target_transform": "What a numeric column is learnt as, on the training samples of each fold.",
-        "missing_samples": parameters.MISSING_SAMPLES[1],
-    },
-    output_descriptions={
-        **OUT_OF_FOLD,
-        "report": "The page of evaluate: our predictions beside the baselines', and the scores by folds.",
-    },
-    name="How well would new samples be predicted?",
-    description=(
-        "Part the samples into folds, and predict each fold by what was learnt from the others: pretrain, fit, predict and "
-        "predict-baselines for each fold. Of the samples of a fold nothing is seen before they are predicted, unless an encoder "
-        "is given or transductive pretraining is asked for. QIIME 2 releases that can run actions in parallel run folds at the "
-        "same time (--parallel)."
-    ),
-    examples={"Numeric column": examples.cross_validate_example},
-)
+register_judging(plugin)
