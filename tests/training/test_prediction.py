@@ -132,7 +132,7 @@ def test_each_asv_is_looked_up_by_its_column(network, monkeypatch, cache):
     assert len(present) < len(communities.tokens)
     with torch.no_grad():
         network.eval()
-        expected = network.encode_asvs(torch.from_numpy(communities.tokens))
+        expected = network.asv_encoder(torch.from_numpy(communities.tokens))
         where = {"precision": "32", "device": "cpu"}
         with asv_cache.asv_embeddings(network, communities, cache=cache, **where) as look_up:
             index = torch.from_numpy(np.random.default_rng(0).permutation(present)[: len(present) // 2 * 2])
