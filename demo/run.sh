@@ -42,7 +42,7 @@ run qiime aam summarize-training --i-training-log pretrain-log.qza --o-visualiza
 
 number=4
 for column in ph habitat; do
-  step "$number. Fit $column: on the training sites, some of which are held out to choose when to stop."
+  step "$number. Fit $column: on the training sites, each judged by what was learnt from the others."
   run qiime aam fit --i-table train.qza --i-sequences sequences.qza --i-encoder encoder.qza \
     --m-metadata-file metadata.tsv --m-metadata-column "$column" \
     --m-groups-file metadata.tsv --m-groups-column site \

@@ -51,3 +51,11 @@ def describe_kernel(kernel) -> str:
         f"Kernel head: samples are compared with {len(kernel.support)} by learnt UniFrac, shared ASVs and abundances "
         f"(sharpness {kernel.sharpness:g})."
     )
+
+
+def describe_kernel_log(scores: str) -> str:
+    """What the training log of a kernel head shows, which was computed rather than trained."""
+    return (
+        "The encoder was left as it is, and nothing was trained. What is shown is a linear head, for comparison; the "
+        f"kernel head, which predicts, had in its inner folds: {scores}."
+    )

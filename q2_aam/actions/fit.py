@@ -1,6 +1,6 @@
 """`fit`: from sample embeddings to a metadata column."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import biom
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
 from q2_types.tree import NewickFormat
 
-from q2_aam.actions._heads import chosen_head, describe_kernel, warn_of_tuning
+from q2_aam.actions._heads import chosen_head, describe_kernel, describe_kernel_log, warn_of_tuning
 from q2_aam.actions._inputs import (
     best_scores,
     check_monitor,
@@ -195,7 +195,9 @@ def fit(
             refuse_lost_classes(values, train_rows, validation_rows, members)
         target, encoded = encode_target(values, train_rows, target_transform if numeric else None)
         warn_of_cautions(values, members)
-        say(describe_data(communities, train_rows, validation_rows))
+        everything = np.arange(len(communities))
+        parts = (train_rows, validation_rows) if head == "linear" else (everything, everything[:0])
+        say(describe_data(communities, *parts))
         learnt, condition = None, None
         if given is not None:
             given = given.loc[communities.sample_ids]
@@ -218,7 +220,10 @@ def fit(
             **where,
         )
         origin = None if before is None else before.description["sha256"]
-        say("Epoch 0 is the probe: the linear head alone, fitted to the sample embeddings.")
+        if head == "linear":
+            say("Epoch 0 is the probe: the linear head alone, fitted to the sample embeddings.")
+        else:
+            say(f"For comparison, a linear head fitted to {len(train_rows)} samples, judged by {len(validation_rows)}:")
         result = train(
             Task(network, chosen, communities.sample_ids, target),
             dataset,
@@ -239,7 +244,7 @@ def fit(
             )
             # What folds say of their samples needs no part of its own: all samples are learnt from.
             rows, stage = np.flatnonzero(np.isfinite(outputs[:, 0])), "inner folds"
-            outputs, train_rows, validation_rows = outputs[rows], np.arange(len(communities)), rows[:0]
+            outputs, train_rows, validation_rows = outputs[rows], *parts
         else:
             held_out = None if condition is None else condition[rows]
             outputs = predict_samples(network, None, communities.subset(rows), held_out, **where)
@@ -273,8 +278,10 @@ def fit(
             intervals=intervals,
             temperature=temperature,
         )
+        shown = ", ".join(f"{k.split('/')[1]} {v:.4g}" for k, v in scores.items() if k.startswith(f"{stage}/"))
+        if kernel is not None:
+            result = replace(result, stopped=describe_kernel_log(shown))
         pack_log(result, "fit", target.name, log)
-        say(describe_kernel(kernel) if kernel is not None else result.describe())
-        shown = [f"{k.split('/')[1]} {v:.4g}" for k, v in scores.items() if k.startswith(f"{stage}/")]
-        say(f"{'Validation samples' if kernel is None else 'Inner folds'} ({target.name}): {', '.join(shown)}.")
+        say(result.describe() if kernel is None else describe_kernel(kernel))
+        say(f"{'Validation samples' if kernel is None else 'Inner folds'} ({target.name}): {shown}.")
     return model, predictions, certainty, log

@@ -124,6 +124,19 @@ def test_what_only_tuning_reads_is_told(study, encoder):
         run_fit(study, "ph", encoder, head="kernel", epochs=3, learning_rate=0.1, phylogeny=study.phylogeny)
 
 
+def test_what_is_printed_and_logged_speaks_of_the_kernel(study, encoder, capsys):
+    model, _, _, log = run_fit(study, "ph", encoder, head="kernel")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("48 samples (48 to learn from, 0 for validation), ")
+    assert lines[1] == "For comparison, a linear head fitted to 36 samples, judged by 12:"
+    assert lines[3].startswith("Kernel head: samples are compared with 48 by learnt UniFrac, shared ASVs and abund")
+    scores = description(model)["scores"]
+    shown = ", ".join(f"{name} {scores[f'inner folds/{name}']:.4g}" for name in ("r2", "mae", "rmse", "spearman"))
+    assert lines[4:] == [f"Inner folds (ph): {shown}."]
+    facts = "".join(path.read_text() for path in Path(str(log)).glob("*.json"))
+    assert f"the kernel head, which predicts, had in its inner folds: {shown}." in facts
+
+
 def test_a_damaged_kernel_is_refused(study, kernel_regressor, tmp_path):
     import hashlib
     import shutil
