@@ -50,6 +50,8 @@ STUDIES = {
 FOLDS = 5
 OURS = "q2-aam"
 TRIVIAL = {"median": "trivial", "largest class": "trivial"}
+# Columns of what is kept of a target that are not a baseline's.
+OUTCOME = ("true", OURS, "lower", "upper", "probability", "group")
 BINS = 10  # of the expected calibration error
 
 
@@ -103,7 +105,7 @@ def distances(study: Study, encoder: AAMModelDirectoryFormat, rows: np.ndarray) 
 def run_fold(
     study: Study, seed: int, fold: int, directory: Path, how: dict, features: np.ndarray | None, threads: int
 ) -> None:
-    """Pretrain, fit and predict one fold, and keep what came out."""
+    """Pretrain, fit and predict one fold, and keep what came out; an encoder and baselines that are there are kept."""
     directory.mkdir(parents=True, exist_ok=True)
     train, test = study.folds(seed)[fold]
     table, new = study.part(train, features), study.part(test)
@@ -122,7 +124,9 @@ def run_fold(
         encoder = timed("pretrain", lambda: pretrain(table, study.phylogeny, **given, **how))[0]
         encoder.save(str(path))
     encoder = AAMModelDirectoryFormat(str(path), "r")
-    facts = {"unifrac": distances(study, encoder, test), "took": took}
+    before = directory / "facts.json"
+    facts = json.loads(before.read_text()) if before.exists() else {"unifrac": distances(study, encoder, test)}
+    facts["took"] = took = {**facts.get("took", {}), **took}
     for target in study.targets:
         known = [name for name in table.ids() if pd.notna(study.frame[target][name])]
         wanted = [name for name in new.ids() if pd.notna(study.frame[target][name])]
@@ -132,10 +136,15 @@ def run_fold(
         part, asked = part.remove_empty("observation"), asked.remove_empty("observation")
         model = timed(f"fit {target}", lambda: fit(part, encoder=encoder, **columns, **given))[0]  # noqa: B023
         predicted, certainty, _ = predict(asked, model, **given)
-        others = timed(
-            f"baselines {target}",
-            lambda: predict_baselines(part, asked, phylogeny=study.phylogeny, **columns, **common),  # noqa: B023
-        )
+        kept = directory / f"{target}.tsv"
+        if kept.exists():
+            others = pd.read_csv(kept, sep="\t", dtype={"sample-id": str}, index_col="sample-id")
+            others = others.drop(columns=[name for name in OUTCOME if name in others])
+        else:
+            others = timed(
+                f"baselines {target}",
+                lambda: predict_baselines(part, asked, phylogeny=study.phylogeny, **columns, **common),  # noqa: B023
+            )
         frame = pd.DataFrame({"true": study.frame[target][asked.ids()], OURS: predicted})
         frame = frame.join(others)
         if numeric:
@@ -143,8 +152,8 @@ def run_fold(
         else:
             frame["probability"] = certainty.max(axis=1)
         frame["group"] = study.frame[study.groups][frame.index]
-        frame.to_csv(directory / f"{target}.tsv", sep="\t", index_label="sample-id")
-    (directory / "facts.json").write_text(json.dumps(facts, indent=1))
+        frame.to_csv(kept, sep="\t", index_label="sample-id")
+    before.write_text(json.dumps(facts, indent=1))
 
 
 def score(frame: pd.DataFrame, method: str, numeric: bool) -> float:
@@ -177,8 +186,7 @@ def collect(directory: Path) -> dict[str, pd.DataFrame]:
             parts = [pd.read_csv(part / f"{target}.tsv", sep="\t", dtype=text, index_col=0) for part in folds]
             frame = pd.concat(parts)
             numeric = "lower" in frame
-            known = {"true", "lower", "upper", "probability", "group"}
-            methods = [name for name in frame if name not in known]
+            methods = [OURS, *(name for name in frame if name not in OUTCOME)]
             frame["true"] = frame["true"].astype(float) if numeric else frame["true"]
             if not numeric:
                 frame[methods] = frame[methods].astype(str)
@@ -238,6 +246,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--folds", nargs="+", type=int, default=list(range(FOLDS)))
     parser.add_argument("--half", action="store_true", help="take half of all ASVs out of what is learnt from")
+    parser.add_argument("--refit", action="store_true", help="fit the heads anew, with the encoders that are there")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--directory", type=Path, default=RESULTS / "skill")
     given = parser.parse_args(arguments)
@@ -256,7 +265,7 @@ def main(arguments: list[str] | None = None) -> None:
                 features = ids[np.random.default_rng(seed).random(len(ids)) < 0.5]
             for fold in given.folds:
                 path = directory / study.name / f"seed-{seed}" / f"fold-{fold}"
-                if not (path / "facts.json").exists():
+                if given.refit == (path / "facts.json").exists():
                     print(f"{study.name}, seed {seed}, fold {fold}", flush=True)
                     run_fold(study, seed, fold, path, how, features, given.threads)
     text = tables(collect(directory))

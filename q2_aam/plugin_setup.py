@@ -168,8 +168,8 @@ plugin.methods.register_function(
         "monitor": parameters.MONITOR
         + " r2, mae and rmse are measured for a numeric column, the accuracies for a categorical one.",
         "validation_share": "Linear head: share of the samples kept apart (whole groups where groups are given) to pick the "
-        "best epoch and to measure errors; the predictions and certainty that come out are theirs. The kernel head measures "
-        "errors in inner folds instead; the share is that of the training log's epoch 0.",
+        "best epoch and to measure errors; the predictions and certainty that come out are theirs. The kernel head takes inner "
+        "folds instead.",
         "target_weight": "Weight of target_loss, the squared error of the transformed target or the cross entropy of its "
         "classes, which count alike whatever their sizes.",
         **descriptions(LEARNING, READING, OPTIMIZATION, OBJECTIVE, ARCHITECTURE, RUNTIME),

@@ -10,7 +10,7 @@ TUNING = {
     **{field.name: field.default for field in fields(FineTuning) if field.name != "batch_size"},
     **{field.name: field.default for field in fields(TargetObjective)},
     **{name: getattr(Runtime, name) for name in ("max_tokens", "devices", "num_nodes", "compile")},
-    "token_choice": Sampling.token_choice,
+    **{name: getattr(Sampling, name) for name in ("token_choice", "validation_share")},
     "phylogeny": None,
 }
 

@@ -31,7 +31,7 @@ def interval_of(target: Target, encoded: np.ndarray, outputs: np.ndarray) -> dic
         warnings.warn(
             f"The validation samples are too few ({interval['residuals']}) for intervals of "
             f"{interval['coverage']:.0%}, which are as wide as the largest error among them instead. Give more samples "
-            "or a larger validation_share.",
+            "(or, to the linear head, a larger validation_share).",
             stacklevel=2,
         )
     return interval

@@ -130,12 +130,11 @@ def fit(
     from q2_aam.data.conditioning import Conditioning, refuse_missing
     from q2_aam.data.metadata import match_metadata
     from q2_aam.data.splits import split_validation
-    from q2_aam.models.kernel_head import Compared
     from q2_aam.models.model_file import load_model, save_model, sha256_of
     from q2_aam.training.device import resolve_device, resolve_precision, use_threads
     from q2_aam.training.fitting import encode_target, start_head
-    from q2_aam.training.kernel_fit import fit_kernel
-    from q2_aam.training.prediction import encode_samples, predict_samples
+    from q2_aam.training.kernel_fit import familiar_to_others, fit_kernel, inner_folds
+    from q2_aam.training.prediction import compare_samples, predict_samples
     from q2_aam.training.starting import start_from_data
     from q2_aam.training.task import Task
     from q2_aam.training.trainer import train
@@ -183,25 +182,32 @@ def fit(
         values = values.reindex(communities.sample_ids)
         members = None if groups is None else groups.to_series().reindex(communities.sample_ids)
         numeric = metadata.type == "numeric"
-        train_rows, validation_rows = split_validation(
-            len(communities),
-            validation_share,
-            groups=members,
-            classes=None if numeric else values,
-            random_seed=random_seed,
-        )
         if not numeric:
             refuse_id_headers(values)
-            refuse_lost_classes(values, train_rows, validation_rows, members)
-        target, encoded = encode_target(values, train_rows, target_transform if numeric else None)
+        if head == "kernel":
+            # What folds say of their samples needs no part of its own: all samples are learnt from.
+            parts = np.arange(len(communities)), np.arange(0)
+        else:
+            parts = split_validation(
+                len(communities),
+                validation_share,
+                groups=members,
+                classes=None if numeric else values,
+                random_seed=random_seed,
+            )
+            if not numeric:
+                refuse_lost_classes(values, *parts, members)
+        target, encoded = encode_target(values, parts[0], target_transform if numeric else None)
         warn_of_cautions(values, members)
-        everything = np.arange(len(communities))
-        parts = (train_rows, validation_rows) if head == "linear" else (everything, everything[:0])
+        members = None if members is None else members.to_numpy()
+        folds = inner_folds(encoded, members, random_seed) if head == "kernel" else None
+        # The kernel head's training log is of a linear one, for comparison.
+        train_rows, validation_rows = parts if folds is None else folds.splits[0]
         say(describe_data(communities, *parts))
         learnt, condition = None, None
         if given is not None:
             given = given.loc[communities.sample_ids]
-            learnt = Conditioning.fit(given.iloc[train_rows])
+            learnt = Conditioning.fit(given.iloc[parts[0]])
             condition = learnt.encode(given)
             say(f"Conditioned on {learnt.describe()}.")
 
@@ -209,7 +215,6 @@ def fit(
         dataset = CommunityDataset(communities, token_limit, token_choice, unifrac, encoded, condition=condition)
         if before is None:
             start_from_data(network, batch_loader(dataset, train_rows, batch_size, random_seed, shuffle=True))
-        members = None if members is None else members.to_numpy()
         start_head(
             network,
             communities.subset(train_rows),
@@ -237,14 +242,12 @@ def fit(
 
         network.load_state_dict(result.state["model"])
         kernel, rows, stage = None, validation_rows, "validation"
-        if head == "kernel":
-            presence = encode_samples(network, communities, **where).presence
-            kernel, outputs = fit_kernel(
-                Compared.of(communities, presence, condition), encoded, members, random_seed
-            )
-            # What folds say of their samples needs no part of its own: all samples are learnt from.
+        if folds is not None:
+            familiar = familiar_to_others(communities, folds)
+            compared = compare_samples(network, communities, familiar, condition, **where)
+            kernel, outputs = fit_kernel(compared, encoded, folds)
             rows, stage = np.flatnonzero(np.isfinite(outputs[:, 0])), "inner folds"
-            outputs, train_rows, validation_rows = outputs[rows], *parts
+            outputs = outputs[rows]
         else:
             held_out = None if condition is None else condition[rows]
             outputs = predict_samples(network, None, communities.subset(rows), held_out, **where)
@@ -259,7 +262,7 @@ def fit(
             result.state,
             architecture,
             target,
-            seen_asvs(communities, train_rows, before),
+            seen_asvs(communities, parts[0], before),
             learnt,
             kernel,
             training={
@@ -273,7 +276,7 @@ def fit(
                 "freeze_encoder": freeze_encoder,
             },
             random_seed=random_seed,
-            data=data_summary(communities, train_rows, validation_rows, dropped),
+            data=data_summary(communities, *parts, dropped),
             scores=scores,
             intervals=intervals,
             temperature=temperature,

@@ -120,6 +120,13 @@ def held_columns(counts: sp.csr_matrix) -> np.ndarray:
     return np.flatnonzero(held)
 
 
+def keep_columns(counts: sp.csr_matrix, kept: np.ndarray) -> sp.csr_matrix:
+    """Counts ``[N, V]`` without the entries of columns that are not ``kept`` (boolean ``[V]``); the shape stays."""
+    entries = kept[counts.indices]
+    before = np.concatenate([[0], np.cumsum(entries)])
+    return sp.csr_matrix((counts.data[entries], counts.indices[entries], before[counts.indptr]), counts.shape)
+
+
 def rarefy(table: biom.Table, sampling_depth: int, random_seed: int) -> biom.Table:
     """Draw the same number of reads from every sample, without replacement.
 

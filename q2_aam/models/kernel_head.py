@@ -8,10 +8,13 @@ import torch
 from torch import Tensor
 
 from q2_aam.data.communities import Communities, asv_hashes
+from q2_aam.data.tables import held_columns
 from q2_aam.models.sample_encoder import lineage_distances
 
 # Samples at a time: several matrices of distances to all others are held at once.
 ROWS = 1024
+# A sample with as many familiar ASVs as this share of the samples compared with have at most is judged by those alone.
+POOREST = 0.25
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,9 @@ class Compared:
     """int64 ``[V]``, sorted and distinct, hash of each ASV (:func:`q2_aam.data.communities.asv_hashes`)."""
     condition: np.ndarray | None = None
     """``[N, C]`` conditioning columns as numbers."""
+    familiar: Tensor | None = None
+    """``[N, K]`` float32, as ``presence``, of the familiar ASVs alone, which the samples compared with hold,
+    too; None where that is all of them."""
 
     def __len__(self) -> int:
         return len(self.presence)
@@ -33,25 +39,55 @@ class Compared:
     def subset(self, rows: np.ndarray) -> "Compared":
         """Some of the samples, in the same columns."""
         condition = None if self.condition is None else self.condition[rows]
-        return Compared(self.presence[rows], self.shares[rows], self.hashes, condition)
+        familiar = None if self.familiar is None else self.familiar[rows]
+        return Compared(self.presence[rows], self.shares[rows], self.hashes, condition, familiar)
+
+    def as_support(self) -> "Compared":
+        """The same to be compared with: all ASVs are familiar, and those that no sample holds are forgotten."""
+        held = held_columns(self.shares)
+        return Compared(self.presence, self.shares[:, held], self.hashes[held], self.condition)
 
     @classmethod
-    def of(cls, communities: Communities, presence: Tensor, condition: np.ndarray | None = None) -> "Compared":
-        """Samples of a table, with the lineages ``[N, K]`` that the encoder found in them."""
+    def of(
+        cls,
+        communities: Communities,
+        presence: Tensor,
+        condition: np.ndarray | None = None,
+        familiar: Tensor | None = None,
+    ) -> "Compared":
+        """Samples of a table, with the lineages ``[N, K]`` that the encoder found in all and in familiar ASVs."""
         hashes, column = np.unique(asv_hashes(communities.tokens), return_inverse=True)
         counts = communities.counts.tocsr().astype(np.float64)
         sizes = np.asarray(counts.sum(1)).ravel()
         shares = sp.diags(1 / sizes) @ counts
         moved = sp.csr_matrix((shares.data, column[shares.indices], shares.indptr), (len(sizes), len(hashes)))
-        return cls(presence.float(), moved, hashes, condition)
+        return cls(presence.float(), moved, hashes, condition, None if familiar is None else familiar.float())
 
 
 # Each is a squared distance between samples ``[M, N]``, 0 for alike ones.
 
 
 def squared_unifrac(one: Compared, other: Compared) -> np.ndarray:
-    """Square of the UniFrac distances that the encoder predicts."""
-    return lineage_distances(one.presence, other.presence).double().numpy() ** 2
+    """Square of the UniFrac distances that the encoder predicts: of familiar ASVs unless they are few, else of all.
+
+    New ASVs make a sample look richer than those that were fitted to, whose own rare ASVs may have been left out of the
+    table; so they are read in proportion as the familiar ones are too few to speak for the sample.
+    """
+    whole = lineage_distances(one.presence, other.presence).double().numpy() ** 2
+    if one.familiar is None:
+        return whole
+    weight = familiarity(one, other)[:, None]
+    return weight * lineage_distances(one.familiar, other.presence).double().numpy() ** 2 + (1 - weight) * whole
+
+
+def familiarity(one: Compared, other: Compared) -> np.ndarray:
+    """How far familiar ASVs speak for each sample, ``[M]``: 0 where there are none, 1 where they are many enough.
+
+    They are where there are as many of them as the poorest quarter of the samples compared with have ASVs at most.
+    """
+    mine, _ = _known(one, other)
+    enough = np.quantile(np.diff(other.shares.indptr), POOREST)
+    return np.minimum(1, np.diff(mine.indptr) / max(enough, 1))
 
 
 def squared_jaccard(one: Compared, other: Compared) -> np.ndarray:

@@ -1,10 +1,14 @@
 """Samples through a trained network, each distinct ASV of the table encoded once."""
 
+from dataclasses import replace
+
 import numpy as np
+import scipy.sparse as sp
 import torch
 
 from q2_aam.data.batches import CommunityDataset, batch_loader
-from q2_aam.data.communities import Communities
+from q2_aam.data.communities import Communities, asv_hashes
+from q2_aam.data.tables import keep_columns
 from q2_aam.models.aam import AAM
 from q2_aam.models.kernel_head import Compared, KernelHead
 from q2_aam.models.sample_encoder import SampleEncoding
@@ -12,25 +16,30 @@ from q2_aam.training.asv_cache import asv_embeddings
 from q2_aam.training.device import autocast
 
 
+def encode_samples(network: AAM, communities: Communities, **how) -> SampleEncoding:
+    """Encode samples without learning anything; the same as :func:`encode_views` of one table."""
+    return encode_views(network, [communities], **how)[0]
+
+
 @torch.no_grad()
-def encode_samples(
+def encode_views(
     network: AAM,
-    communities: Communities,
+    views: list[Communities],
     *,
     batch_size: int = 32,
     token_limit: int = 1024,
     precision: str = "32",
     device: str = "cpu",
     asv_cache: str = "memory",
-) -> SampleEncoding:
-    """Encode samples without learning anything.
+) -> list[SampleEncoding]:
+    """Encode samples without learning anything, several tables of the same ASVs at once.
 
     Parameters
     ----------
     network : AAM
         Put in evaluation mode.
-    communities : Communities
-        ``N`` samples.
+    views : list of Communities
+        Tables with the same ``tokens``; all ASVs that any of them holds are held by the first.
     batch_size : int
         Samples at a time; changes nothing but time and memory.
     token_limit : int
@@ -42,22 +51,51 @@ def encode_samples(
 
     Returns
     -------
-    SampleEncoding
-        ``presence`` and ``share`` ``[N, K]`` float32 on the CPU.
+    list of SampleEncoding
+        ``presence`` and ``share`` ``[N, K]`` float32 on the CPU of each table; 0 for a sample without ASVs.
     """
     network.eval().to(device)
-    dataset = CommunityDataset(communities, token_limit, asv_lookup=True)
-    # At once: many small results among the batches' large intermediate ones would keep those from being given back.
-    presence, share = (torch.empty(len(communities), network.architecture.lineages) for _ in range(2))
-    with asv_embeddings(network, communities, cache=asv_cache, precision=precision, device=device) as look_up:
-        for batch in batch_loader(dataset, np.arange(len(communities)), batch_size):
-            with autocast(precision, device):
-                sample = network.encode_samples(
-                    look_up, batch.asv_index, batch.abundance.to(device), batch.mask.to(device)
-                )
-            presence[batch.rows], share[batch.rows] = sample.presence.float().cpu(), sample.share.float().cpu()
+    encoded = []
+    with asv_embeddings(network, views[0], cache=asv_cache, precision=precision, device=device) as look_up:
+        for communities in views:
+            dataset = CommunityDataset(communities, token_limit, asv_lookup=True)
+            rows = np.flatnonzero(np.diff(communities.counts.indptr))
+            # At once: many small results among the batches' large intermediate ones would keep those from being given
+            # back.
+            presence, share = (torch.zeros(len(communities), network.architecture.lineages) for _ in range(2))
+            for batch in batch_loader(dataset, rows, batch_size):
+                with autocast(precision, device):
+                    sample = network.encode_samples(
+                        look_up, batch.asv_index, batch.abundance.to(device), batch.mask.to(device)
+                    )
+                presence[batch.rows], share[batch.rows] = sample.presence.float().cpu(), sample.share.float().cpu()
+            encoded.append(SampleEncoding(presence, share))
     network.cpu()
-    return SampleEncoding(presence, share)
+    return encoded
+
+
+def compare_samples(
+    network: AAM, communities: Communities, familiar: sp.csr_matrix, condition: np.ndarray | None = None, **how
+) -> Compared:
+    """What the kernel head compares of the samples of a table.
+
+    Parameters
+    ----------
+    network : AAM
+    communities : Communities
+        ``N`` samples.
+    familiar : sp.csr_matrix
+        ``[N, V]``, the table's counts of those ASVs alone that the samples compared with hold, too.
+    condition : np.ndarray, optional
+        ``[N, C]``, conditioning columns as numbers.
+    **how
+        As :func:`encode_views` takes it.
+    """
+    views = [communities]
+    if familiar.nnz < communities.counts.nnz:
+        views.append(replace(communities, counts=familiar))
+    whole, *others = (encoding.presence for encoding in encode_views(network, views, **how))
+    return Compared.of(communities, whole, condition, *others)
 
 
 @torch.no_grad()
@@ -94,7 +132,8 @@ def predict_samples(
     **how
         As :func:`encode_samples` takes it.
     """
-    encoding = encode_samples(network, communities, **how)
     if kernel is None:
-        return predict_targets(network, encoding, condition)
-    return kernel.outputs(Compared.of(communities, encoding.presence, condition))
+        return predict_targets(network, encode_samples(network, communities, **how), condition)
+    known = np.isin(asv_hashes(communities.tokens), kernel.support.hashes)
+    familiar = keep_columns(communities.counts, known)
+    return kernel.outputs(compare_samples(network, communities, familiar, condition, **how))

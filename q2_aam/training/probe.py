@@ -108,24 +108,24 @@ def _logistic(features: np.ndarray, target: np.ndarray, splits: list) -> tuple[f
 
 
 def inner_splits(
-    classes: np.ndarray | None, n_samples: int, groups: np.ndarray | None, random_seed: int
+    classes: np.ndarray | None, n_samples: int, groups: np.ndarray | None, random_seed: int, most: int = FOLDS
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Splits for the penalty, by group where there are groups, such that every training part holds every class.
 
-    There may be none: where each class has a group of its own, say.
+    At ``most`` that many. There may be none: where each class has a group of its own, say.
     """
     rows = np.zeros((n_samples, 1))
     if groups is not None and len(np.unique(groups)) >= 2:
-        folds = min(FOLDS, len(np.unique(groups)))
+        folds = min(most, len(np.unique(groups)))
         splits = list(GroupKFold(folds).split(rows, groups=groups))
     elif classes is not None:
-        folds = int(min(FOLDS, max(2, np.bincount(classes).min())))
+        folds = int(min(most, max(2, np.bincount(classes).min())))
         with warnings.catch_warnings():
             # A class of one sample: the split that has it in its training part is kept.
             warnings.filterwarnings("ignore", "The least populated class")
             splits = list(StratifiedKFold(folds, shuffle=True, random_state=random_seed).split(rows, classes))
     else:
-        splits = list(KFold(min(FOLDS, n_samples), shuffle=True, random_state=random_seed).split(rows))
+        splits = list(KFold(min(most, n_samples), shuffle=True, random_state=random_seed).split(rows))
     if classes is None:
         return splits
     wanted = len(np.unique(classes))

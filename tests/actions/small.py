@@ -73,7 +73,9 @@ def run_fit(study, column, encoder=None, **changes):
     # Most tests are of the head that is tuned.
     changes = {"head": "linear", **changes}
     sizes = SIZES if encoder is None else {}
-    return fit(**{**given, "epochs": 2, **sizes, **RUN, **SHARE, **changes})
+    if changes["head"] == "linear" or encoder is None:
+        sizes = {**sizes, "epochs": 2, **SHARE}
+    return fit(**{**given, **sizes, **RUN, **changes})
 
 
 def run_predict(study, model, **changes):

@@ -465,7 +465,7 @@ def test_too_few_validation_samples_for_intervals_are_told(study, encoder):
         outputs = run_fit(study, "ph", encoder, validation_share=0.1, freeze_encoder=True)
     assert messages == [
         "The validation samples are too few (5) for intervals of 90%, which are as wide as the largest error among "
-        "them instead. Give more samples or a larger validation_share."
+        "them instead. Give more samples (or, to the linear head, a larger validation_share)."
     ]
     _, predictions, certainty, _ = outputs
     truth = study.frame["ph"][predictions.index]

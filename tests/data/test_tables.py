@@ -4,8 +4,9 @@ import biom
 import biom.err
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
-from q2_aam.data.tables import checked_counts, name_ids, rarefy, without_features
+from q2_aam.data.tables import checked_counts, keep_columns, name_ids, rarefy, without_features
 
 
 def table_of(counts, features=None, samples=None):
@@ -154,3 +155,11 @@ def test_without_features_leaves_samples_and_all_other_counts():
     assert list(left.ids()) == ["x", "y", "z"] and list(left.ids("observation")) == ["a", "c"]
     np.testing.assert_array_equal(left.matrix_data.toarray(), [[1, 0, 2], [5, 0, 0]])
     assert without_features(table, []) is table
+
+
+def test_columns_that_are_kept_keep_their_place():
+    counts = sp.random(9, 12, 0.4, format="csr", random_state=0)
+    kept = np.arange(12) % 3 == 0
+    found = keep_columns(counts, kept)
+    assert np.array_equal(found.toarray(), counts.toarray() * kept) and found.nnz < counts.nnz
+    assert keep_columns(counts, np.zeros(12, dtype=bool)).nnz == 0

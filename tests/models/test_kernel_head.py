@@ -9,6 +9,7 @@ from q2_aam.models.kernel_head import (
     DISTANCES,
     Compared,
     KernelHead,
+    familiarity,
     scaled_distances,
     similarity,
     squared_hellinger,
@@ -80,6 +81,36 @@ def test_asvs_that_the_other_table_lacks_are_not_counted():
     reads[:, changed] = 0
     known = np.sqrt(reads / reads.sum(1, keepdims=True))
     assert np.allclose(squared_hellinger(samples, shuffled), 2 - 2 * known @ theirs.T)
+
+
+def test_new_asvs_are_read_as_far_as_familiar_ones_are_few():
+    _, samples = compared()
+    held = np.diff(samples.shares.indptr)
+    one = samples.subset(np.argsort(-held)[:3])
+    # Of the second sample half as many ASVs are familiar as a quarter of the others have at most; of the third none.
+    enough = np.quantile(held, 0.25)
+    parts = [one.shares[0], one.shares[1].copy(), one.shares[2] * 0]
+    parts[1].data[int(enough) // 2 :] = 0
+    shares = sp.vstack(parts).tocsr()
+    shares.eliminate_zeros()
+    found = Compared(one.presence, shares, samples.hashes.copy(), None, torch.rand(3, 5))
+    weight = familiarity(found, samples)
+    assert weight == pytest.approx([1, (int(enough) // 2) / enough, 0]) and 0.3 < weight[1] < 1
+    whole, familiar = (
+        lineage_distances(each, samples.presence).numpy() ** 2 for each in (found.presence, found.familiar)
+    )
+    mixed = weight[:, None] * familiar + (1 - weight[:, None]) * whole
+    assert np.allclose(squared_unifrac(found, samples), mixed, atol=1e-6)
+    assert np.allclose(squared_unifrac(found, samples)[0], familiar[0], atol=1e-6)
+
+
+def test_what_is_compared_with_keeps_the_asvs_it_holds():
+    _, samples = compared()
+    few = samples.subset(np.arange(3)).as_support()
+    held = np.asarray((samples.shares[:3] > 0).sum(0)).ravel() > 0
+    assert 0 < held.sum() < len(held) and np.array_equal(few.hashes, samples.hashes[held])
+    for squared in DISTANCES.values():
+        assert np.allclose(squared(few, few), squared(samples, samples)[:3, :3], atol=1e-6)
 
 
 def test_scaled_distances_are_the_mean_of_the_three_whatever_the_portions(monkeypatch):
