@@ -52,6 +52,8 @@ OURS = "q2-aam"
 TRIVIAL = {"median": "trivial", "largest class": "trivial"}
 # Columns of what is kept of a target that are not a baseline's.
 OUTCOME = ("true", OURS, "lower", "upper", "probability", "group")
+# Of a target: predicted from ASVs alone that were taken out of what is learnt from.
+NEW_ALONE = ", new ASVs alone"
 BINS = 10  # of the expected calibration error
 
 
@@ -127,32 +129,37 @@ def run_fold(
     before = directory / "facts.json"
     facts = json.loads(before.read_text()) if before.exists() else {"unifrac": distances(study, encoder, test)}
     facts["took"] = took = {**facts.get("took", {}), **took}
+    tests = {"": new}
+    if features is not None:
+        unseen = set(new.ids("observation")) - set(features)
+        tests[NEW_ALONE] = new.filter(unseen, axis="observation", inplace=False).remove_empty("sample")
     for target in study.targets:
         known = [name for name in table.ids() if pd.notna(study.frame[target][name])]
-        wanted = [name for name in new.ids() if pd.notna(study.frame[target][name])]
         numeric = study.metadata.get_column(target).type == "numeric"
         columns = {"metadata": study.column(target, known), "groups": study.column(study.groups, known)}
-        part, asked = (t.filter(set(ids), inplace=False) for t, ids in ((table, known), (new, wanted)))
-        part, asked = part.remove_empty("observation"), asked.remove_empty("observation")
+        part = table.filter(set(known), inplace=False).remove_empty("observation")
         model = timed(f"fit {target}", lambda: fit(part, encoder=encoder, **columns, **given))[0]  # noqa: B023
-        predicted, certainty, _ = predict(asked, model, **given)
-        kept = directory / f"{target}.tsv"
-        if kept.exists():
-            others = pd.read_csv(kept, sep="\t", dtype={"sample-id": str}, index_col="sample-id")
-            others = others.drop(columns=[name for name in OUTCOME if name in others])
-        else:
-            others = timed(
-                f"baselines {target}",
-                lambda: predict_baselines(part, asked, phylogeny=study.phylogeny, **columns, **common),  # noqa: B023
-            )
-        frame = pd.DataFrame({"true": study.frame[target][asked.ids()], OURS: predicted})
-        frame = frame.join(others)
-        if numeric:
-            frame = frame.join(certainty)
-        else:
-            frame["probability"] = certainty.max(axis=1)
-        frame["group"] = study.frame[study.groups][frame.index]
-        frame.to_csv(kept, sep="\t", index_label="sample-id")
+        for which, asked in tests.items():
+            wanted = [name for name in asked.ids() if pd.notna(study.frame[target][name])]
+            asked = asked.filter(set(wanted), inplace=False).remove_empty("observation")
+            predicted, certainty, _ = predict(asked, model, **given)
+            kept = directory / f"{target}{which}.tsv"
+            if kept.exists():
+                others = pd.read_csv(kept, sep="\t", dtype={"sample-id": str}, index_col="sample-id")
+                others = others.drop(columns=[name for name in OUTCOME if name in others])
+            else:
+                others = timed(
+                    f"baselines {target}{which}",
+                    lambda: predict_baselines(part, asked, phylogeny=study.phylogeny, **columns, **common),  # noqa: B023
+                )
+            frame = pd.DataFrame({"true": study.frame[target][asked.ids()], OURS: predicted})
+            frame = frame.join(others)
+            if numeric:
+                frame = frame.join(certainty)
+            else:
+                frame["probability"] = certainty.max(axis=1)
+            frame["group"] = study.frame[study.groups][frame.index]
+            frame.to_csv(kept, sep="\t", index_label="sample-id")
     before.write_text(json.dumps(facts, indent=1))
 
 
@@ -166,9 +173,7 @@ def score(frame: pd.DataFrame, method: str, numeric: bool) -> float:
 def calibration_error(sure: np.ndarray, right: np.ndarray) -> float:
     """Expected calibration error: mean difference of the probability stated and the share that is right, in bins."""
     place = np.minimum((sure * BINS).astype(int), BINS - 1)
-    return sum(
-        abs(sure[place == b].mean() - right[place == b].mean()) * (place == b).mean() for b in np.unique(place)
-    )
+    return sum(abs(sure[place == b].mean() - right[place == b].mean()) * (place == b).mean() for b in np.unique(place))
 
 
 def collect(directory: Path) -> dict[str, pd.DataFrame]:
@@ -245,7 +250,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, help="of pretraining the other study")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--folds", nargs="+", type=int, default=list(range(FOLDS)))
-    parser.add_argument("--half", action="store_true", help="take half of all ASVs out of what is learnt from")
+    parser.add_argument("--half", action="store_true", help="take half of the ASVs out of what is learnt from")
     parser.add_argument("--refit", action="store_true", help="fit the heads anew, with the encoders that are there")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--directory", type=Path, default=RESULTS / "skill")
