@@ -31,6 +31,7 @@ from q2_aam.actions.predict_baselines import predict_baselines
 from q2_aam.actions.pretrain import pretrain
 from q2_aam.data.communities import read_communities, read_sequences
 from q2_aam.data.unifrac import UniFracDistances, read_phylogeny
+from q2_aam.evaluation.curves import calibration_error_by_chance, reliability_bins
 from q2_aam.evaluation.metrics import classification_scores, regression_scores
 from q2_aam.framework import qiime2
 from q2_aam.models.model_file import load_model
@@ -54,7 +55,6 @@ TRIVIAL = {"median": "trivial", "largest class": "trivial"}
 OUTCOME = ("true", OURS, "lower", "upper", "probability", "group")
 # Of a target: predicted from ASVs alone that were taken out of what is learnt from.
 NEW_ALONE = ", new ASVs alone"
-BINS = 10  # of the expected calibration error
 
 
 class Study:
@@ -170,12 +170,6 @@ def score(frame: pd.DataFrame, method: str, numeric: bool) -> float:
     return classification_scores(frame["true"], frame[method])["balanced_accuracy"]
 
 
-def calibration_error(sure: np.ndarray, right: np.ndarray) -> float:
-    """Expected calibration error: mean difference of the probability stated and the share that is right, in bins."""
-    place = np.minimum((sure * BINS).astype(int), BINS - 1)
-    return sum(abs(sure[place == b].mean() - right[place == b].mean()) * (place == b).mean() for b in np.unique(place))
-
-
 def collect(directory: Path) -> dict[str, pd.DataFrame]:
     """Scores of all folds that are there: a row a study, target and seed with all its folds."""
     found, unifrac = [], []
@@ -201,7 +195,9 @@ def collect(directory: Path) -> dict[str, pd.DataFrame]:
                 row["covered"] = float(((frame["lower"] <= frame["true"]) & (frame["true"] <= frame["upper"])).mean())
             else:
                 right = (frame[OURS] == frame["true"]).to_numpy()
-                row["calibration error"] = calibration_error(frame["probability"].to_numpy(), right)
+                sure = frame["probability"].to_numpy()
+                row["calibration error"] = reliability_bins(right, sure)[1]
+                row["by chance alone"] = calibration_error_by_chance(sure)
             found.append(row)
     return {"targets": pd.DataFrame(found), "unifrac": pd.DataFrame(unifrac)}
 
@@ -210,20 +206,21 @@ def tables(collected: dict[str, pd.DataFrame]) -> str:
     """Mean and spread over the seeds, mean ranks, and UniFrac, as Markdown."""
     scores, parts = collected["targets"], []
     if len(scores):
-        other = {"study", "target", "seed", "samples", "covered", "calibration error"}
+        measured = ("covered", "calibration error", "by chance alone")
+        other = {"study", "target", "seed", "samples", *measured}
         methods = [name for name in scores if name not in other]
         rows = []
         for (study, target), part in scores.groupby(["study", "target"], sort=False):
             row = {"study": study, "target": target, "seeds": len(part)}
             row |= {m: f"{part[m].mean():.3f} ± {part[m].std(ddof=0):.3f}" for m in methods}
-            for name in ("covered", "calibration error"):
+            for name in measured:
                 row[name] = f"{part[name].mean():.3f}" if name in part and part[name].notna().any() else ""
             rows.append(row)
         means = scores.groupby(["study", "target"], sort=False)[methods].mean()
         ranks = means.rank(axis=1, ascending=False).mean()
         worst = (means[OURS] - means["random forest"]).min()
         rows.append({"study": "mean rank", "target": "", "seeds": "", **{m: f"{ranks[m]:.2f}" for m in methods}})
-        rows[-1] |= {"covered": "", "calibration error": ""}
+        rows[-1] |= dict.fromkeys(measured, "")
         parts.append(markdown(rows))
         parts.append(f"{OURS} less the forest, where that is least: {worst:+.3f}.\n")
     unifrac = collected["unifrac"]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+CHANCE_DRAWS = 200  # of right and wrong, for the calibration error of probabilities that hold
 N_BINS = 10  # of the reliability diagram and the expected calibration error
 
 
@@ -160,3 +161,26 @@ def reliability_bins(correct, confidence) -> tuple:
         )
     error = sum(row["samples"] * abs(row["accuracy"] - row["confidence"]) for row in bins) / len(confidence)
     return bins, float(error)
+
+
+def calibration_error_by_chance(confidence, random_state: int = 0) -> float:
+    """Expected calibration error of probabilities that hold exactly, for want of more samples.
+
+    In a bin of few samples the share that is right differs from the probability by chance, so that no classifier has a
+    calibration error of 0.
+
+    Parameters
+    ----------
+    confidence : numpy.ndarray of float `[n]`
+        Probability given to the predicted class.
+    random_state : int
+        Seed of the draws.
+
+    Returns
+    -------
+    float
+        Mean over draws in which each prediction is right with its own probability, independently of the others.
+    """
+    rng = np.random.default_rng(random_state)
+    draws = (rng.random(len(confidence)) < confidence for _ in range(CHANCE_DRAWS))
+    return float(np.mean([reliability_bins(right, confidence)[1] for right in draws]))

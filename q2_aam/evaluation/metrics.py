@@ -10,6 +10,7 @@ import numpy as np
 
 from .curves import (
     average_precision,
+    calibration_error_by_chance,
     mean_roc_points,
     precision_recall_points,
     reliability_bins,
@@ -126,7 +127,7 @@ def classification_scores(truth, predicted, probabilities=None, classes=None) ->
         ``baseline`` (``value``: the largest class of `truth`; the same summary scores). With probabilities
         also ``roc_auc`` and ``average_precision`` (means over the classes, one against the rest),
         ``log_loss``, ``expected_calibration_error`` (10 equal bins of the probability of the predicted
-        class), ``roc_curves`` and ``precision_recall_curves`` (by class name), ``mean_roc_curve`` and
+        class), ``calibration_error_by_chance`` (what it would be if the probabilities held), ``roc_curves`` and ``precision_recall_curves`` (by class name), ``mean_roc_curve`` and
         ``calibration`` (a dict a bin that is not empty); these keys are None without probabilities. The
         baseline's probabilities are the classes' shares of `truth`.
 
@@ -164,7 +165,7 @@ def classification_scores(truth, predicted, probabilities=None, classes=None) ->
 
     curves = ("roc_curves", "mean_roc_curve", "precision_recall_curves", "calibration")
     summary = ("roc_auc", "average_precision", "log_loss", "expected_calibration_error")
-    scores.update(dict.fromkeys((*summary, *curves)))
+    scores.update(dict.fromkeys((*summary, "calibration_error_by_chance", *curves)))
     scores["baseline"].update(dict.fromkeys(summary))
     if probabilities is not None:
         probabilities = _checked_probabilities(probabilities, len(truth), len(classes))
@@ -233,6 +234,7 @@ def _probability_scores(truth, predicted, probabilities, classes):
         "average_precision": _mean(row["average_precision"] for row in areas),
         "log_loss": float(log_loss(truth, probabilities, labels=range(len(classes)))) if several else 0.0,
         "expected_calibration_error": calibration_error,
+        "calibration_error_by_chance": calibration_error_by_chance(confidence),
         "roc_curves": roc_curves,
         "mean_roc_curve": mean_roc_points(roc_curves),
         "precision_recall_curves": precision_recall_points(indicators, probabilities, classes),

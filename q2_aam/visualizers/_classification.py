@@ -202,7 +202,8 @@ def _probabilities(page, scores):
     heading = f"Reliability, calibration error {number(scores['expected_calibration_error'])}"
     told = (
         "Of the predictions made with a given probability, how many are right. On the dashed line the "
-        "probabilities hold; below it the model is too sure of itself."
+        "probabilities hold; below it the model is too sure of itself. With so few samples, probabilities that hold "
+        f"exactly would have a calibration error of {number(scores['calibration_error_by_chance'])}."
     )
     page.chart("reliability", reliability(scores), heading, told, file)
 

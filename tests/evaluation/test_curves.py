@@ -6,6 +6,7 @@ from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 
 from q2_aam.evaluation.curves import (
     average_precision,
+    calibration_error_by_chance,
     mean_roc_points,
     precision_recall_points,
     reliability_bins,
@@ -87,3 +88,14 @@ def test_reliability_by_hand():
 def test_reliability_keeps_probabilities_a_rounding_error_outside():
     bins, _ = reliability_bins(np.array([True, True]), np.array([1 + 1e-12, -1e-12]))
     assert sum(row["samples"] for row in bins) == 2
+
+
+def test_calibration_error_by_chance_is_the_mean_deviation_of_a_binomial():
+    from scipy.stats import binom
+
+    wanted = np.abs(binom(40, 0.75).rvs(20000, random_state=0) / 40 - 0.75).mean()
+    assert calibration_error_by_chance(np.full(40, 0.75)) == pytest.approx(wanted, rel=0.15)
+    # It goes with the root of the number of samples, and is nothing where there is no doubt.
+    many = calibration_error_by_chance(np.full(4000, 0.75))
+    assert many == pytest.approx(wanted / 10, rel=0.2)
+    assert calibration_error_by_chance(np.ones(5)) == 0
