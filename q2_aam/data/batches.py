@@ -123,7 +123,8 @@ class BatchSampler(Sampler):
         generator = np.random.default_rng([self.random_seed, self.epoch])
         order = generator.permutation(self.rows) if self.shuffle else self.rows
         starts = self._starts()
-        for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
+        # Without rows there is no start, and no batch.
+        for start, end in zip(starts, [*starts[1:], len(order)], strict=False):
             rows, seed = order[start:end], int(generator.integers(2**62))
             if self.processes == 1:
                 yield BatchKey(rows, seed)

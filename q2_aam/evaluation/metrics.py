@@ -127,9 +127,10 @@ def classification_scores(truth, predicted, probabilities=None, classes=None) ->
         ``baseline`` (``value``: the largest class of `truth`; the same summary scores). With probabilities
         also ``roc_auc`` and ``average_precision`` (means over the classes, one against the rest),
         ``log_loss``, ``expected_calibration_error`` (10 equal bins of the probability of the predicted
-        class), ``calibration_error_by_chance`` (what it would be if the probabilities held), ``roc_curves`` and ``precision_recall_curves`` (by class name), ``mean_roc_curve`` and
-        ``calibration`` (a dict a bin that is not empty); these keys are None without probabilities. The
-        baseline's probabilities are the classes' shares of `truth`.
+        class), ``calibration_error_by_chance`` (what it would be if the probabilities held),
+        ``roc_curves`` and ``precision_recall_curves`` (by class name), ``mean_roc_curve`` and ``calibration``
+        (a dict a bin that is not empty); these keys are None without probabilities. The baseline's
+        probabilities are the classes' shares of `truth`.
 
     Raises
     ------

@@ -134,6 +134,18 @@ def test_new_asvs_beside_many_familiar_ones_change_nothing(study, kernel_regress
     assert np.array_equal(same, familiar >= np.quantile(familiar, 0.25)) and not same.all()
 
 
+def test_a_table_without_any_familiar_asv_is_read_whole(study, encoder):
+    """Every second ASV is fitted to, and all others are predicted from: only their sequences can tell."""
+    ids = study.table.ids("observation")
+    known, new = (
+        study.table.filter(set(part), axis="observation", inplace=False).remove_empty("sample")
+        for part in (ids[::2], ids[1::2])
+    )
+    model = run_fit(study, "ph", encoder, head="kernel", table=known)[0]
+    predicted = run_predict(study, model, table=new)[0]
+    assert predicted.nunique() == len(predicted) > 40
+
+
 def test_a_conditioning_column_is_read(study, encoder):
     frame = study.frame.copy()
     rng = np.random.default_rng(0)
