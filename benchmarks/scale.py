@@ -10,7 +10,6 @@ does. Writes results/scale.json, docs/scale.svg and a section of docs/benchmarks
 
 import argparse
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +41,8 @@ def read(directory: Path, threads: int):
     sequences = read_sequences(str(directory / "sequences.fasta"))
     communities = read_communities(table, sequences, max_length=Architecture().max_length)
     # Never a whole matrix: small and large surveys are to go the same way.
-    return communities, UniFracDistances(table, tree, threads=threads, matrix_budget=0)
+    mapping = communities.asv_of_feature
+    return communities, UniFracDistances(table, tree, threads=threads, matrix_budget=0, asv_of_feature=mapping)
 
 
 def reading(directory: Path, threads: int) -> dict:
@@ -62,21 +62,22 @@ def training(directory: Path, threads: int, steps: int) -> dict:
     from q2_aam.data.batches import CommunityDataset, batch_loader
     from q2_aam.models.aam import AAM
     from q2_aam.models.config import Architecture
-    from q2_aam.training.config import Objective, Optimization, Runtime, Sampling, Settings
+    from q2_aam.training.config import Objective, Optimization, PretrainingSampling, Runtime, Settings
     from q2_aam.training.device import use_threads
     from q2_aam.training.starting import start_from_data
     from q2_aam.training.task import Task
     from q2_aam.training.trainer import train
 
     optimization = Optimization(epochs=1)
-    settings = Settings(optimization, Objective(), replace(Sampling(), validation_share=0.0), Runtime(threads=threads))
+    sampling = PretrainingSampling(validation_share=0.0)
+    settings = Settings(optimization, Objective(), sampling, Runtime(threads=threads))
     with use_threads(settings.runtime), tempfile.TemporaryDirectory() as run_dir:
         communities, distances = read(directory, threads)
         rng = np.random.default_rng(0)
         rows = rng.permutation(len(communities))[: steps * optimization.batch_size]
         network = AAM(Architecture())
-        dataset = CommunityDataset(communities, unifrac=distances)
-        start_from_data(network, batch_loader(dataset, rows, optimization.batch_size))
+        dataset = CommunityDataset(communities, unifrac=distances, subcommunities=sampling.subcommunities)
+        start_from_data(network, batch_loader(dataset.as_predicted(), rows, optimization.batch_size))
         with stage() as took:
             train(Task(network, settings, communities.sample_ids), dataset, rows, rows[:0], Path(run_dir))
     done = -(-len(rows) // optimization.batch_size)

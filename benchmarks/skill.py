@@ -40,13 +40,12 @@ from q2_aam.training.prediction import encode_samples
 from q2_aam.types import AAMModelDirectoryFormat
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-# Groups, targets (the last one, of classes, stratifies the folds), and how it is pretrained.
+# Groups, and targets (the last one, of classes, stratifies the folds).
 STUDIES = {
-    "ecam-infant-age": ("host_subject_id", ["month_of_life", "delivery"], {}),
-    "ibd-crohns-families": ("host_subject_id", ["ibd", "surgery_and_ibd"], {}),
-    "soil88-ph": ("specific_location", ["ph", "env_feature"], {}),
-    # An epoch has twice as many steps as ecam's.
-    "moving-pictures-bodysite": ("collection_timestamp", ["days_since_experiment_start", "body_site"], {"epochs": 10}),
+    "ecam-infant-age": ("host_subject_id", ["month_of_life", "delivery"]),
+    "ibd-crohns-families": ("host_subject_id", ["ibd", "surgery_and_ibd"]),
+    "soil88-ph": ("specific_location", ["ph", "env_feature"]),
+    "moving-pictures-bodysite": ("collection_timestamp", ["days_since_experiment_start", "body_site"]),
 }
 FOLDS = 5
 OURS = "q2-aam"
@@ -244,7 +243,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--study", type=Path, help="folder of another study, instead of those")
     parser.add_argument("--targets", nargs="+", help="of the other study; the last one stratifies the folds")
     parser.add_argument("--groups", help="of the other study")
-    parser.add_argument("--epochs", type=int, help="of pretraining the other study")
+    parser.add_argument("--epochs", type=int, help="of pretraining, instead of the default")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--folds", nargs="+", type=int, default=list(range(FOLDS)))
     parser.add_argument("--half", action="store_true", help="take half of the ASVs out of what is learnt from")
@@ -253,12 +252,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--directory", type=Path, default=RESULTS / "skill")
     given = parser.parse_args(arguments)
     directory = given.directory.with_name(given.directory.name + "-half") if given.half else given.directory
+    how = {} if given.epochs is None else {"epochs": given.epochs}
     if given.study:
-        how = {} if given.epochs is None else {"epochs": given.epochs}
-        chosen = {given.study: (given.groups, given.targets, how)}
+        chosen = {given.study: (given.groups, given.targets)}
     else:
         chosen = {DATA / name: STUDIES[name] for name in given.studies}
-    for folder, (groups, targets, how) in chosen.items():
+    for folder, (groups, targets) in chosen.items():
         study = Study(folder, groups, targets)
         for seed in given.seeds:
             features = None

@@ -55,24 +55,29 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
     from q2_aam.data.batches import CommunityDataset, batch_loader
     from q2_aam.models.aam import AAM
     from q2_aam.models.config import Architecture
-    from q2_aam.training.config import Settings
+    from q2_aam.training.config import PretrainingSampling, Settings
     from q2_aam.training.device import autocast, resolve_precision
     from q2_aam.training.meters import EpochMeter
+    from q2_aam.training.optimizers import build_optimizer
     from q2_aam.training.task import Task
 
     torch.set_num_threads(threads)
     how = SIZES[size]
     communities = simulate(how["samples"], how["asvs"], how["richness"])
     distances = np.random.default_rng(1).random((len(communities),) * 2, dtype=np.float32)
-    dataset = CommunityDataset(communities, unifrac=lambda rows: distances[np.ix_(rows, rows)])
+    settings = Settings(sampling=PretrainingSampling())
+    parts = settings.sampling.subcommunities
+    # How they are computed beside the steps is measured by `distances.py`.
+    dataset = CommunityDataset(
+        communities, unifrac=lambda rows, asvs: distances[: len(rows), : len(rows)], subcommunities=parts
+    )
     loader = iter(batch_loader(dataset, np.arange(len(communities)), how["batch_size"], 0, shuffle=True))
     batches = [next(loader) for _ in range(steps + 1)]
     torch.manual_seed(0)
     network = AAM(Architecture(**how["architecture"]))
     network.asv_encoder.anchor_on(batches[0].tokens)
-    settings = Settings()
     task = Task(network, settings, communities.sample_ids)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.optimization.learning_rate)
+    optimizer = build_optimizer(network, settings.optimization)
     precision = resolve_precision(precision, "cpu")
 
     def take(batch) -> None:
@@ -93,7 +98,7 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
         with stage() as took:
             take(batch)
         taken.append(took)
-        used.append({"asvs": len(batch.tokens), "instances": int(batch.mask.sum())})
+        used.append({"asvs": len(batch.tokens), "instances": int(batch.mask[:: batch.step].sum())})
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
         take(batches[0])
     operators = sorted(profiled.key_averages(), key=lambda o: -o.self_cpu_time_total)

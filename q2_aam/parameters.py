@@ -6,14 +6,18 @@ from q2_aam.data.targets import TRANSFORMS
 from q2_aam.framework import Bool, Categorical, Choices, Float, Int, List, Metadata, MetadataColumn, Range, Str
 from q2_aam.training.config import (
     ASV_CACHES,
+    AUTO_STEPS,
     CATEGORICAL_METRICS,
     DEVICES,
+    FEWEST_EPOCHS,
     HEADS,
     LARGEST_SEED,
     METRIC_CHOICES,
+    MOST_EPOCHS,
     NON_FINITE,
     NUCLEOTIDE_METRICS,
     NUMERIC_METRICS,
+    OPTIMIZERS,
     PRECISIONS,
     PRETRAINING,
     SCHEDULERS,
@@ -83,14 +87,25 @@ ARCHITECTURE = {
 }
 
 OPTIMIZATION = {
-    "epochs": (COUNT, "Most passes over the training samples."),
+    "epochs": (
+        COUNT | Str % Choices(["auto"]),
+        f"Most passes over the training samples; auto makes {AUTO_STEPS} steps of them, in {FEWEST_EPOCHS} to {MOST_EPOCHS} "
+        "epochs.",
+    ),
     "batch_size": (
         COUNT,
         "Samples a step (and process, where there are several). For UniFrac the number of pairs grows as its square.",
     ),
     "accumulation": (COUNT, "Batches whose gradients are averaged before the weights change."),
-    "learning_rate": (Float % Range(0, None, inclusive_start=False), "Highest learning rate."),
-    "weight_decay": (WEIGHT, "Weight decay of AdamW, on matrices only."),
+    "optimizer": (
+        Str % Choices(OPTIMIZERS),
+        "What changes the weights. muon: Muon for the matrices inside the network, AdamW for the rest; adamw: AdamW for all.",
+    ),
+    "learning_rate": (
+        Float % Range(0, None, inclusive_start=False),
+        "Highest learning rate. AdamW alone wants a tenth of what suits muon.",
+    ),
+    "weight_decay": (WEIGHT, "Weight decay, on matrices only."),
     "scheduler": (
         Str % Choices(SCHEDULERS),
         "Course of the learning rate. 'plateau' halves it when the monitored metric stalls.",
@@ -202,7 +217,10 @@ FOLDS = {
         "given encoder is fitted or, without one, everything is learnt from the values alone. auto is each_fold without "
         "a given encoder, none with one. Where one is given, each_fold and transductive go on from it.",
     ),
-    "pretrain_epochs": (COUNT, "Most passes over the training samples in pretraining."),
+    "pretrain_epochs": (
+        OPTIMIZATION["epochs"][0],
+        "Most passes over the training samples in pretraining; auto as in pretrain.",
+    ),
     "head": HEAD,
     "fit_epochs": (COUNT, "Most passes over the training samples in fitting, with the linear head."),
     "freeze_encoder": (Bool, "Fit the linear head alone; see fit."),

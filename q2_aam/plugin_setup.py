@@ -22,6 +22,7 @@ from q2_aam.framework import (
     Choices,
     Citations,
     Float,
+    Int,
     MetadataColumn,
     Numeric,
     Plugin,
@@ -90,6 +91,7 @@ plugin.methods.register_function(
         **types(LEARNING, READING, OPTIMIZATION, OBJECTIVE, ARCHITECTURE, RUNTIME),
         "monitor": Str % Choices(parameters.PRETRAIN_MONITORS),
         "validation_share": parameters.SHARE,
+        "subcommunities": Int % Range(0, None),
     },
     outputs=[("model", AAMModel[Encoder]), ("training_log", AAMTrainingLog)],
     input_descriptions={
@@ -102,6 +104,8 @@ plugin.methods.register_function(
         **descriptions(LEARNING, READING, OPTIMIZATION, OBJECTIVE, ARCHITECTURE, RUNTIME),
         "monitor": parameters.MONITOR,
         "validation_share": "Share of the samples kept apart to pick the best epoch; 0 picks it by the training samples.",
+        "subcommunities": "Random parts of each sample (each keeps a fifth to all of its ASVs) that stand beside it in a batch as "
+        "samples of their own: many more distances for little more time, since their ASVs are there already.",
     },
     output_descriptions={"model": "The encoder, to be given to fit.", "training_log": LOG},
     name="Learn sample embeddings without labels",

@@ -34,6 +34,7 @@ from q2_aam.training.config import (
     Objective,
     Optimization,
     Prediction,
+    PretrainingSampling,
     Reading,
     Runtime,
     Sampling,
@@ -43,7 +44,7 @@ from q2_aam.training.config import (
 
 PACKAGE = Path(q2_aam.__file__).parent
 SETTINGS = {
-    "pretrain": (Reading, Distances, Optimization, Objective, Sampling, Runtime, Architecture),
+    "pretrain": (Reading, Distances, Optimization, Objective, PretrainingSampling, Runtime, Architecture),
     "fit": (Reading, TargetReading, Distances, Head, FineTuning, TargetObjective, Sampling, Runtime, Architecture),
     "predict": (Reading, Prediction),
     "predict_baselines": (Reading, MetadataReading, Runtime),

@@ -5,6 +5,7 @@ from dataclasses import replace
 import biom
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 import torch
 
 from q2_aam.data.batches import BatchKey, CommunityDataset
@@ -12,7 +13,7 @@ from q2_aam.data.communities import Communities, read_communities
 from q2_aam.data.targets import Target
 from q2_aam.models.aam import AAM
 from q2_aam.models.config import Architecture
-from q2_aam.training.config import Objective, Optimization, Runtime, Sampling, Settings
+from q2_aam.training.config import Objective, Optimization, PretrainingSampling, Runtime, Settings
 from q2_aam.training.task import Task
 from q2_aam.training.trainer import train
 
@@ -52,15 +53,20 @@ class Distances:
     """
 
     def __init__(self, communities: Communities, broken: int | None = None):
-        present = (communities.counts > 0).astype(float)
-        shared = (present @ present.T).toarray()
-        richness = shared.diagonal()
-        self.matrix = (1 - shared / (richness[:, None] + richness - shared)).astype(np.float32)
+        self.matrix = jaccard(communities.counts)
         if broken is not None:
             self.matrix[broken] = self.matrix[:, broken] = np.nan
 
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
-        return self.matrix[np.ix_(rows, rows)]
+    def __call__(self, rows: np.ndarray, asvs: sp.csr_matrix | None = None) -> np.ndarray:
+        return self.matrix[np.ix_(rows, rows)] if asvs is None else jaccard(asvs)
+
+
+def jaccard(counts: sp.csr_matrix) -> np.ndarray:
+    """Distances among rows, float32."""
+    present = (counts > 0).astype(float)
+    shared = (present @ present.T).toarray()
+    richness = shared.diagonal()
+    return (1 - shared / (richness[:, None] + richness - shared)).astype(np.float32)
 
 
 def architecture(**changes) -> Architecture:
@@ -82,12 +88,12 @@ def network(outputs: int | None = None, seed: int = 0, conditions: int = 0, **ch
     return AAM(architecture(**changes), outputs, conditions)
 
 
-KINDS = (Optimization, Objective, Sampling, Runtime)
+KINDS = (Optimization, Objective, PretrainingSampling, Runtime)
 
 
 def settings(**changes) -> Settings:
     """Settings by field name, wherever the field is."""
-    defaults = {"epochs": 3, "batch_size": 4, "precision": "32", "device": "cpu", "learning_rate": 3e-3}
+    defaults = {"epochs": 3, "batch_size": 4, "precision": "32", "device": "cpu", "subcommunities": 0}
     changes = {**defaults, **changes}
     parts = []
     for kind in KINDS:
@@ -136,7 +142,12 @@ class Run:
         self.unifrac = Distances(self.communities) if unifrac == "jaccard" else unifrac
         sampling = self.settings.sampling
         self.dataset = CommunityDataset(
-            self.communities, sampling.token_limit, sampling.token_choice, self.unifrac, encoded
+            self.communities,
+            sampling.token_limit,
+            sampling.token_choice,
+            self.unifrac,
+            encoded,
+            subcommunities=sampling.subcommunities,
         )
         self.rows = train_rows, validation_rows
         self.task = task(self.network, self.settings, self.communities.sample_ids, self.target)
@@ -147,6 +158,11 @@ class Run:
 
     def history(self) -> pd.DataFrame:
         return pd.read_csv(self.directory / "history.tsv", sep="\t", index_col="epoch")
+
+
+def states(optimizer) -> list[dict]:
+    """What the optimizer keeps of each parameter."""
+    return [state for part in getattr(optimizer, "parts", (optimizer,)) for state in part.state.values()]
 
 
 def key(rows, seed: int = 0) -> BatchKey:

@@ -64,9 +64,10 @@ def fit(
     validation_share: float = Sampling.validation_share,
     token_limit: int = Sampling.token_limit,
     token_choice: str = Sampling.token_choice,
-    epochs: int = FineTuning.epochs,
+    epochs: str = FineTuning.epochs,
     batch_size: int = FineTuning.batch_size,
     accumulation: int = FineTuning.accumulation,
+    optimizer: str = FineTuning.optimizer,
     learning_rate: float = FineTuning.learning_rate,
     weight_decay: float = FineTuning.weight_decay,
     scheduler: str = FineTuning.scheduler,
@@ -203,6 +204,7 @@ def fit(
         folds = inner_folds(encoded, members, random_seed) if head == "kernel" else None
         # The kernel head's training log is of a linear one, for comparison.
         train_rows, validation_rows = parts if folds is None else folds.splits[0]
+        chosen = replace(chosen, optimization=chosen.optimization.of(len(train_rows), devices * num_nodes))
         say(describe_data(communities, *parts))
         learnt, condition = None, None
         if given is not None:
@@ -214,7 +216,8 @@ def fit(
         network = starting_network(architecture, before, target, random_seed, learnt)
         dataset = CommunityDataset(communities, token_limit, token_choice, unifrac, encoded, condition=condition)
         if before is None:
-            start_from_data(network, batch_loader(dataset, train_rows, batch_size, random_seed, shuffle=True))
+            whole = dataset.as_predicted()
+            start_from_data(network, batch_loader(whole, train_rows, batch_size, random_seed, shuffle=True))
         start_head(
             network,
             communities.subset(train_rows),

@@ -1,6 +1,6 @@
 """`pretrain`: learn, without labels, sample embeddings whose distances are UniFrac distances."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import biom
 from q2_types.feature_data import DNAFASTAFormat
@@ -21,7 +21,7 @@ from q2_aam.actions._inputs import (
     settings,
 )
 from q2_aam.models.config import Architecture
-from q2_aam.training.config import Distances, Objective, Optimization, Reading, Runtime, Sampling, Settings
+from q2_aam.training.config import Distances, Objective, Optimization, PretrainingSampling, Reading, Runtime, Settings
 from q2_aam.types import AAMModelDirectoryFormat, AAMTrainingLogDirectoryFormat
 
 
@@ -33,12 +33,14 @@ def pretrain(
     metric: str = Distances.metric,
     sampling_depth: int = Reading.sampling_depth,
     missing_features: str = Reading.missing_features,
-    validation_share: float = Sampling.validation_share,
-    token_limit: int = Sampling.token_limit,
-    token_choice: str = Sampling.token_choice,
-    epochs: int = Optimization.epochs,
+    validation_share: float = PretrainingSampling.validation_share,
+    token_limit: int = PretrainingSampling.token_limit,
+    token_choice: str = PretrainingSampling.token_choice,
+    subcommunities: int = PretrainingSampling.subcommunities,
+    epochs: str = Optimization.epochs,
     batch_size: int = Optimization.batch_size,
     accumulation: int = Optimization.accumulation,
+    optimizer: str = Optimization.optimizer,
     learning_rate: float = Optimization.learning_rate,
     weight_decay: float = Optimization.weight_decay,
     scheduler: str = Optimization.scheduler,
@@ -75,7 +77,10 @@ def pretrain(
     arguments = dict(locals())
     objective = settings(Objective, {**arguments, "target_weight": 0.0})
     chosen = Settings(
-        settings(Optimization, arguments), objective, settings(Sampling, arguments), settings(Runtime, arguments)
+        settings(Optimization, arguments),
+        objective,
+        settings(PretrainingSampling, arguments),
+        settings(Runtime, arguments),
     )
     reading = settings(Reading, arguments)
     check_monitor(monitor, objective, unifrac=True)
@@ -107,7 +112,13 @@ def pretrain(
         )
         dropped["reads_dropped"] = reads_dropped(reads, communities)
         # Distances are of what the model is shown.
-        unifrac = UniFracDistances(without_features(table, communities.left_out), tree, metric, cores)
+        unifrac = UniFracDistances(
+            without_features(table, communities.left_out),
+            tree,
+            metric,
+            cores,
+            asv_of_feature=communities.asv_of_feature,
+        )
         train_rows, validation_rows = split_validation(len(communities), validation_share, random_seed=random_seed)
         if len(train_rows) < 2 and objective.unifrac_weight:
             raise ValueError(
@@ -115,12 +126,14 @@ def pretrain(
                 "samples, or a smaller validation_share."
             )
         say(describe_data(communities, train_rows, validation_rows))
+        chosen = replace(chosen, optimization=chosen.optimization.of(len(train_rows), devices * num_nodes))
 
         network = starting_network(architecture, before, None, random_seed)
         task = Task(network, chosen, communities.sample_ids)
-        dataset = CommunityDataset(communities, token_limit, token_choice, unifrac)
+        dataset = CommunityDataset(communities, token_limit, token_choice, unifrac, subcommunities=subcommunities)
         if before is None:
-            start_from_data(network, batch_loader(dataset, train_rows, batch_size, random_seed, shuffle=True))
+            whole = dataset.as_predicted()
+            start_from_data(network, batch_loader(whole, train_rows, batch_size, random_seed, shuffle=True))
         origin = None if before is None else before.description["sha256"]
         distances = f"{metric} {sha256_of(str(phylogeny))}"
         result = train(task, dataset, train_rows, validation_rows, directory, origin=f"{distances} {origin}")

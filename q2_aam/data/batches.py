@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -15,31 +16,42 @@ from q2_aam.data.communities import Communities, asv_hashes
 from q2_aam.data.tables import TOKEN_CHOICES
 from q2_aam.data.tokenizer import PAD
 
+# A sub-community keeps each ASV of its sample with a probability that is drawn for it: from that to 1.
+SMALLEST_PART = 0.2
+
 
 @dataclass
 class Batch:
-    """Some samples of a table; sizes are the batch's own maxima."""
+    """Some samples of a table; sizes are the batch's own maxima.
+
+    Behind each sample may stand sub-communities of it, as many of each; ``C`` communities are ``B`` samples and these.
+    """
 
     rows: Tensor
     """``[B]``, the samples' row numbers in the table."""
     tokens: Tensor
     """uint8 ``[U, 1 + L]``, each ASV of the batch once."""
     asv_index: Tensor
-    """``[B, S]`` into the rows of ``tokens`` (of the whole table's ASVs when ``tokens`` is empty)."""
+    """``[C, S]`` into the rows of ``tokens`` (of the whole table's ASVs when ``tokens`` is empty)."""
     abundance: Tensor
-    """``[B, S]``, share of the sample's reads."""
+    """``[C, S]``, share of the sample's or sub-community's reads."""
     mask: Tensor
-    """``[B, S]``, True where there is an ASV."""
+    """``[C, S]``, True where there is an ASV."""
     seed: int
     """Everything random about the batch (what is masked, dropout) follows from it."""
     together: int
     """Samples of the batch in all processes (see :class:`BatchKey`): ``G``, or ``B`` where there is one process."""
     unifrac: Tensor | None = None
-    """float32 ``[G, G]``, process after process."""
+    """float32 ``[G, G]``, process after process; with sub-communities as many times more."""
     target: Tensor | None = None
     """``[B]`` float32, in the transform's units, or int64 codes of classes."""
     condition: Tensor | None = None
-    """float32 ``[B, C]``, the conditioning columns as numbers."""
+    """float32 ``[B, M]``, the conditioning columns as numbers."""
+
+    @property
+    def step(self) -> int:
+        """Communities a sample: itself and its sub-communities. Every so many-th community is a whole sample."""
+        return len(self.mask) // len(self.rows)
 
 
 @dataclass(frozen=True)
@@ -48,8 +60,11 @@ class BatchKey:
 
     rows: np.ndarray
     seed: int
+    """The batch's, which all processes have, plus the number of the process."""
     together: np.ndarray | None = None
     """The samples of all processes, process after process, where there are several."""
+    rank: int = 0
+    """Number of the process."""
 
 
 def part_sizes(samples: int, processes: int) -> list[int]:
@@ -132,7 +147,7 @@ class BatchSampler(Sampler):
             sizes = part_sizes(len(rows), self.processes)
             own = rows[sum(sizes[: self.rank]) :][: sizes[self.rank]]
             # What is random about a process' part is its own.
-            yield BatchKey(own, seed + self.rank, rows)
+            yield BatchKey(own, seed + self.rank, rows, self.rank)
 
 
 class CommunityDataset(Dataset):
@@ -147,14 +162,18 @@ class CommunityDataset(Dataset):
     token_choice : {'abundant', 'random'}
         Which of them: the most abundant, or a fresh random choice each epoch.
     unifrac : callable, optional
-        Rows ``[B]`` to distances ``[B, B]``; given the rows of all processes where there are several.
+        Rows ``[B]`` to distances ``[B, B]``; given the rows of all processes where there are several. With
+        sub-communities it is given, as a second argument, the ASVs of each, sparse ``[B, V]``.
     target : np.ndarray, optional
         Encoded target of every sample of the table ``[N]``.
     asv_lookup : bool
         True where all ASVs have been encoded beforehand: ``asv_index`` then counts in the whole table and ``tokens`` is
         empty.
     condition : np.ndarray, optional
-        Encoded conditioning columns of every sample of the table, float32 ``[N, C]``.
+        Encoded conditioning columns of every sample of the table, float32 ``[N, M]``.
+    subcommunities : int
+        Random parts of each sample that stand behind it in a batch, drawn anew each epoch. Their ASVs are those of the
+        batch, so that they cost little, and there are as many times more distances to learn from, squared.
     """
 
     def __init__(
@@ -166,6 +185,7 @@ class CommunityDataset(Dataset):
         target: np.ndarray | None = None,
         asv_lookup: bool = False,
         condition: np.ndarray | None = None,
+        subcommunities: int = 0,
     ):
         if token_choice not in TOKEN_CHOICES:
             raise ValueError(f"token_choice must be one of {', '.join(TOKEN_CHOICES)}, but is {token_choice!r}.")
@@ -178,12 +198,26 @@ class CommunityDataset(Dataset):
         self.target = target
         self.asv_lookup = asv_lookup
         self.condition = condition
+        self.subcommunities = subcommunities
 
     def __len__(self) -> int:
         return len(self.communities)
 
     def __getitem__(self, key: BatchKey) -> Batch:
-        counts = self.communities.counts[key.rows]
+        # Pairs of samples in different processes have a distance too.
+        together = key.rows if key.together is None else key.together
+        counts, unifrac = self.communities.counts[key.rows], None
+        if self.subcommunities:
+            step = 1 + self.subcommunities
+            everyone = np.repeat(together, step)
+            # The same ones in all processes.
+            generator = np.random.default_rng([key.seed - key.rank, step])
+            parts = draw_parts(self.communities.counts[everyone], step, generator)
+            counts = parts[np.isin(everyone, key.rows)]
+            if self.unifrac is not None:
+                unifrac = self.unifrac(everyone, parts)
+        elif self.unifrac is not None:
+            unifrac = self.unifrac(together)
         total = np.asarray(counts.sum(1), dtype=np.float32).ravel()
         columns, values, lengths = self._limit(counts, np.random.default_rng(key.seed))
         width = int(lengths.max())
@@ -194,8 +228,6 @@ class CommunityDataset(Dataset):
         asv_index[mask] = columns if self.asv_lookup else place
         abundance[mask] = values
         abundance /= total[:, None]
-        # Pairs of samples in different processes have a distance too.
-        together = key.rows if key.together is None else key.together
         tokens = self.communities.tokens[distinct[:0] if self.asv_lookup else distinct]
         if len(tokens):
             tokens = tokens[:, : int((tokens != PAD).sum(1).max())]
@@ -207,15 +239,15 @@ class CommunityDataset(Dataset):
             mask=torch.from_numpy(mask),
             seed=key.seed,
             together=len(together),
-            unifrac=None if self.unifrac is None else torch.from_numpy(self.unifrac(together)),
+            unifrac=None if unifrac is None else torch.from_numpy(unifrac),
             target=None if self.target is None else torch.from_numpy(self.target[key.rows]),
             condition=None if self.condition is None else torch.from_numpy(self.condition[key.rows]),
         )
 
     def as_predicted(self) -> "CommunityDataset":
-        """The same, reading of each sample the ASVs that prediction reads: the most abundant."""
+        """The same, reading samples as prediction does: whole ones, and the most abundant of their ASVs."""
         other = copy.copy(self)
-        other.token_choice = "abundant"
+        other.token_choice, other.subcommunities = "abundant", 0
         return other
 
     @cached_property
@@ -235,6 +267,34 @@ class CommunityDataset(Dataset):
         rank = np.arange(len(sample)) - np.repeat(counts.indptr[:-1], lengths)
         kept = np.sort(order[rank < self.token_limit])
         return counts.indices[kept], counts.data[kept], np.minimum(lengths, self.token_limit)
+
+
+def draw_parts(counts: sp.csr_matrix, step: int, generator: np.random.Generator) -> sp.csr_matrix:
+    """Make sub-communities of samples that stand in a row as often as they are wanted.
+
+    Parameters
+    ----------
+    counts : sp.csr_matrix
+        ``[C, V]``, none of them empty.
+    step : int
+        Every so many-th row stays whole.
+    generator : np.random.Generator
+        What is drawn.
+
+    Returns
+    -------
+    sp.csr_matrix
+        ``[C, V]``, of each other row the counts of a random part of its ASVs, at least one.
+    """
+    drawn = generator.random(counts.nnz)
+    share = generator.uniform(SMALLEST_PART, 1, counts.shape[0])
+    share[::step] = 1
+    lengths = np.diff(counts.indptr)
+    # One is kept in any case.
+    share = np.maximum(share, np.minimum.reduceat(drawn, counts.indptr[:-1]))
+    kept = drawn <= np.repeat(share, lengths)
+    before = np.concatenate([[0], np.cumsum(kept)])
+    return sp.csr_matrix((counts.data[kept], counts.indices[kept], before[counts.indptr]), counts.shape)
 
 
 class AheadLoader(DataLoader):

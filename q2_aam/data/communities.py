@@ -45,6 +45,8 @@ class Communities:
         Features whose sequence was cut at `max_length`.
     left_out : np.ndarray
         Object (str) `[M]`, IDs of the features left out for want of a sequence.
+    asv_of_feature : pd.Series
+        int `[F]`, the number of the ASV that each feature with reads and a sequence is, by its ID.
     """
 
     counts: sp.csr_matrix
@@ -56,6 +58,7 @@ class Communities:
     n_features: int
     n_cut: int
     left_out: np.ndarray = field(default_factory=lambda: np.array([], dtype=object))
+    asv_of_feature: pd.Series = field(default_factory=lambda: pd.Series(dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -235,6 +238,7 @@ def read_communities(
         n_features=table.shape[0],
         n_cut=int(is_cut.sum()),
         left_out=left_out,
+        asv_of_feature=pd.Series(place, index=feature_ids[present]),
     )
 
 

@@ -6,6 +6,7 @@ from threading import Lock
 
 import biom
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
 from q2_aam.data.phylogeny import Phylogeny, check_lengths, read_phylogeny, tip_names
@@ -105,6 +106,8 @@ class UniFracDistances:
         Largest whole matrix to keep, in bytes (4 for each pair); about four times as much is in use for the
         moment of its computation. 0: never a whole matrix. The default, 2,048 samples, is about where 40 epochs of
         batches take as long as the matrix, whose work grows as the square of the samples.
+    asv_of_feature : pd.Series, optional
+        int, number of the ASV that each feature is, by its ID; needed for the distances of sub-communities.
 
     Raises
     ------
@@ -120,6 +123,7 @@ class UniFracDistances:
         metric: str = USUAL_METRIC,
         threads: int = 1,
         matrix_budget: int = 2**24,
+        asv_of_feature: pd.Series | None = None,
     ):
         if metric not in METRICS:
             raise ValueError(f"metric is {metric!r}; it must be one of {', '.join(METRICS)}.")
@@ -131,6 +135,7 @@ class UniFracDistances:
         present = held_columns(counts)
         self._counts = counts[:, present]
         self._features = table.ids(axis="observation")[present]
+        self._asvs = None if asv_of_feature is None else asv_of_feature.loc[self._features].to_numpy(dtype=np.int64)
         nodes = tree.nodes_of(self._features)
         self._tree = tree.cut(nodes)
         check_lengths(self._tree)
@@ -160,13 +165,15 @@ class UniFracDistances:
     def __len__(self) -> int:
         return len(self.sample_ids)
 
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """Distances among some samples.
+    def __call__(self, rows: np.ndarray, asvs: sp.csr_matrix | None = None) -> np.ndarray:
+        """Distances among some samples, or among parts of them.
 
         Parameters
         ----------
         rows : np.ndarray
-            int `[B]`, row numbers of the samples in the table, in any order; one may be there twice.
+            int `[B]`, row numbers of the samples in the table, in any order; one may be there several times.
+        asvs : sp.csr_matrix, optional
+            `[B, V]`, the ASVs that are left of each sample (what is stored counts, not its value); all by default.
 
         Returns
         -------
@@ -180,28 +187,44 @@ class UniFracDistances:
         """
         rows = np.asarray(rows, dtype=np.int64)
         with self._lock:
+            if asvs is not None:
+                distances = self._distances(self._parts(rows, asvs), 1)
+                # A part may lack every branch that has a length, though no whole sample does: such parts are alike.
+                return np.where(np.isfinite(distances), distances, np.float32(0))
             if not self._keeps_matrix:
                 distinct, place = np.unique(rows, return_inverse=True)
-                return self._distances(distinct)[np.ix_(place, place)]
+                return self._finite(self._distances(self._counts[distinct], 1), distinct)[np.ix_(place, place)]
             if self._matrix is None:
-                self._matrix = self._distances(np.arange(len(self)))
+                self._matrix = self._finite(self._distances(self._counts, self.threads), np.arange(len(self)))
             return self._matrix[np.ix_(rows, rows)]
 
-    def _distances(self, rows: np.ndarray) -> np.ndarray:
-        """Distances among different samples, float32 `[B, B]`, computed on their sub-table."""
-        if len(rows) < 2:
-            return np.zeros((len(rows), len(rows)), dtype=np.float32)
+    def _parts(self, rows: np.ndarray, asvs: sp.csr_matrix) -> sp.csr_matrix:
+        """Counts of the features that are left of each sample, float64 `[B, F]`."""
         counts = self._counts[rows]
+        width = asvs.shape[1]
+        held = np.repeat(np.arange(len(rows)), np.diff(counts.indptr)) * width + self._asvs[counts.indices]
+        left = np.repeat(np.arange(len(rows)), np.diff(asvs.indptr)) * width + asvs.indices
+        kept = np.isin(held, left)
+        before = np.concatenate([[0], np.cumsum(kept)])
+        return sp.csr_matrix((counts.data[kept], counts.indices[kept], before[counts.indptr]), counts.shape)
+
+    def _distances(self, counts: sp.csr_matrix, threads: int) -> np.ndarray:
+        """Distances among samples with these counts `[B, F]`, float32 `[B, B]`, computed on their sub-table."""
+        samples = counts.shape[0]
+        if samples < 2:
+            return np.zeros((samples, samples), dtype=np.float32)
         present = np.unique(counts.indices)
-        table = biom.Table(counts[:, present].T.tocsr(), self._features[present], [str(row) for row in rows])
+        table = biom.Table(counts[:, present].T.tocsr(), self._features[present], list(map(str, range(samples))))
         # The package would go through the whole tree; a batch holds a small part of it.
         tree = self._tree.cut(self._tips[present]).to_bp()
         alpha = GENERALIZED_ALPHA if self._metric == "generalized" else 1.0
-        threads = self.threads if self._keeps_matrix else 1
         with self._pool.limit(limits=threads, user_api="openmp"):
             # fp64: in fp32 the distances of two samples would depend (by 4e-7) on who else is in the batch.
             result = self._ssu(table, tree, f"{self._metric}_fp64", False, alpha, False, 1)
-        distances = result.data.astype(np.float32)
+        return result.data.astype(np.float32)
+
+    def _finite(self, distances: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """The same distances; stops, naming the samples, if some are not finite."""
         bad = ~np.isfinite(distances).all(axis=1)
         if bad.any():
             raise ValueError(

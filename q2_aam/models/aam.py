@@ -1,6 +1,6 @@
 """The whole network: ASV encoder, sample encoder, heads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -93,8 +93,8 @@ class AAM(nn.Module):
 
     def guess_nucleotides(
         self, tokens: Tensor, hidden_tokens: Tensor, masked: Tensor, max_tokens: int | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Guess nucleotides of ASVs ``tokens [U, 1 + L]`` that are hidden in ``hidden_tokens``.
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Guess nucleotides of ASVs ``tokens [U, 1 + L]`` that are hidden in ``hidden_tokens``, portion by portion.
 
         Parameters
         ----------
@@ -105,10 +105,10 @@ class AAM(nn.Module):
         max_tokens : int, optional
             See :func:`q2_aam.models.portions.in_portions`.
 
-        Returns
-        -------
+        Yields
+        ------
         logits : Tensor
-            ``[M, 4]``, one row a masked nucleotide, ASVs in no particular order.
+            ``[M, 4]``, one row a masked nucleotide.
         truth : Tensor
             ``[M]``, the tokens that are hidden, in the same order.
         """
@@ -119,9 +119,8 @@ class AAM(nn.Module):
             contextual, _ = encoder.contextual(hidden_tokens[rows, :width])
             return self.nucleotide_head(contextual, masked[rows, : width - 1])
 
-        rows, logits = zip(*in_portions(guess, encoder.lengths(tokens), max_tokens), strict=True)
-        order = torch.cat(rows)
-        return torch.cat(logits), tokens[order, 1:][masked[order]]
+        for rows, logits in in_portions(guess, encoder.lengths(tokens), max_tokens):
+            yield logits, tokens[rows, 1:][masked[rows]]
 
     def guess_abundances(
         self,

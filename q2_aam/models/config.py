@@ -28,7 +28,7 @@ class Architecture:
     lineages: int = 256
     """Learnt branches on which UniFrac's own formula is evaluated."""
 
-    feed_forward: int = 4
+    feed_forward: int = 2
     """Width of a block's hidden layer, in multiples of ``dim``."""
 
     dropout: float = 0.0

@@ -1,12 +1,14 @@
 """Settings of a training run: the single source of its defaults, one dataclass a concern."""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 
 from q2_aam.data.metadata import MISSING_SAMPLES
 from q2_aam.data.tables import MISSING_FEATURES, ON_MISSING, TOKEN_CHOICES
 from q2_aam.data.targets import TRANSFORMS, USUAL_TRANSFORM
 from q2_aam.data.unifrac import METRICS
 
+OPTIMIZERS = ("muon", "adamw")
 SCHEDULERS = ("warmup_cosine", "cosine", "plateau", "onecycle", "constant")
 PRECISIONS = ("auto", "32", "bf16", "16")
 DEVICES = ("auto", "cpu", "cuda")
@@ -19,6 +21,9 @@ UNIFRAC_METRICS = ("unifrac_rmse", "unifrac_r")
 NUCLEOTIDE_METRICS = ("nucleotide_accuracy",)
 NUMERIC_METRICS = ("r2", "mae", "rmse")
 CATEGORICAL_METRICS = ("accuracy", "balanced_accuracy")
+# Steps that pretraining takes by itself, whatever the number of samples, within these numbers of epochs.
+AUTO_STEPS = 200
+FEWEST_EPOCHS, MOST_EPOCHS = 4, 40
 # What scikit-learn takes.
 LARGEST_SEED = 2**32 - 1
 
@@ -90,8 +95,8 @@ class TargetReading(MetadataReading):
 class Optimization:
     """How the weights are changed."""
 
-    epochs: int = 40
-    """Most passes over the training samples."""
+    epochs: int | str = "auto"
+    """Most passes over the training samples; ``auto`` makes ``AUTO_STEPS`` steps of them."""
 
     batch_size: int = 32
     """Samples a step and process; pairs for UniFrac grow as its square."""
@@ -99,11 +104,14 @@ class Optimization:
     accumulation: int = 1
     """Batches whose gradients are averaged before the weights change."""
 
-    learning_rate: float = 5e-4
-    """Highest learning rate of AdamW."""
+    optimizer: str = "muon"
+    """``muon``: Muon for the matrices inside the network, AdamW for the rest; ``adamw``: AdamW for all."""
+
+    learning_rate: float = 3e-3
+    """Highest learning rate; AdamW alone wants a tenth of what suits Muon."""
 
     weight_decay: float = 0.01
-    """AdamW's decoupled weight decay, on matrices only."""
+    """Decoupled weight decay, on matrices only."""
 
     scheduler: str = "warmup_cosine"
     """Course of the learning rate."""
@@ -124,15 +132,25 @@ class Optimization:
     """What a loss or gradient that is not finite does: stop with an explanation, or skip the step and count it."""
 
     def __post_init__(self):
+        _check_choice(self, "optimizer", OPTIMIZERS)
         _check_choice(self, "scheduler", SCHEDULERS)
         _check_choice(self, "non_finite", NON_FINITE)
+        if self.epochs != "auto":
+            _check_least(self, epochs=1)
         _check_least(
-            self, epochs=1, batch_size=1, accumulation=1, weight_decay=0, warmup_share=0, gradient_clip=0, patience=0
+            self, batch_size=1, accumulation=1, weight_decay=0, warmup_share=0, gradient_clip=0, patience=0
         )
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be above 0, but is {self.learning_rate}.")
         if self.warmup_share >= 1:
             raise ValueError(f"warmup_share must be below 1, but is {self.warmup_share}.")
+
+    def of(self, samples: int, processes: int = 1) -> "Optimization":
+        """The same with a number of epochs, for so many training samples."""
+        if self.epochs != "auto":
+            return self
+        steps = math.ceil(math.ceil(samples / (self.batch_size * processes)) / self.accumulation)
+        return replace(self, epochs=min(max(math.ceil(AUTO_STEPS / max(1, steps)), FEWEST_EPOCHS), MOST_EPOCHS))
 
 
 @dataclass(frozen=True)
@@ -140,6 +158,7 @@ class FineTuning(Optimization):
     """`fit` starts from a probe: few epochs at a low rate."""
 
     epochs: int = 20
+    optimizer: str = "adamw"
     learning_rate: float = 3e-5
 
 
@@ -213,6 +232,18 @@ class Sampling:
             raise ValueError(f"validation_share must be at least 0 and below 1, but is {self.validation_share}.")
         _check_least(self, token_limit=1)
         _check_choice(self, "token_choice", TOKEN_CHOICES)
+
+
+@dataclass(frozen=True)
+class PretrainingSampling(Sampling):
+    """`pretrain` learns distances from parts of samples, too."""
+
+    subcommunities: int = 4
+    """Random parts of each sample that stand beside it in a batch as samples of their own."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_least(self, subcommunities=0)
 
 
 @dataclass(frozen=True)
@@ -327,7 +358,7 @@ class CrossValidation:
     pretraining: str = "auto"
     """``auto`` is each_fold where no encoder is given, none where one is."""
 
-    pretrain_epochs: int = Optimization.epochs
+    pretrain_epochs: int | str = Optimization.epochs
     """Most epochs of pretraining."""
 
     fit_epochs: int = FineTuning.epochs
@@ -341,7 +372,9 @@ class CrossValidation:
 
     def __post_init__(self):
         _check_choice(self, "pretraining", PRETRAINING)
-        _check_least(self, folds=2, repeats=1, pretrain_epochs=1, fit_epochs=1, batch_size=1)
+        _check_least(self, folds=2, repeats=1, fit_epochs=1, batch_size=1)
+        if self.pretrain_epochs != "auto":
+            _check_least(self, pretrain_epochs=1)
         if self.leave_one_group_out and self.folds != CrossValidation.folds:
             raise ValueError(
                 f"folds is {self.folds}, but leave_one_group_out makes each group a fold. Leave one of them out."

@@ -1,7 +1,10 @@
 """The named losses. Each is a mean over what it counts, in float32."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from q2_aam.data.tokenizer import A
@@ -23,9 +26,58 @@ def unifrac_loss(predicted: Tensor, unifrac: Tensor) -> Tensor:
     return mean_or_zero((pairs(predicted) - pairs(unifrac)).square())
 
 
-def nucleotide_loss(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Cross entropy of masked nucleotides: logits ``[M, 4]`` against tokens ``[M]`` (A, C, G, T)."""
-    return mean_or_zero(F.cross_entropy(logits.float(), tokens.long() - A, reduction="none"))
+def nucleotide_loss(guesses: Iterable[tuple[Tensor, Tensor]], count: int, parameters: list[Tensor]) -> Tensor:
+    """Cross entropy of masked nucleotides.
+
+    Parameters
+    ----------
+    guesses : iterable of tuple of Tensor
+        Logits ``[M, 4]`` and tokens ``[M]`` (A, C, G, T), a portion at a time.
+    count : int
+        Masked nucleotides of all portions.
+    parameters : list of Tensor
+        What is learnt. On a CPU each portion's gradients are computed before the next one is guessed.
+
+    Returns
+    -------
+    Tensor
+        Scalar; zero where nothing is masked.
+    """
+    errors = (
+        F.cross_entropy(logits.float(), tokens.long() - A, reduction="sum") / max(1, count)
+        for logits, tokens in guesses
+    )
+    learnt = [p for p in parameters if p.requires_grad] if torch.is_grad_enabled() else []
+    # On a graphics card half precision would need its scaler here.
+    if not learnt or learnt[0].is_cuda:
+        return sum(errors)
+    return SettledSum.apply(errors, *learnt)
+
+
+class SettledSum(torch.autograd.Function):
+    """A sum of losses whose gradients are computed one by one in the forward pass.
+
+    Nothing is kept for the backward pass but the gradients, and what a part's forward pass made is still in the
+    processor's cache in its backward pass.
+    """
+
+    @staticmethod
+    def forward(ctx, losses: Iterable[Tensor], *parameters: Tensor) -> Tensor:
+        total, ctx.slopes = 0.0, [None] * len(parameters)
+        with torch.enable_grad():
+            for loss in losses:
+                slopes = torch.autograd.grad(loss, parameters, allow_unused=True)
+                ctx.slopes = [
+                    before if slope is None else slope if before is None else before.add_(slope)
+                    for before, slope in zip(ctx.slopes, slopes, strict=True)
+                ]
+                total = total + loss.detach()
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple:
+        return None, *(None if slope is None else slope * gradient for slope in ctx.slopes)
 
 
 def count_loss(predicted: Tensor, log_share: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from q2_aam.data.targets import Target
+from q2_aam.data.tokenizer import A
 from q2_aam.evaluation.metrics import classification_scores, regression_scores
 from q2_aam.training.distributed import gather, on_first
 
@@ -47,10 +48,12 @@ class EpochMeter:
         """Distances of ``[M]`` pairs."""
         self._distances.append((predicted.detach().cpu().numpy(), true.cpu().numpy()))
 
-    def add_nucleotides(self, logits: Tensor, codes: Tensor) -> None:
-        """Logits ``[M, 4]`` of masked nucleotides and the right column ``[M]``."""
-        self._nucleotides[0] += int((logits.detach().argmax(1) == codes).sum())
-        self._nucleotides[1] += len(codes)
+    def add_nucleotides(self, guess: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Logits ``[M, 4]`` of masked nucleotides and their tokens ``[M]``, which are given back."""
+        logits, tokens = guess
+        self._nucleotides[0] += int((logits.detach().argmax(1) == tokens - A).sum())
+        self._nucleotides[1] += len(tokens)
+        return guess
 
     def add_targets(self, predicted: Tensor, target: Tensor) -> None:
         """Network outputs ``[B, O]`` and encoded targets ``[B]``."""

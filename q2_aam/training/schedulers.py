@@ -37,6 +37,8 @@ def build_scheduler(optimizer: Optimizer, settings: Optimization, steps: int) ->
             settings.learning_rate,
             total_steps=steps + 1,
             pct_start=min(max(settings.warmup_share, 2 / (steps + 1)), 0.99),
+            # Momentum means another thing to each of two optimizers.
+            cycle_momentum=False,
         )
     warmup = math.ceil(settings.warmup_share * steps) if settings.scheduler == "warmup_cosine" else 0
 

@@ -9,7 +9,6 @@ from torch import Tensor
 from q2_aam.data.batches import Batch
 from q2_aam.data.tables import name_ids
 from q2_aam.data.targets import Target
-from q2_aam.data.tokenizer import A
 from q2_aam.models.aam import AAM
 from q2_aam.models.asv_encoder import hide_nucleotides
 from q2_aam.models.sample_encoder import lineage_distances
@@ -17,6 +16,7 @@ from q2_aam.training.config import Settings
 from q2_aam.training.distributed import gather, gather_rows, no_loss, share_losses
 from q2_aam.training.losses import count_loss, nucleotide_loss, pairs, target_loss, unifrac_loss
 from q2_aam.training.meters import EpochMeter, describe, finite
+from q2_aam.training.optimizers import build_optimizer
 from q2_aam.training.schedulers import build_scheduler
 
 # Share of a batch's ASVs, and of its samples, of which something is withheld to be guessed. They are encoded once more
@@ -71,30 +71,34 @@ class Task(LightningModule):
         objective, network = self.settings.objective, self.network
         generator = torch.Generator().manual_seed(batch.seed)
         losses = {}
-        keep = self.settings.runtime.max_tokens
+        keep, step = self.settings.runtime.max_tokens, batch.step
         encoding = network(batch.tokens, batch.asv_index, batch.abundance, batch.mask, keep)
         if objective.unifrac_weight and batch.unifrac is not None:
             # Pairs of samples that are in different processes are learnt from like all others.
-            distances = lineage_distances(gather_rows(encoding.sample.presence, batch.together))
-            predicted, true = pairs(distances), pairs(batch.unifrac)
-            losses["unifrac_loss"] = unifrac_loss(distances, batch.unifrac), len(true)
-            meter.add_distances(predicted, true)
+            presence = encoding.sample.presence
+            everyone = gather_rows(presence.reshape(len(batch.rows), -1), batch.together).view(-1, presence.shape[1])
+            distances = lineage_distances(everyone)
+            losses["unifrac_loss"] = unifrac_loss(distances, batch.unifrac), len(pairs(distances))
+            # Of whole samples, as in validation.
+            meter.add_distances(pairs(distances[::step, ::step]), pairs(batch.unifrac[::step, ::step]))
         if objective.nucleotide_weight:
             tokens = batch.tokens[_some(len(batch.tokens), generator)]
             hidden_tokens, masked = hide_nucleotides(tokens, objective.mask_share, generator)
-            logits, truth = network.guess_nucleotides(tokens, hidden_tokens, masked, keep)
-            losses["nucleotide_loss"] = nucleotide_loss(logits, truth), len(truth)
-            meter.add_nucleotides(logits, truth.long() - A)
+            # Where the gradients of a portion are computed at once there is nothing to keep.
+            budget = keep if tokens.is_cuda else None
+            count, guesses = int(masked.sum()), network.guess_nucleotides(tokens, hidden_tokens, masked, budget)
+            seen = map(meter.add_nucleotides, guesses)
+            losses["nucleotide_loss"] = nucleotide_loss(seen, count, list(network.parameters())), count
         if objective.count_weight:
             rows = _some(len(batch.rows), generator)
-            abundance, mask = batch.abundance[rows], batch.mask[rows]
+            abundance, mask, index = (part[::step][rows] for part in (batch.abundance, batch.mask, batch.asv_index))
             hidden = (torch.rand(mask.shape, generator=generator).to(mask.device) < objective.mask_share) & mask
             guessed, truth = network.guess_abundances(
-                encoding.asv_embeddings, batch.asv_index[rows], abundance, mask, hidden, keep
+                encoding.asv_embeddings, index, abundance, mask, hidden, keep
             )
             losses["count_loss"] = count_loss(guessed, truth), len(guessed)
         if objective.target_weight and batch.target is not None:
-            predicted = network.target_head(encoding.sample.embedding, batch.condition)
+            predicted = network.target_head(encoding.sample.embedding[::step], batch.condition)
             losses["target_loss"] = target_loss(predicted, batch.target, self.class_weights), len(batch.target)
             meter.add_targets(predicted, batch.target)
         return losses
@@ -230,13 +234,7 @@ class Task(LightningModule):
 
     def configure_optimizers(self):
         settings = self.settings.optimization
-        trained = [p for p in self.parameters() if p.requires_grad]
-        # Norms, biases and single vectors have nothing to gain from decay.
-        groups = [
-            {"params": [p for p in trained if p.ndim >= 2], "weight_decay": settings.weight_decay},
-            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate)
+        optimizer = build_optimizer(self.network, settings)
         scheduler = build_scheduler(optimizer, settings, int(self.trainer.estimated_stepping_batches))
         course = {"scheduler": scheduler, "interval": "step"}
         if settings.scheduler == "plateau":

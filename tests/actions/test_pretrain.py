@@ -11,7 +11,7 @@ from q2_types.feature_data import DNAFASTAFormat
 
 from q2_aam.data.tokenizer import tokenize
 from q2_aam.models.model_file import load_model, read_tensors
-from q2_aam.training.config import Objective, Optimization, Runtime, Sampling
+from q2_aam.training.config import Objective, Optimization, PretrainingSampling, Runtime
 
 from .small import SIZES, newick, run_pretrain, told
 
@@ -53,7 +53,7 @@ def test_settings_are_kept_with_the_model(pretrained):
     for group, kind in (
         ("optimization", Optimization),
         ("objective", Objective),
-        ("sampling", Sampling),
+        ("sampling", PretrainingSampling),
         ("runtime", Runtime),
     ):
         assert training[group].keys() == set(kind.__dataclass_fields__)

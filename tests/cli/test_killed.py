@@ -16,7 +16,7 @@ EPOCHS = 12
 COMMAND = (
     "qiime aam pretrain --i-table T.qza --i-sequences S.qza --i-phylogeny P.qza --verbose --p-batch-size 8 "
     "--p-token-choice random --p-token-limit 20 --p-dropout 0.1 "
-    + SIZES.replace("--p-epochs 2", f"--p-epochs {EPOCHS}")
+    + SIZES.replace("--p-epochs 2", f"--p-epochs {EPOCHS} --p-patience 0")
 )
 
 

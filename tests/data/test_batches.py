@@ -1,11 +1,13 @@
 import re
 import threading
 
+import biom
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 
-from q2_aam.data.batches import BatchKey, BatchSampler, CommunityDataset, batch_loader, part_sizes
+from q2_aam.data.batches import BatchKey, BatchSampler, CommunityDataset, batch_loader, draw_parts, part_sizes
 from q2_aam.data.communities import asv_hashes, read_communities
 from q2_aam.data.tokenizer import PAD
 from tests import tiny
@@ -174,6 +176,66 @@ def test_8_5_unifrac_is_exactly_the_batchs_own(survey):
         assert np.allclose(batch.unifrac.numpy(), expected[np.ix_(rows, rows)], atol=1e-6)
         seen += rows.tolist()
     assert seen != sorted(seen)
+
+
+def test_sub_communities_are_parts_of_the_sample_before_them():
+    communities = tiny.survey()
+    batch = batch_of(subcommunities=3)
+    assert batch.step == 4 and batch.mask.shape[0] == 20 and batch_of().step == 1
+    held = [set(index[mask].tolist()) for index, mask in zip(batch.asv_index, batch.mask, strict=True)]
+    counts = communities.counts[ROWS]
+    reads = {number: counts[:, column].toarray().ravel() for number, column in enumerate(np.unique(counts.indices))}
+    for number in range(20):
+        own = number // 4
+        assert held[number] and held[number] <= held[own * 4]
+        taken = np.array([reads[asv][own] for asv in batch.asv_index[number][batch.mask[number]].tolist()])
+        np.testing.assert_allclose(batch.abundance[number][batch.mask[number]], taken / taken.sum(), rtol=1e-6)
+    assert [len(held[number]) for number in range(0, 20, 4)] == np.diff(counts.indptr).tolist()
+    assert batch.rows.tolist() == ROWS.tolist()
+
+
+def test_sub_communities_hold_a_fifth_to_all_of_the_asvs_and_change_with_the_seed():
+    many = sp.csr_matrix(np.ones((4000, 200), dtype=np.float32))
+    sizes = np.diff(draw_parts(many, 4, np.random.default_rng(0)).indptr)
+    assert (sizes[::4] == 200).all()
+    parts = np.delete(sizes, np.arange(0, 4000, 4))
+    # Evenly from a fifth to all: their mean and spread within five standard errors.
+    assert abs(parts.mean() - 120) < 5 * 46 / 3000**0.5 and 44 < parts.std() < 49
+    one = draw_parts(sp.csr_matrix(np.ones((1000, 1), dtype=np.float32)), 1000, np.random.default_rng(0))
+    assert one.nnz == 1000, "the last ASV is never lost"
+    seeds = [batch_of(subcommunities=3, seed=seed).mask.sum(1).tolist() for seed in (5, 5, 6)]
+    assert seeds[0] == seeds[1] != seeds[2]
+
+
+def test_distances_of_sub_communities_are_asked_for_in_the_order_of_the_batch(survey):
+    from q2_aam.data.unifrac import UniFracDistances
+
+    communities = read_communities(survey.table, None, max_length=30)
+    unifrac = UniFracDistances(survey.table, survey.tree, asv_of_feature=communities.asv_of_feature)
+    batch = CommunityDataset(communities, unifrac=unifrac, subcommunities=2)[BatchKey(np.array([6, 1, 9]), 3)]
+    # Each community as a table of its own, by the sequences in the batch.
+    texts = ["".join("?ACGT"[token] for token in row[1:]) for row in batch.tokens]
+    columns = [[texts[asv] for asv in index[mask]] for index, mask in zip(batch.asv_index, batch.mask, strict=True)]
+    counts = np.array([[float(feature in column) for column in columns] for feature in survey.features])
+    alone = UniFracDistances(biom.Table(counts, survey.features, [f"c{i}" for i in range(9)]), survey.tree)
+    np.testing.assert_allclose(batch.unifrac, alone(np.arange(9)), atol=1e-6)
+
+
+def test_processes_share_the_sub_communities_of_a_batch():
+    """What each draws of its samples is what the other takes for their distances."""
+    communities = tiny.survey()
+    how = {"unifrac": tiny.Distances(communities), "subcommunities": 2}
+    alone = CommunityDataset(communities, **how)[BatchKey(ROWS, 40)]
+    keys = [BatchKey(ROWS[:3], 40, ROWS, 0), BatchKey(ROWS[3:], 41, ROWS, 1)]
+    first, second = (CommunityDataset(communities, **how)[key] for key in keys)
+    assert torch.equal(first.unifrac, alone.unifrac) and torch.equal(second.unifrac, alone.unifrac)
+    sizes = [batch.mask.sum(1) for batch in (first, second)]
+    assert torch.equal(torch.cat(sizes), alone.mask.sum(1)) and [len(part) for part in sizes] == [9, 6]
+
+
+def test_prediction_reads_whole_samples():
+    batch = CommunityDataset(tiny.survey(), subcommunities=2).as_predicted()[BatchKey(ROWS, 0)]
+    assert batch.step == 1
 
 
 def test_8_5_the_target_is_that_of_the_batchs_samples():

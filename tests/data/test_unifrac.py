@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import biom
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse as sp
 import skbio
 from skbio.diversity.beta import unweighted_unifrac, weighted_unifrac
 
@@ -80,6 +82,32 @@ def test_8_5_shuffled_batches_take_exactly_their_own_sub_matrix(survey, budget):
             given = distances(batch)
             np.testing.assert_allclose(given, expected[np.ix_(batch, batch)], atol=1e-6)
             np.testing.assert_allclose(given, whole[np.ix_(batch, batch)], rtol=2e-7, atol=0)
+
+
+@pytest.mark.parametrize("budget", [WHOLE, PARTS])
+@pytest.mark.parametrize("metric", METRICS)
+def test_distances_of_sub_communities_are_those_of_scikit_bio(survey, metric, budget):
+    """Pairs of features are an ASV each; the ASVs are left in or taken out, whatever is stored of them."""
+    asv_of_feature = pd.Series(np.random.default_rng(1).permutation(40) // 2, index=survey.features)
+    distances = UniFracDistances(
+        survey.table, survey.tree, metric, matrix_budget=budget, asv_of_feature=asv_of_feature[::-1]
+    )
+    rows = np.array([4, 4, 4, 9, 0, 9])
+    left = np.random.default_rng(2).random((6, 20)) < 0.6
+    left[0] = True
+    given = distances(rows, sp.csr_matrix(left.astype(np.float32)))
+    counts = survey.counts[rows] * left[:, asv_of_feature.to_numpy()]
+    assert (counts.sum(1) < survey.counts[rows].sum(1)).tolist() == [False] + 5 * [True]
+    np.testing.assert_allclose(given, oracle(metric, counts, survey.features, survey.newick), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(distances(rows), distances(rows, sp.csr_matrix(np.ones((6, 20)))))
+
+
+def test_sub_communities_without_any_branch_are_alike(tmp_path):
+    """Of samples that all have branches: what is drawn of them must not stop the run."""
+    table, path = table_of([[1, 0, 1], [0, 1, 1]], list("abc")), write(tmp_path, "((a:0,b:0):0,c:1);")
+    distances = UniFracDistances(table, path, asv_of_feature=pd.Series([0, 1, 2], index=list("abc")))
+    assert np.isfinite(distances([0, 1])).all()
+    assert distances([0, 1], sp.csr_matrix([[1, 0, 0], [0, 1, 0]])).tolist() == [[0, 0], [0, 0]]
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -74,7 +74,8 @@ def gradients(network, max_tokens=None):
     masked &= given.tokens[:, 1:] != PAD
     hidden = given.mask & (torch.rand(given.mask.shape, generator=torch.Generator().manual_seed(1)) < 0.4)
     encoding = network(given.tokens, given.asv_index, given.abundance, given.mask, max_tokens)
-    logits, letters = network.guess_nucleotides(given.tokens, given.tokens, masked, max_tokens)
+    portions = network.guess_nucleotides(given.tokens, given.tokens, masked, max_tokens)
+    logits, letters = map(torch.cat, zip(*portions, strict=True))
     guessed, shares = network.guess_abundances(
         encoding.asv_embeddings, given.asv_index, given.abundance, given.mask, hidden, max_tokens
     )

@@ -79,8 +79,9 @@ def test_8_2_it_holds_the_weights_of_its_epoch_and_the_optimizers_and_schedulers
         written[0]["model"]["sample_encoder.membership.weight"], state["model"]["sample_encoder.membership.weight"]
     )
     [optimizer], [scheduler] = state["optimizer"], state["scheduler"]
-    steps = {int(moments["step"]) for moments in optimizer["state"].values()}
-    assert steps == {8} and scheduler["last_epoch"] == 8
+    muon, adamw = optimizer["parts"]
+    assert {int(moments["step"]) for moments in adamw["state"].values()} == {8} and scheduler["last_epoch"] == 8
+    assert len(muon["state"]) == len(muon["param_groups"][0]["params"]) > 0
     assert written[0]["scheduler"][0]["last_epoch"] == 4
 
 
@@ -102,7 +103,7 @@ def test_8_2_a_metric_that_is_not_measured_is_refused_by_name(tmp_path):
 
 
 def test_8_2_the_probe_is_kept_unless_training_improves_on_it(tmp_path, written, undrawn):
-    run = tiny.Run(tmp_path, kind="numeric", epochs=2, learning_rate=0.5)
+    run = tiny.Run(tmp_path, kind="numeric", epochs=2, learning_rate=0.5, optimizer="adamw")
     before = {name: weight.clone() for name, weight in run.network.state_dict().items()}
     result = run(from_probe=True)
     scores = run.history()["val/total_loss"]

@@ -17,6 +17,7 @@ from q2_aam.training.config import (
     Objective,
     Optimization,
     Prediction,
+    PretrainingSampling,
     Reading,
     Runtime,
     Sampling,
@@ -30,6 +31,9 @@ from q2_aam.training.config import (
     ("kind", "changes", "message"),
     [
         (Optimization, {"epochs": 0}, "epochs must be at least 1, but is 0."),
+        (Optimization, {"optimizer": "sgd"}, "optimizer must be one of muon, adamw, but is 'sgd'."),
+        (PretrainingSampling, {"subcommunities": -1}, "subcommunities must be at least 0, but is -1."),
+        (CrossValidation, {"pretrain_epochs": 0}, "pretrain_epochs must be at least 1, but is 0."),
         (Optimization, {"batch_size": 0}, "batch_size must be at least 1, but is 0."),
         (Optimization, {"accumulation": 0}, "accumulation must be at least 1, but is 0."),
         (Optimization, {"learning_rate": 0.0}, "learning_rate must be above 0, but is 0.0."),
@@ -150,3 +154,21 @@ def test_the_data_layer_has_the_same_defaults():
         assert shared or function is UniFracDistances
         assert {name: parameters[name].default for name in shared} == {name: usual[name] for name in shared}
     assert inspect.signature(UniFracDistances).parameters["metric"].default == chosen_metric("auto", None)
+
+
+@pytest.mark.parametrize(
+    ("samples", "batch_size", "accumulation", "processes", "epochs"),
+    [
+        (559, 32, 1, 1, 12),  # 18 steps an epoch
+        (559, 32, 1, 2, 23),  # 9
+        (559, 32, 2, 1, 23),
+        (10, 32, 1, 1, 40),  # a small study is not gone through forever
+        (1_000_000, 32, 1, 1, 4),  # and a large one more than once
+    ],
+)
+def test_as_many_epochs_as_make_200_steps(samples, batch_size, accumulation, processes, epochs):
+    given = Optimization(batch_size=batch_size, accumulation=accumulation)
+    assert given.epochs == "auto"
+    assert given.of(samples, processes).epochs == epochs
+    asked = Optimization(epochs=7)
+    assert asked.of(samples, processes) is asked

@@ -34,6 +34,8 @@ QUIET = {"nucleotide_weight": 0.0, "count_weight": 0.0}
 STILL |= {"train_rows": np.arange(15), "validation_rows": np.arange(13, 20)}
 CASES = {
     "unifrac": {**STILL, **QUIET},
+    "sub-communities": {**STILL, **QUIET, "subcommunities": 2},
+    "sub-communities and a target": {**STILL, **QUIET, "subcommunities": 1, "kind": "numeric"},
     "numeric": {**STILL, **QUIET, "kind": "numeric", "unifrac_weight": 0.0},
     "classes": {**STILL, **QUIET, "kind": "categorical", "classes": 3, "unifrac_weight": 0.0},
     "accumulation": {**STILL, **QUIET, "kind": "numeric", "accumulation": 3},

@@ -36,18 +36,22 @@ def test_mean_or_zero_of_nothing_is_part_of_the_graph():
     assert mean_or_zero(torch.tensor([1.0, 2.0])).item() == 1.5
 
 
+def guessed(logits, tokens):
+    return nucleotide_loss([(logits, tokens)], len(tokens), [])
+
+
 def test_nucleotide_loss_by_hand():
     """A, C, G, T are tokens 1 to 4 and logits 0 to 3."""
     logits = torch.tensor([[0.0, 0.0, 0.0, 0.0], [math.log(3), 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, math.log(3)]])
     tokens = torch.tensor([2, 1, 4], dtype=torch.uint8)
-    assert nucleotide_loss(logits, tokens).item() == pytest.approx((math.log(4) + 2 * math.log(2)) / 3, rel=1e-5)
-    wrong = nucleotide_loss(logits[2:], torch.tensor([1], dtype=torch.uint8))
+    assert guessed(logits, tokens).item() == pytest.approx((math.log(4) + 2 * math.log(2)) / 3, rel=1e-5)
+    wrong = guessed(logits[2:], torch.tensor([1], dtype=torch.uint8))
     assert wrong.item() == pytest.approx(math.log(6), rel=1e-5)
-    assert nucleotide_loss(torch.zeros(0, 4), torch.zeros(0, dtype=torch.uint8)).item() == 0
+    assert guessed(torch.zeros(0, 4), torch.zeros(0, dtype=torch.uint8)).item() == 0
 
 
 def test_nucleotide_loss_is_float32_of_bf16_logits():
-    assert nucleotide_loss(torch.zeros(1, 4, dtype=torch.bfloat16), torch.tensor([1])).dtype == torch.float32
+    assert guessed(torch.zeros(1, 4, dtype=torch.bfloat16), torch.tensor([1])).dtype == torch.float32
 
 
 def test_count_loss_by_hand():
@@ -78,3 +82,47 @@ def test_weighted_batches_add_up_to_the_whole():
     whole = target_loss(logits, codes, weights)
     parts = [target_loss(logits[part], codes[part], weights) for part in (slice(0, 3), slice(3, 6))]
     assert whole.item() == pytest.approx(sum(parts).item() / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("keep", ["all", "frozen", "no gradients"])
+def test_gradients_of_the_nucleotide_loss_are_those_of_the_whole_sum(keep):
+    """Computed portion by portion, ahead of the backward pass of what the loss is a part of."""
+    torch.manual_seed(0)
+    weight, bias, unused = (torch.nn.Parameter(torch.randn(size)) for size in ((3, 4), (4,), (2,)))
+    weight.requires_grad_(keep != "frozen")
+    portions = [(torch.randn(size, 3), torch.randint(1, 5, (size,), dtype=torch.uint8)) for size in (5, 1, 7)]
+
+    def logits():
+        return ((inputs @ weight + bias, tokens) for inputs, tokens in portions)
+
+    with torch.set_grad_enabled(keep != "no gradients"):
+        loss = nucleotide_loss(logits(), 13, [weight, unused, bias])
+        everything = [torch.cat(part) for part in zip(*logits(), strict=True)]
+        expected = torch.nn.functional.cross_entropy(everything[0], everything[1].long() - 1)
+    torch.testing.assert_close(loss, expected, check_stride=False)
+    assert loss.requires_grad == (keep != "no gradients")
+    if keep == "no gradients":
+        return
+    # Beside another loss of the same weights, and weighted.
+    (3 * loss + bias.square().sum()).backward()
+    asked = [p for p in (weight, bias) if p.requires_grad]
+    slopes = torch.autograd.grad(3 * expected + bias.square().sum(), asked)
+    for parameter, slope in zip(asked, slopes, strict=True):
+        torch.testing.assert_close(parameter.grad, slope)
+    # What has no part in it has no gradient, rather than one of zeros that would decay it.
+    assert unused.grad is None and (weight.grad is None) == (keep == "frozen")
+
+
+def test_a_portion_is_settled_before_the_next_is_guessed():
+    weight = torch.nn.Parameter(torch.ones(4))
+    order = []
+
+    def logits():
+        for number in range(3):
+            order.append(number)
+            given = weight[None] * 1
+            given.register_hook(lambda _, number=number: order.append(f"{number} back"))
+            yield given, torch.tensor([2])
+
+    nucleotide_loss(logits(), 3, [weight])
+    assert order == [0, "0 back", 1, "1 back", 2, "2 back"]

@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("undr
 ROOT = Path(__file__).parents[2]
 # Everything that could make a difference: random choices, dropout, accumulation remainders.
 HOW = {"epochs": 4, "accumulation": 3, "token_limit": 8, "token_choice": "random", "learning_rate": 0.02}
+HOW |= {"subcommunities": 2}
 SIZES = {"dropout": 0.2}
 
 
@@ -38,11 +39,11 @@ class Fatal(tiny.Distances):
         super().__init__(communities)
         self.calls, self.call, self.end = 0, call, end
 
-    def __call__(self, rows):
+    def __call__(self, rows, asvs=None):
         self.calls += 1
         if self.calls == self.call:
             self.end()
-        return super().__call__(rows)
+        return super().__call__(rows, asvs)
 
 
 def end():
@@ -226,13 +227,13 @@ from tests.training.test_resume import HOW, SIZES
 class Deadly(tiny.Distances):
     late = 0
 
-    def __call__(self, rows):
+    def __call__(self, rows, asvs=None):
         history = directory / "history.tsv"
         if history.exists() and len(history.read_text().splitlines()) > 2:
             self.late += 1
             if self.late == 3:
                 os.kill(os.getpid(), signal.SIGKILL)
-        return super().__call__(rows)
+        return super().__call__(rows, asvs)
 
 directory = Path(sys.argv[1])
 communities = tiny.survey()

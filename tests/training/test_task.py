@@ -8,6 +8,8 @@ import torch
 
 from q2_aam.data.batches import BatchKey
 from q2_aam.data.tokenizer import MASK, A, T
+from q2_aam.models.sample_encoder import lineage_distances
+from q2_aam.training.losses import pairs
 from q2_aam.training.meters import EpochMeter
 from q2_aam.training.task import Task
 from tests import tiny
@@ -38,7 +40,8 @@ class WatchingTask(Task):
         self.changes.append((batch.rows.tolist(), moved, self.moments_now() != self.moments))
 
     def moments_now(self):
-        return [float(state["exp_avg"].sum()) for state in self.trainer.optimizers[0].state.values()]
+        kept = ("momentum_buffer", "exp_avg")
+        return [float(state[k].sum()) for state in tiny.states(self.trainer.optimizers[0]) for k in kept if k in state]
 
 
 class ComparingTask(Task):
@@ -265,11 +268,34 @@ def test_validation_masks_and_is_the_same_every_epoch_for_the_same_weights(tmp_p
 def test_weight_decay_is_on_matrices_only(tmp_path):
     run = tiny.Run(tmp_path, weight_decay=0.3, epochs=1)
     run()
-    decayed, spared = run.result.state["optimizer"][0]["param_groups"]
-    assert decayed["weight_decay"] == 0.3 and spared["weight_decay"] == 0
+    turned, rest = run.result.state["optimizer"][0]["parts"]
+    groups = [*turned["param_groups"], *rest["param_groups"]]
+    assert [group["weight_decay"] for group in groups] == [0.3, 0.3, 0]
     shapes = [p.ndim for p in run.network.parameters()]
-    assert len(decayed["params"]) == sum(ndim >= 2 for ndim in shapes)
-    assert len(spared["params"]) == sum(ndim < 2 for ndim in shapes)
+    assert len(groups[0]["params"]) + len(groups[1]["params"]) == sum(ndim >= 2 for ndim in shapes)
+    assert len(groups[2]["params"]) == sum(ndim < 2 for ndim in shapes)
+
+
+def test_sub_communities_are_learnt_from_as_samples_but_only_whole_ones_are_judged(tmp_path):
+    run = tiny.Run(tmp_path, kind="numeric", subcommunities=2)
+    batch, meter = alone(run), EpochMeter(run.target)
+    assert batch.mask.shape[0] == 12
+    losses = run.task.losses(batch, meter)
+    encoding = run.network(batch.tokens, batch.asv_index, batch.abundance, batch.mask)
+    distances = lineage_distances(encoding.sample.presence)
+    # 66 pairs of 12 communities, and the 6 of the whole samples.
+    assert losses["unifrac_loss"][1] == 66
+    error = (pairs(distances) - pairs(batch.unifrac)).square().mean()
+    torch.testing.assert_close(losses["unifrac_loss"][0], error)
+    whole = (pairs(distances[::3, ::3]) - pairs(batch.unifrac[::3, ::3])).detach().square().mean().sqrt()
+    assert meter.compute()["unifrac_rmse"] == pytest.approx(float(whole), rel=1e-5)
+    assert abs(whole - error.detach().sqrt()) > 1e-3
+    # Nothing but the distances is learnt from parts.
+    only = alone(tiny.Run(tmp_path, kind="numeric"))
+    expected = run.task.losses(replace(only, unifrac=None), EpochMeter(run.target))
+    for name in ("count_loss", "target_loss"):
+        assert losses[name][1] == expected[name][1]
+        torch.testing.assert_close(losses[name][0], expected[name][0], rtol=1e-4, atol=1e-5)
 
 
 def test_losses_that_nothing_is_known_for_are_refused(tmp_path):

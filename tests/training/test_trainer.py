@@ -61,9 +61,14 @@ def test_8_11_schedulers_are_all_right_with_accumulation_remainders(
     )
     run()
     steps = 2 * per_epoch
-    assert {int(state["step"]) for state in run.task.optimizers().state.values()} == {steps}
+    assert steps_of(run) == {steps}
     rates = [HIGHEST] * steps if scheduler == "plateau" else course(scheduler, steps)
     assert np.allclose(run.history()["learning_rate"], rates[per_epoch - 1 :: per_epoch])
+
+
+def steps_of(run):
+    """Steps that AdamW has counted; Muon counts none."""
+    return {int(state["step"]) for state in tiny.states(run.task.optimizers()) if "step" in state}
 
 
 def larger_run(directory, **changes):
@@ -86,7 +91,7 @@ def test_8_11_a_run_of_20_steps_learns_something(tmp_path, scheduler):
     run = larger_run(tmp_path, scheduler=scheduler, learning_rate=0.01)
     start_from_data(run.network, batch_loader(run.dataset, np.arange(48), 12, 0, shuffle=True))
     result = run(from_probe=True)
-    assert {int(state["step"]) for state in run.task.optimizers().state.values()} == {20}
+    assert steps_of(run) == {20}
     history = run.history()
     before, best = history.loc[0], history.loc[result.best_epoch]
     assert best["val/total_loss"] < 0.75 * before["val/total_loss"]
