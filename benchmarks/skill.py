@@ -3,7 +3,8 @@
 Whole groups are predicted by what was learnt without them: `pretrain`, `fit` and `predict` as a user calls them, with
 their defaults. Folds are scikit-learn's StratifiedGroupKFold on the study's class column, the same for all its targets,
 so that these share an encoder. Each fold's outcome is kept in `--directory`: a run that was stopped goes on where it
-was, and more seeds are added to those that are there. The table is of everything in there.
+was. Scores of seeds with all folds are kept in `docs/skill.tsv` and `docs/skill-unifrac.tsv`, in place of older ones of
+the same study, target and seed; the tables are of everything in there. Remove both files after a change of the method.
 
     python benchmarks/skill.py --studies ecam-infant-age --seeds 0 1 2
 
@@ -22,7 +23,7 @@ import numpy as np
 import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
 from q2_types.tree import NewickFormat
-from report import RESULTS, markdown, write_section
+from report import PAGE, RESULTS, markdown, write_section
 from sklearn.model_selection import StratifiedGroupKFold
 
 from q2_aam.actions.fit import fit
@@ -162,6 +163,17 @@ def run_fold(
     before.write_text(json.dumps(facts, indent=1))
 
 
+def keep(name: str, found: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Add rows to those that are kept under a name, in place of older ones of the same; all of them."""
+    path = PAGE.parent / f"{name}.tsv"
+    rows = pd.concat([pd.read_csv(path, sep="\t"), found]) if path.exists() else found
+    if not len(rows):
+        return rows
+    rows = rows.drop_duplicates(by, keep="last").sort_values(by)
+    rows.to_csv(path, sep="\t", index=False, float_format="%.6g")
+    return rows
+
+
 def score(frame: pd.DataFrame, method: str, numeric: bool) -> float:
     """R2, or balanced accuracy."""
     if numeric:
@@ -176,9 +188,9 @@ def collect(directory: Path) -> dict[str, pd.DataFrame]:
         study, seed = run.parent.name, int(run.name.split("-")[1])
         folds = [part for part in sorted(run.glob("fold-*")) if (part / "facts.json").exists()]
         facts = [json.loads((part / "facts.json").read_text()) for part in folds]
-        unifrac += [{"study": study, "seed": seed, **fact["unifrac"]} for fact in facts]
         if len(folds) < FOLDS:
             continue
+        unifrac += [{"study": study, "seed": seed, "fold": n, **fact["unifrac"]} for n, fact in enumerate(facts)]
         for target in sorted(path.stem for path in folds[0].glob("*.tsv")):
             text = {"true": str, "group": str}
             parts = [pd.read_csv(part / f"{target}.tsv", sep="\t", dtype=text, index_col=0) for part in folds]
@@ -269,9 +281,11 @@ def main(arguments: list[str] | None = None) -> None:
                 if given.refit == (path / "facts.json").exists():
                     print(f"{study.name}, seed {seed}, fold {fold}", flush=True)
                     run_fold(study, seed, fold, path, how, features, given.threads)
-    text = tables(collect(directory))
+    name, found = "skill-half" if given.half else "skill", collect(directory)
+    scores = keep(name, found["targets"], ["study", "target", "seed"])
+    text = tables({"targets": scores, "unifrac": keep(f"{name}-unifrac", found["unifrac"], ["study", "seed", "fold"])})
     print(text)
-    write_section("skill-half" if given.half else "skill", text)
+    write_section(name, text)
 
 
 if __name__ == "__main__":

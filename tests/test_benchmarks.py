@@ -7,6 +7,7 @@ from pathlib import Path
 
 import biom
 import numpy as np
+import pandas as pd
 import pytest
 
 from q2_aam.data.communities import read_communities, read_sequences
@@ -28,7 +29,7 @@ def script(name):
     return load
 
 
-report, large_survey, scale = map(script, ("report", "large_survey", "scale"))
+report, large_survey, scale, skill = map(script, ("report", "large_survey", "scale", "skill"))
 
 
 def ones(megabytes: int) -> float:
@@ -128,3 +129,16 @@ def test_neighbours_in_a_large_surveys_tree_have_like_sequences(large_survey):
 def test_growth_is_the_slope_on_log_log_axes(scale):
     assert scale.slope([10, 100, 1000], [3, 300, 30000]) == pytest.approx(2)
     assert scale.slope([10], [3]) is None
+
+
+def test_scores_of_further_seeds_are_added_to_those_that_are_there(skill, tmp_path, monkeypatch):
+    monkeypatch.setattr(skill, "PAGE", tmp_path / "benchmarks.md")
+    by = ["study", "seed"]
+    assert not len(skill.keep("skill", pd.DataFrame(), by)) and not (tmp_path / "skill.tsv").exists()
+    first = pd.DataFrame({"study": ["b", "a"], "seed": [0, 0], "ours": [0.5, 0.25]})
+    skill.keep("skill", first, by)
+    again = pd.DataFrame({"study": ["a", "a"], "seed": [1, 0], "ours": [0.125, 0.75], "forest": [0.5, 0.5]})
+    rows = skill.keep("skill", again, by)
+    assert rows["ours"].tolist() == [0.75, 0.125, 0.5] and rows["study"].tolist() == ["a", "a", "b"]
+    assert pd.read_csv(tmp_path / "skill.tsv", sep="\t").equals(rows.reset_index(drop=True))
+    assert len(skill.keep("skill", pd.DataFrame(), by)) == 3
