@@ -111,6 +111,11 @@ OPTIMIZATION = {
         "Course of the learning rate. 'plateau' halves it when the monitored metric stalls.",
     ),
     "warmup_share": (SHARE, "Share of all steps in which the learning rate rises (warmup_cosine, onecycle)."),
+    "gradient_share": (
+        Float % Range(0, 1, inclusive_start=False, inclusive_end=True),
+        "Share of a batch's ASVs, drawn anew each step, that gradients are computed through, in place of all: less time and "
+        "memory a step, and less exact steps.",
+    ),
     "gradient_clip": (WEIGHT, "Largest norm of the gradient; 0 turns clipping off."),
     "patience": (
         Int % Range(0, None),

@@ -93,7 +93,8 @@ KINDS = (Optimization, Objective, PretrainingSampling, Runtime)
 
 def settings(**changes) -> Settings:
     """Settings by field name, wherever the field is."""
-    defaults = {"epochs": 3, "batch_size": 4, "precision": "32", "device": "cpu", "subcommunities": 0}
+    defaults = {"epochs": 3, "batch_size": 4, "precision": "32", "device": "cpu"}
+    defaults |= {"subcommunities": 0, "gradient_share": 1.0}
     changes = {**defaults, **changes}
     parts = []
     for kind in KINDS:

@@ -45,7 +45,13 @@ class AAM(nn.Module):
         self.target_head = None if outputs is None else TargetHead(2 * architecture.lineages, outputs, conditions)
 
     def forward(
-        self, tokens: Tensor, asv_index: Tensor, abundance: Tensor, mask: Tensor, max_tokens: int | None = None
+        self,
+        tokens: Tensor,
+        asv_index: Tensor,
+        abundance: Tensor,
+        mask: Tensor,
+        max_tokens: int | None = None,
+        learnt: Tensor | None = None,
     ) -> Encoding:
         """Encode a batch that holds each ASV once.
 
@@ -59,12 +65,14 @@ class AAM(nn.Module):
             ``[B, S]`` as in :class:`SampleEncoder`.
         max_tokens : int, optional
             See :func:`q2_aam.models.portions.in_portions`.
+        learnt : Tensor, optional
+            See :meth:`ASVEncoder.forward`.
 
         Returns
         -------
         Encoding
         """
-        embeddings = self.asv_encoder(tokens, max_tokens=max_tokens)
+        embeddings = self.asv_encoder(tokens, max_tokens, learnt)
         sample = self.encode_samples(
             lambda index: F.embedding(index, embeddings), asv_index, abundance, mask, max_tokens
         )

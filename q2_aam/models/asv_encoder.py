@@ -39,7 +39,7 @@ class ASVEncoder(nn.Module):
         )
         self.norm = nn.LayerNorm(dim, bias=False)
 
-    def forward(self, tokens: Tensor, max_tokens: int | None = None) -> Tensor:
+    def forward(self, tokens: Tensor, max_tokens: int | None = None, learnt: Tensor | None = None) -> Tensor:
         """Encode ASVs.
 
         Parameters
@@ -48,12 +48,16 @@ class ASVEncoder(nn.Module):
             ``[U, 1 + L]`` integers of ``q2_aam.data.tokenizer``, START first, PAD at the end.
         max_tokens : int, optional
             See :func:`q2_aam.models.portions.in_portions`.
+        learnt : Tensor, optional
+            ``[U]`` boolean, the ASVs, at least one, that gradients are computed through, multiplied so that on average
+            they are those of all; all by default.
 
         Returns
         -------
         Tensor
             ``[U, D]``; zero for a row of PAD only.
         """
+        # First, so that what autocast keeps of the weights has gradients.
         centre = self.centre()
 
         def embed(rows: Tensor, longest: int) -> Tensor:
@@ -61,7 +65,18 @@ class ASVEncoder(nn.Module):
             # No ASV, no centre: a row of PAD only stays zero.
             return self.norm(self.pooling(contextual, mask) - centre * mask.any(1, keepdim=True))
 
-        return in_order(*zip(*in_portions(embed, self.lengths(tokens), max_tokens), strict=True))
+        lengths = self.lengths(tokens)
+        if learnt is None or not torch.is_grad_enabled():
+            return in_order(*zip(*in_portions(embed, lengths, max_tokens), strict=True))
+
+        def encode(places: Tensor) -> list[tuple[Tensor, Tensor]]:
+            found = in_portions(lambda rows, longest: embed(places[rows], longest), lengths[places], max_tokens)
+            return [(places[rows], result) for rows, result in found]
+
+        parts = encode(learnt.nonzero().squeeze(1))
+        with torch.no_grad():
+            parts += encode((~learnt).nonzero().squeeze(1))
+        return multiply_gradient(in_order(*zip(*parts, strict=True)), 1 / learnt.float().mean())
 
     def lengths(self, tokens: Tensor) -> Tensor:
         """Positions that each row takes, START and spans: int64 ``[U]``."""
@@ -102,6 +117,11 @@ class ASVEncoder(nn.Module):
         ones = (spans.unsqueeze(-1) == torch.arange(len(VOCABULARY), device=tokens.device)).flatten(2)
         x = ones.to(self.nucleotides.weight.dtype) @ self.nucleotides.weight
         return torch.cat([self.start.expand(len(x), 1, -1), x], 1) + self.positions[: mask.shape[1]], mask
+
+
+def multiply_gradient(x: Tensor, factor: Tensor) -> Tensor:
+    """The same numbers, with a gradient that is larger or smaller by a factor."""
+    return x.detach() + (x - x.detach()) * factor
 
 
 class NucleotideHead(nn.Module):

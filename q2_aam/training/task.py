@@ -26,9 +26,9 @@ GUESSED_SHARE = 0.25
 MOST_SCALER_STEPS = 32
 
 
-def _some(number: int, generator: torch.Generator) -> Tensor:
-    """A random ``GUESSED_SHARE`` of the numbers below ``number``, at least one of them, in order."""
-    chosen = torch.randperm(number, generator=generator)[: max(1, round(GUESSED_SHARE * number))]
+def _some(number: int, generator: torch.Generator, share: float = GUESSED_SHARE) -> Tensor:
+    """A random share of the numbers below ``number``, at least one of them, in order."""
+    chosen = torch.randperm(number, generator=generator)[: max(1, round(share * number))]
     return chosen.sort().values
 
 
@@ -72,7 +72,11 @@ class Task(LightningModule):
         generator = torch.Generator().manual_seed(batch.seed)
         losses = {}
         keep, step = self.settings.runtime.max_tokens, batch.step
-        encoding = network(batch.tokens, batch.asv_index, batch.abundance, batch.mask, keep)
+        learnt = None
+        if self.settings.optimization.gradient_share < 1 and torch.is_grad_enabled():
+            learnt = torch.zeros(len(batch.tokens), dtype=torch.bool, device=batch.tokens.device)
+            learnt[_some(len(learnt), generator, self.settings.optimization.gradient_share)] = True
+        encoding = network(batch.tokens, batch.asv_index, batch.abundance, batch.mask, keep, learnt)
         if objective.unifrac_weight and batch.unifrac is not None:
             # Pairs of samples that are in different processes are learnt from like all others.
             presence = encoding.sample.presence

@@ -1,7 +1,10 @@
+import itertools
+
 import pytest
 import torch
 
 from q2_aam.data.tokenizer import MASK, PAD, START, A, C, G, N, T, tokenize
+from q2_aam.models import portions
 from q2_aam.models.asv_encoder import ASVEncoder, NucleotideHead, hide_nucleotides
 from tests import tiny
 
@@ -186,3 +189,35 @@ def test_the_longest_sequence_fits_and_the_shortest_too():
     assert network.contextual(rows)[0].shape[1] == 6
     embeddings = network(rows)
     assert torch.isfinite(embeddings).all()
+
+
+@pytest.mark.parametrize("portion", [2**13, 8])
+def test_gradients_through_some_asvs_are_on_average_those_of_all(portion, monkeypatch):
+    monkeypatch.setitem(portions.PORTION, "cpu", portion)
+    network = encoder(anchors=3)
+    given = tokens([*SEQUENCES[:3], "GGATTACA"])
+    network.anchor_on(given)
+
+    def outcome(learnt):
+        network.zero_grad()
+        embeddings = network(given, learnt=learnt)
+        (embeddings + torch.arange(4.0)[:, None]).square().sum().backward()
+        return embeddings.detach(), {name: p.grad.clone() for name, p in network.named_parameters()}
+
+    whole, expected = outcome(None)
+    summed = dict.fromkeys(expected, 0.0)
+    for pair in itertools.combinations(range(4), 2):
+        embeddings, slopes = outcome(torch.tensor([row in pair for row in range(4)]))
+        # The numbers are those of all, whatever is learnt from.
+        torch.testing.assert_close(embeddings, whole)
+        summed = {name: total + slopes[name] / 6 for name, total in summed.items()}
+    for name, slope in expected.items():
+        torch.testing.assert_close(summed[name], slope, rtol=1e-4, atol=1e-4)
+    embeddings, slopes = outcome(torch.ones(4, dtype=torch.bool))
+    torch.testing.assert_close(slopes, expected)
+
+
+def test_where_nothing_is_learnt_all_asvs_are_encoded():
+    network, given = encoder(), tokens(SEQUENCES)
+    with torch.no_grad():
+        torch.testing.assert_close(network(given, learnt=torch.arange(5) == 1), network(given))

@@ -42,6 +42,8 @@ from q2_aam.training.config import (
         (Optimization, {"warmup_share": 1.0}, "warmup_share must be below 1, but is 1.0."),
         (Optimization, {"warmup_share": -0.1}, "warmup_share must be at least 0, but is -0.1."),
         (Optimization, {"gradient_clip": -1.0}, "gradient_clip must be at least 0, but is -1.0."),
+        (Optimization, {"gradient_share": 0.0}, "gradient_share must be above 0 and at most 1, but is 0.0."),
+        (Optimization, {"gradient_share": 1.5}, "gradient_share must be above 0 and at most 1, but is 1.5."),
         (Optimization, {"patience": -1}, "patience must be at least 0, but is -1."),
         (
             Optimization,

@@ -324,3 +324,25 @@ def assert_total(history, weights):
         named = {name: weight for name, weight in weights.items() if weight}
         total = sum(weight * row[f"{stage}/{name.replace('weight', 'loss')}"] for name, weight in named.items())
         assert row[f"{stage}/total_loss"].tolist() == pytest.approx(total.tolist(), rel=1e-6, abs=0)
+
+
+def test_gradients_go_through_a_share_of_the_asvs_which_each_batch_draws_anew(tmp_path, monkeypatch):
+    run, drawn = tiny.Run(tmp_path, gradient_share=0.4), []
+    whole = tiny.Run(tmp_path)
+    encode = run.network.asv_encoder.forward
+
+    def watch(tokens, max_tokens=None, learnt=None):
+        drawn.append(learnt)
+        return encode(tokens, max_tokens, learnt)
+
+    monkeypatch.setattr(run.network.asv_encoder, "forward", watch)
+    losses = [run.task.losses(alone(run, seed=seed), EpochMeter(None)) for seed in (5, 5, 6)]
+    asvs = len(alone(run).tokens)
+    assert [int(learnt.sum()) for learnt in drawn] == [round(0.4 * asvs)] * 3
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+    # What is learnt from changes no loss.
+    expected = whole.task.losses(alone(whole), EpochMeter(None))
+    torch.testing.assert_close(losses[0]["unifrac_loss"], expected["unifrac_loss"])
+    with torch.no_grad():
+        run.task.losses(alone(run), EpochMeter(None))
+    assert drawn[-1] is None, "validation is of all"
