@@ -105,7 +105,7 @@ plugin.methods.register_function(
         "monitor": parameters.MONITOR,
         "validation_share": "Share of the samples kept apart to pick the best epoch; 0 picks it by the training samples.",
         "subcommunities": "Random parts of each sample (each keeps a fifth to all of its ASVs) that stand beside it in a batch as "
-        "samples of their own: many more distances for little more time, since their ASVs are there already.",
+        "samples of their own: many more distances, while their ASVs are encoded already. Steps of more than 32 samples have fewer of each.",
     },
     output_descriptions={"model": "The encoder, to be given to fit.", "training_log": LOG},
     name="Learn sample embeddings without labels",

@@ -152,7 +152,7 @@ def cross_validate(
     return (*outcome.values(), report)
 
 
-def _resolved(pretraining: str, encoder, phylogeny, freeze_encoder: bool, pretrain_epochs: int) -> str:
+def _resolved(pretraining: str, encoder, phylogeny, freeze_encoder: bool, pretrain_epochs: int | str) -> str:
     """The kind of pretraining for 'auto'; refuses what cannot be done."""
     if pretraining == "auto":
         pretraining = "each_fold" if encoder is None else "none"

@@ -3,6 +3,8 @@
 from dataclasses import asdict, replace
 
 import biom
+import numpy as np
+import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
 from q2_types.tree import NewickFormat
 
@@ -120,6 +122,8 @@ def pretrain(
             cores,
             asv_of_feature=communities.asv_of_feature,
         )
+        # With IDs that are sequences this is as large as the sequences, and would go to every process.
+        communities = replace(communities, asv_of_feature=pd.Series(dtype=np.int64))
         train_rows, validation_rows = split_validation(len(communities), validation_share, random_seed=random_seed)
         if len(train_rows) < 2 and objective.unifrac_weight:
             raise ValueError(

@@ -13,11 +13,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from q2_aam.data.communities import Communities, asv_hashes
-from q2_aam.data.tables import TOKEN_CHOICES
+from q2_aam.data.subcommunities import communities_a_sample, draw_parts
+from q2_aam.data.tables import TOKEN_CHOICES, keep_entries
 from q2_aam.data.tokenizer import PAD
-
-# A sub-community keeps each ASV of its sample with a probability that is drawn for it: from that to 1.
-SMALLEST_PART = 0.2
 
 
 @dataclass
@@ -172,8 +170,9 @@ class CommunityDataset(Dataset):
     condition : np.ndarray, optional
         Encoded conditioning columns of every sample of the table, float32 ``[N, M]``.
     subcommunities : int
-        Random parts of each sample that stand behind it in a batch, drawn anew each epoch. Their ASVs are those of the
-        batch, so that they cost little, and there are as many times more distances to learn from, squared.
+        Random parts of each sample that stand behind it in a batch, drawn anew each epoch, of the ASVs that are read of
+        it: there are as many times more distances to learn from, squared, and no ASV more to encode. The same ones in
+        all processes; fewer where a step has many samples.
     """
 
     def __init__(
@@ -204,22 +203,27 @@ class CommunityDataset(Dataset):
         return len(self.communities)
 
     def __getitem__(self, key: BatchKey) -> Batch:
-        # Pairs of samples in different processes have a distance too.
+        # Pairs of samples in different processes have a distance too: what is drawn of a sample is the same in all.
         together = key.rows if key.together is None else key.together
-        counts, unifrac = self.communities.counts[key.rows], None
-        if self.subcommunities:
-            step = 1 + self.subcommunities
-            everyone = np.repeat(together, step)
-            # The same ones in all processes.
-            generator = np.random.default_rng([key.seed - key.rank, step])
-            parts = draw_parts(self.communities.counts[everyone], step, generator)
-            counts = parts[np.isin(everyone, key.rows)]
+        generator = np.random.default_rng(key.seed - key.rank)
+        whole = self.communities.counts[together]
+        read, own = self._limited(whole, generator), np.isin(together, key.rows)
+        step = communities_a_sample(len(together), self.subcommunities)
+        unifrac = None
+        if step > 1:
+            everyone = np.repeat(np.arange(len(together)), step)
+            parts = draw_parts(read[everyone], step, generator)
             if self.unifrac is not None:
-                unifrac = self.unifrac(everyone, parts)
+                # Of whole samples with all of their ASVs, also those that are not read.
+                place = np.where(np.arange(len(everyone)) % step, np.arange(len(everyone)) + len(together), everyone)
+                unifrac = self.unifrac(together[everyone], sp.vstack([whole, parts], "csr")[place])
+            read, own = parts, own[everyone]
         elif self.unifrac is not None:
             unifrac = self.unifrac(together)
-        total = np.asarray(counts.sum(1), dtype=np.float32).ravel()
-        columns, values, lengths = self._limit(counts, np.random.default_rng(key.seed))
+        total = np.asarray(read.sum(1), dtype=np.float32).ravel()
+        total[::step] = np.asarray(whole.sum(1), dtype=np.float32).ravel()
+        read, total = read[own], total[own]
+        columns, values, lengths = read.indices, read.data, np.diff(read.indptr)
         width = int(lengths.max())
         mask = np.arange(width) < lengths[:, None]
         asv_index = np.zeros(mask.shape, dtype=np.int64)
@@ -255,46 +259,19 @@ class CommunityDataset(Dataset):
         """int64 ``[V]``, a number of each ASV that follows from its sequence alone."""
         return asv_hashes(self.communities.tokens)
 
-    def _limit(self, counts, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Columns and counts of the ASVs kept, sample after sample, and how many of each sample."""
+    def _limited(self, counts: sp.csr_matrix, generator: np.random.Generator) -> sp.csr_matrix:
+        """Counts of the ASVs that are read of each sample."""
         lengths = np.diff(counts.indptr)
         if lengths.max() <= self.token_limit:
-            return counts.indices, counts.data, lengths
+            return counts
         sample = np.repeat(np.arange(len(lengths)), lengths)
         # Ties among equally abundant ASVs fall to the sequence, not to the table's order, which means nothing.
         draw = generator.random(len(sample)) if self.token_choice == "random" else -counts.data.astype(np.float64)
         order = np.lexsort((self._identity[counts.indices], draw, sample))
         rank = np.arange(len(sample)) - np.repeat(counts.indptr[:-1], lengths)
-        kept = np.sort(order[rank < self.token_limit])
-        return counts.indices[kept], counts.data[kept], np.minimum(lengths, self.token_limit)
-
-
-def draw_parts(counts: sp.csr_matrix, step: int, generator: np.random.Generator) -> sp.csr_matrix:
-    """Make sub-communities of samples that stand in a row as often as they are wanted.
-
-    Parameters
-    ----------
-    counts : sp.csr_matrix
-        ``[C, V]``, none of them empty.
-    step : int
-        Every so many-th row stays whole.
-    generator : np.random.Generator
-        What is drawn.
-
-    Returns
-    -------
-    sp.csr_matrix
-        ``[C, V]``, of each other row the counts of a random part of its ASVs, at least one.
-    """
-    drawn = generator.random(counts.nnz)
-    share = generator.uniform(SMALLEST_PART, 1, counts.shape[0])
-    share[::step] = 1
-    lengths = np.diff(counts.indptr)
-    # One is kept in any case.
-    share = np.maximum(share, np.minimum.reduceat(drawn, counts.indptr[:-1]))
-    kept = drawn <= np.repeat(share, lengths)
-    before = np.concatenate([[0], np.cumsum(kept)])
-    return sp.csr_matrix((counts.data[kept], counts.indices[kept], before[counts.indptr]), counts.shape)
+        kept = np.zeros(counts.nnz, dtype=bool)
+        kept[order[rank < self.token_limit]] = True
+        return keep_entries(counts, kept)
 
 
 class AheadLoader(DataLoader):

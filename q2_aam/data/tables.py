@@ -122,9 +122,13 @@ def held_columns(counts: sp.csr_matrix) -> np.ndarray:
 
 def keep_columns(counts: sp.csr_matrix, kept: np.ndarray) -> sp.csr_matrix:
     """Counts ``[N, V]`` without the entries of columns that are not ``kept`` (boolean ``[V]``); the shape stays."""
-    entries = kept[counts.indices]
-    before = np.concatenate([[0], np.cumsum(entries)])
-    return sp.csr_matrix((counts.data[entries], counts.indices[entries], before[counts.indptr]), counts.shape)
+    return keep_entries(counts, kept[counts.indices])
+
+
+def keep_entries(counts: sp.csr_matrix, kept: np.ndarray) -> sp.csr_matrix:
+    """Counts ``[N, V]`` with those stored entries alone that are ``kept``, boolean, one for each; the shape stays."""
+    before = np.concatenate([[0], np.cumsum(kept)])
+    return sp.csr_matrix((counts.data[kept], counts.indices[kept], before[counts.indptr]), counts.shape)
 
 
 def rarefy(table: biom.Table, sampling_depth: int, random_seed: int) -> biom.Table:

@@ -15,6 +15,7 @@ from q2_aam.data.tables import (
     ON_MISSING,
     checked_counts,
     held_columns,
+    keep_entries,
     name_ids,
     refuse_empty_samples,
 )
@@ -81,13 +82,13 @@ def match_tips(table: biom.Table, tips: Collection[str], missing_features: str =
 
 
 class UniFracDistances:
-    """UniFrac distances among any samples of a table.
+    """UniFrac distances among any samples of a table, or among parts of them.
 
-    Small tables: the whole matrix is computed once, at the first call, and batches are taken from it. Large
-    ones: each call computes the distances of its own samples. The numbers are the same either way.
+    Small tables: the whole matrix is computed once, at the first call, and batches of whole samples are taken from it.
+    Large ones, and parts of samples: each call computes the distances of its own. The numbers are the same either way.
 
     Several threads may call it: they are served one after the other. The `unifrac` package keeps Python's lock while
-    it computes, so that the others wait for those milliseconds.
+    it computes, so that the others wait for it.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ class UniFracDistances:
     matrix_budget : int
         Largest whole matrix to keep, in bytes (4 for each pair); about four times as much is in use for the
         moment of its computation. 0: never a whole matrix. The default, 2,048 samples, is about where 40 epochs of
-        batches take as long as the matrix, whose work grows as the square of the samples.
+        batches of whole samples take as long as the matrix, whose work grows as the square of the samples.
     asv_of_feature : pd.Series, optional
         int, number of the ASV that each feature is, by its ID; needed for the distances of sub-communities.
 
@@ -188,8 +189,11 @@ class UniFracDistances:
         rows = np.asarray(rows, dtype=np.int64)
         with self._lock:
             if asvs is not None:
-                distances = self._distances(self._parts(rows, asvs), 1)
-                # A part may lack every branch that has a length, though no whole sample does: such parts are alike.
+                counts = self._parts(rows, asvs)
+                distances = self._distances(counts, 1)
+                whole = np.flatnonzero(np.diff(counts.indptr) == np.diff(self._counts.indptr)[rows])
+                self._finite(distances[np.ix_(whole, whole)], rows[whole])
+                # A part may lack every branch that has a length, though its sample does not: such parts are alike.
                 return np.where(np.isfinite(distances), distances, np.float32(0))
             if not self._keeps_matrix:
                 distinct, place = np.unique(rows, return_inverse=True)
@@ -204,9 +208,7 @@ class UniFracDistances:
         width = asvs.shape[1]
         held = np.repeat(np.arange(len(rows)), np.diff(counts.indptr)) * width + self._asvs[counts.indices]
         left = np.repeat(np.arange(len(rows)), np.diff(asvs.indptr)) * width + asvs.indices
-        kept = np.isin(held, left)
-        before = np.concatenate([[0], np.cumsum(kept)])
-        return sp.csr_matrix((counts.data[kept], counts.indices[kept], before[counts.indptr]), counts.shape)
+        return keep_entries(counts, np.isin(held, left))
 
     def _distances(self, counts: sp.csr_matrix, threads: int) -> np.ndarray:
         """Distances among samples with these counts `[B, F]`, float32 `[B, B]`, computed on their sub-table."""

@@ -289,3 +289,11 @@ def test_two_processes_leave_a_model_like_any_other(study, tmp_path):
     # One with batches of 16 learns the same distances; what is masked differs.
     alone = history_of(run_pretrain(study, batch_size=16, nucleotide_weight=0.0, count_weight=0.0, epochs=1)[1])
     assert history["train/unifrac_loss"][0] == pytest.approx(alone["train/unifrac_loss"][0], rel=0.5)
+
+
+def test_epochs_by_themselves_make_200_steps(study):
+    """As many as the samples to learn from want; told, and kept with the model."""
+    model, log = run_pretrain(study, epochs="auto", batch_size=2, patience=0)
+    training = json.loads((model.path / "model.json").read_text())["training"]
+    # 36 samples to learn from are 18 steps.
+    assert training["optimization"]["epochs"] == len(history_of(log)) == 12

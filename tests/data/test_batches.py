@@ -4,10 +4,9 @@ import threading
 import biom
 import numpy as np
 import pytest
-import scipy.sparse as sp
 import torch
 
-from q2_aam.data.batches import BatchKey, BatchSampler, CommunityDataset, batch_loader, draw_parts, part_sizes
+from q2_aam.data.batches import BatchKey, BatchSampler, CommunityDataset, batch_loader, part_sizes
 from q2_aam.data.communities import asv_hashes, read_communities
 from q2_aam.data.tokenizer import PAD
 from tests import tiny
@@ -194,17 +193,31 @@ def test_sub_communities_are_parts_of_the_sample_before_them():
     assert batch.rows.tolist() == ROWS.tolist()
 
 
-def test_sub_communities_hold_a_fifth_to_all_of_the_asvs_and_change_with_the_seed():
-    many = sp.csr_matrix(np.ones((4000, 200), dtype=np.float32))
-    sizes = np.diff(draw_parts(many, 4, np.random.default_rng(0)).indptr)
-    assert (sizes[::4] == 200).all()
-    parts = np.delete(sizes, np.arange(0, 4000, 4))
-    # Evenly from a fifth to all: their mean and spread within five standard errors.
-    assert abs(parts.mean() - 120) < 5 * 46 / 3000**0.5 and 44 < parts.std() < 49
-    one = draw_parts(sp.csr_matrix(np.ones((1000, 1), dtype=np.float32)), 1000, np.random.default_rng(0))
-    assert one.nnz == 1000, "the last ASV is never lost"
+def test_sub_communities_change_with_the_seed():
     seeds = [batch_of(subcommunities=3, seed=seed).mask.sum(1).tolist() for seed in (5, 5, 6)]
     assert seeds[0] == seeds[1] != seeds[2]
+
+
+@pytest.mark.parametrize("choice", ["abundant", "random"])
+def test_sub_communities_are_of_the_asvs_that_are_read(choice):
+    """None is encoded for their sake; distances of whole samples are of all their ASVs all the same."""
+    communities, seen = tiny.survey(), []
+
+    def unifrac(rows, asvs):
+        seen.append((rows, asvs))
+        return tiny.jaccard(asvs)
+
+    batch = batch_of(communities=communities, unifrac=unifrac, subcommunities=2, token_limit=4, token_choice=choice)
+    held = [set(index[mask].tolist()) for index, mask in zip(batch.asv_index, batch.mask, strict=True)]
+    assert max(map(len, held)) == 4 and all(held[number] <= held[number - number % 3] for number in range(15))
+    assert len(batch.tokens) == len(set().union(*held[::3]))
+    ((rows, asvs),) = seen
+    assert rows.tolist() == np.repeat(ROWS, 3).tolist()
+    assert (asvs[::3] != communities.counts[ROWS]).nnz == 0
+    assert np.diff(asvs.indptr)[np.arange(15) % 3 > 0].tolist() == [len(held[n]) for n in range(15) if n % 3]
+    # Shares are of all reads of the sample, or of the part.
+    whole = batch.abundance[::3].sum(1)
+    assert (whole < 0.999).any() and torch.allclose(batch.abundance.sum(1)[np.arange(15) % 3 > 0], torch.ones(10))
 
 
 def test_distances_of_sub_communities_are_asked_for_in_the_order_of_the_batch(survey):

@@ -110,6 +110,14 @@ def test_sub_communities_without_any_branch_are_alike(tmp_path):
     assert distances([0, 1], sp.csr_matrix([[1, 0, 0], [0, 1, 0]])).tolist() == [[0, 0], [0, 0]]
 
 
+def test_whole_samples_among_sub_communities_must_have_distances(tmp_path):
+    table, path = table_of([[1, 0, 0], [0, 1, 1]], list("abc")), write(tmp_path, "((a:0,b:0):0,c:1);")
+    distances = UniFracDistances(table, path, asv_of_feature=pd.Series([0, 1, 2], index=list("abc")), matrix_budget=0)
+    both = sp.csr_matrix([[1, 0, 0], [0, 1, 0], [1, 0, 0]])
+    with pytest.raises(ValueError, match="^UniFrac distances are not finite for 2 of 2 samples: s0, s0. Check"):
+        distances([0, 1, 0], both)
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_matrix_and_sub_table_give_the_same_numbers(survey, metric):
     whole = UniFracDistances(survey.table, survey.tree, metric, matrix_budget=WHOLE)

@@ -42,7 +42,7 @@ CASES = {
     "several classes": {**STILL, **QUIET, "kind": "categorical", "classes": 3, "accumulation": 2},
 }
 RANDOM = {"kind": "numeric", "sizes": {"dropout": 0.2}, "learning_rate": 0.02, "epochs": 4, "token_limit": 8}
-RANDOM |= {"token_choice": "random", "accumulation": 3}
+RANDOM |= {"token_choice": "random", "accumulation": 3, "gradient_share": 0.5, "subcommunities": 2}
 
 
 class RecordingTask(Task):
@@ -287,14 +287,14 @@ class Stumbling(tiny.Distances):
         super().__init__(communities)
         self.history, self.how, self.calls = directory / "history.tsv", how, 0
 
-    def __call__(self, rows):
+    def __call__(self, rows, asvs=None):
         if rank() == 1 and self.history.exists() and len(self.history.read_text().splitlines()) > 2:
             self.calls += 1
             if self.calls == 2:
                 if self.how == "kill":
                     os.kill(os.getpid(), signal.SIGKILL)
                 raise ValueError("Sample s3 is not what it should be. Look at it.")
-        return super().__call__(rows)
+        return super().__call__(rows, asvs)
 
 
 def stumbling(directory, how):

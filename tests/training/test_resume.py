@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("undr
 
 ROOT = Path(__file__).parents[2]
 # Everything that could make a difference: random choices, dropout, accumulation remainders.
-HOW = {"epochs": 4, "accumulation": 3, "token_limit": 8, "token_choice": "random", "learning_rate": 0.02}
-HOW |= {"subcommunities": 2}
+HOW = {"epochs": 4, "accumulation": 3, "token_limit": 8, "token_choice": "random", "learning_rate": 0.005}
+HOW |= {"subcommunities": 2, "gradient_share": 0.5}
 SIZES = {"dropout": 0.2}
 
 
@@ -98,7 +98,7 @@ def test_a_killed_run_remembers_how_long_a_plateau_has_lasted(tmp_path):
     how = {"scheduler": "plateau", "patience": 4, "gradient_clip": 1e-30, "weight_decay": 0.0}
     expected = run(tmp_path / "whole", **how)
     expected()
-    assert expected.history()["learning_rate"].tolist() == [0.02, 0.02, 0.02, 0.01]
+    assert expected.history()["learning_rate"].tolist() == [0.005, 0.005, 0.005, 0.0025]
     with pytest.raises(Killed):
         run(tmp_path / "run", call=6 * 2 + 2, **how)()
     resumed = run(tmp_path / "run", **how)
@@ -272,7 +272,7 @@ def test_a_directory_with_a_run_of_other_settings_is_refused(tmp_path):
     end = ". Repeat it with the same input to go on with it, or give another run_dir."
     refused(
         tmp_path,
-        f"{begin}epochs was 4, now 9; learning_rate was 0.02, now 0.5{end}",
+        f"{begin}epochs was 4, now 9; learning_rate was 0.005, now 0.5{end}",
         epochs=9,
         learning_rate=0.5,
     )

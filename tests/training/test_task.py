@@ -9,6 +9,7 @@ import torch
 from q2_aam.data.batches import BatchKey
 from q2_aam.data.tokenizer import MASK, A, T
 from q2_aam.models.sample_encoder import lineage_distances
+from q2_aam.training.device import autocast
 from q2_aam.training.losses import pairs
 from q2_aam.training.meters import EpochMeter
 from q2_aam.training.task import Task
@@ -346,3 +347,22 @@ def test_gradients_go_through_a_share_of_the_asvs_which_each_batch_draws_anew(tm
     with torch.no_grad():
         run.task.losses(alone(run), EpochMeter(None))
     assert drawn[-1] is None, "validation is of all"
+
+
+def test_nucleotide_gradients_computed_at_once_are_as_good_in_bf16(tmp_path, monkeypatch):
+    """Within what bf16 loses anyway; the pass of the distances has cast the weights before."""
+    from q2_aam.training import losses
+
+    def slopes(precision):
+        run = tiny.Run(tmp_path, gradient_share=0.5)
+        with autocast(precision, "cpu"):
+            total = total_loss(run.task, alone(run))
+        total.backward()
+        return torch.cat([p.grad.flatten() for p in run.network.parameters() if p.grad is not None])
+
+    at_once, exact = slopes("bf16"), slopes("32")
+    monkeypatch.setattr(losses.SettledSum, "apply", lambda parts, *parameters: sum(parts))
+    later = slopes("bf16")
+    lost = (later - exact).norm()
+    assert 0 < lost < 0.05 * exact.norm()
+    assert (at_once - exact).norm() < 1.2 * lost
