@@ -268,7 +268,7 @@ class Runtime:
     threads: int | str = "auto"
     """Threads; ``auto`` takes all cores."""
 
-    max_tokens: int = 3 * 2**15
+    max_tokens: int = 5 * 2**14
     """Tokens of a step whose intermediate values are kept for the backward pass; those of more are computed again."""
 
     devices: int = 1
