@@ -67,7 +67,7 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
     distances = np.random.default_rng(1).random((len(communities),) * 2, dtype=np.float32)
     settings = Settings(sampling=PretrainingSampling())
     parts = settings.sampling.subcommunities
-    # How they are computed beside the steps is measured by `distances.py`.
+    # Any distances: UniFrac is computed beside the steps, and is no part of what is measured here.
     dataset = CommunityDataset(
         communities, unifrac=lambda rows, asvs: distances[: len(rows), : len(rows)], subcommunities=parts
     )
