@@ -124,8 +124,7 @@ class AAM(nn.Module):
 
         def guess(rows: Tensor, longest: int) -> Tensor:
             width = encoder.width(longest)
-            contextual, _ = encoder.contextual(hidden_tokens[rows, :width])
-            return self.nucleotide_head(contextual, masked[rows, : width - 1])
+            return self.nucleotide_head(encoder, hidden_tokens[rows, :width], masked[rows, : width - 1])
 
         for rows, logits in in_portions(guess, encoder.lengths(tokens), max_tokens):
             yield logits, tokens[rows, 1:][masked[rows]]

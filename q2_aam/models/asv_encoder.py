@@ -5,13 +5,12 @@ from torch import Tensor, nn
 
 from q2_aam.data.tokenizer import MASK, PAD, VOCABULARY
 from q2_aam.models.attention import Transformer
-from q2_aam.models.attention_pooling import AttentionPooling
 from q2_aam.models.config import Architecture
 from q2_aam.models.portions import in_order, in_portions
 
 
 class ASVEncoder(nn.Module):
-    """Transformer over spans of nucleotides, pooled to one vector an ASV.
+    """Transformer over START and spans of nucleotides; what START has become says what the ASV is.
 
     A span's vector is the sum of its nucleotides' vectors, each nucleotide having one for every place in the span,
     so that ``N``, ``MASK`` and an incomplete last span need no words of their own; positions are learnt, since
@@ -30,7 +29,6 @@ class ASVEncoder(nn.Module):
         self.transformer = Transformer(
             architecture.nucleotide_layers, dim, architecture.heads, architecture.feed_forward
         )
-        self.pooling = AttentionPooling(dim, architecture.heads)
         # Amplicons are alike in most places, and what they have in common would drown what tells them apart: it is
         # measured on a few ASVs that are always the same ones, and subtracted. A learnt vector in its place could not
         # follow the weights: each step would move all ASVs together, and with them all distances.
@@ -61,9 +59,7 @@ class ASVEncoder(nn.Module):
         centre = self.centre()
 
         def embed(rows: Tensor, longest: int) -> Tensor:
-            contextual, mask = self.contextual(tokens[rows, : self.width(longest)])
-            # No ASV, no centre: a row of PAD only stays zero.
-            return self.norm(self.pooling(contextual, mask) - centre * mask.any(1, keepdim=True))
+            return self.norm(self.read(tokens[rows, : self.width(longest)], centre))
 
         lengths = self.lengths(tokens)
         if learnt is None or not torch.is_grad_enabled():
@@ -86,18 +82,36 @@ class ASVEncoder(nn.Module):
         """Columns of ``tokens`` that so many positions take."""
         return 1 + (positions - 1) * self.span
 
-    def contextual(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """The transformer's output ``[U, 1 + P, D]`` and which of START and the spans hold anything ``[U, 1 + P]``."""
+    def contextual(self, tokens: Tensor, places: Tensor | None = None) -> Tensor:
+        """START and spans in the light of the others.
+
+        Parameters
+        ----------
+        tokens : Tensor
+            ``[U, 1 + L]``.
+        places : Tensor, optional
+            ``[U, Q]``, positions (0 for START, then spans) whose vectors are wanted; all by default.
+
+        Returns
+        -------
+        Tensor
+            ``[U, 1 + P, D]``, or ``[U, Q, D]``.
+        """
         x, mask = self._embed(tokens)
         if torch.is_autocast_enabled(x.device.type):
             # The sum that the blocks add to, too: half the memory traffic.
             x = x.to(torch.get_autocast_dtype(x.device.type))
-        return self.transformer(x, mask), mask
+        return self.transformer(x, mask, places)
+
+    def read(self, tokens: Tensor, centre: Tensor | float = 0.0) -> Tensor:
+        """START's vector of each ASV, less a centre: ``[U, D]``; zero for a row of PAD only."""
+        start = self.contextual(tokens, tokens.new_zeros(len(tokens), 1, dtype=torch.long)).squeeze(1)
+        return (start - centre) * (tokens[:, :1] != PAD)
 
     def centre(self) -> Tensor:
-        """Mean of the anchors' pooled vectors, ``[D]``; zero in a network that has not met data yet."""
+        """Mean of the anchors' vectors, ``[D]``; zero in a network that has not met data yet."""
         width = max(1, int((self.anchors != PAD).sum(1).max()))
-        return self.pooling(*self.contextual(self.anchors[:, :width])).mean(0)
+        return self.read(self.anchors[:, :width]).mean(0)
 
     @torch.no_grad()
     def anchor_on(self, tokens: Tensor) -> None:
@@ -125,7 +139,7 @@ def multiply_gradient(x: Tensor, factor: Tensor) -> Tensor:
 
 
 class NucleotideHead(nn.Module):
-    """Guess masked nucleotides from the contextual spans, at the masked places only."""
+    """Guess masked nucleotides from the spans that they are in."""
 
     def __init__(self, architecture: Architecture):
         super().__init__()
@@ -133,13 +147,15 @@ class NucleotideHead(nn.Module):
         self.norm = nn.LayerNorm(architecture.dim, bias=False)
         self.logits = nn.Linear(architecture.dim, self.span * 4)
 
-    def forward(self, contextual: Tensor, masked: Tensor) -> Tensor:
+    def forward(self, encoder: ASVEncoder, hidden_tokens: Tensor, masked: Tensor) -> Tensor:
         """Logits of A, C, G, T.
 
         Parameters
         ----------
-        contextual : Tensor
-            ``[U, 1 + P, D]`` of the ASV encoder.
+        encoder : ASVEncoder
+            Reads the tokens.
+        hidden_tokens : Tensor
+            ``[U, 1 + L]``, MASK where a nucleotide is hidden.
         masked : Tensor
             ``[U, L]`` boolean, the nucleotides (START not counted) that were hidden.
 
@@ -148,11 +164,15 @@ class NucleotideHead(nn.Module):
         Tensor
             ``[M, 4]``, one row a masked nucleotide, in the order of ``masked.nonzero()``.
         """
-        rows, places = masked.nonzero(as_tuple=True)
-        hidden = self.norm(contextual[rows, 1 + places // self.span])
-        return self.logits(hidden).view(-1, self.span, 4)[
-            torch.arange(len(rows), device=rows.device), places % self.span
-        ]
+        rows, nucleotides = masked.nonzero(as_tuple=True)
+        spans, within = nucleotides // self.span, nucleotides % self.span
+        asked = masked.new_zeros(len(masked), -(-masked.shape[1] // self.span))
+        asked[rows, spans] = True
+        # The spans with something hidden first, as many as the row with most of them has.
+        places = asked.int().argsort(dim=1, descending=True, stable=True)[:, : max(1, int(asked.sum(1).max()))]
+        contextual = encoder.contextual(hidden_tokens, 1 + places)
+        hidden = self.norm(contextual[rows, asked.cumsum(1)[rows, spans] - 1])
+        return self.logits(hidden).view(-1, self.span, 4)[torch.arange(len(rows), device=rows.device), within]
 
 
 def hide_nucleotides(tokens: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -5,30 +5,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """Softmax over the last axis among the allowed positions; a row with none is zero.
-
-    Parameters
-    ----------
-    scores : Tensor
-        Any shape ``[..., T]``.
-    mask : Tensor
-        Boolean, broadcastable to ``scores``; False positions get weight zero.
-
-    Returns
-    -------
-    Tensor
-        Weights like ``scores`` that sum to one over the allowed positions, or to zero where there is none: the
-        filler is finite and the product with the mask comes last, so that no NaN arises forward or backward.
-    """
-    filler = torch.finfo(scores.dtype).min
-    return scores.masked_fill(~mask, filler).softmax(-1) * mask
-
-
 # Added to the scores of padding: their weights become zero, and a row of padding only has no infinity to subtract.
 SHUT = -1e4
 # On a CPU, torch's softmax in bf16 and products of matrices are up to twice as fast on rows of a multiple of that.
 STEP = 32
+
+
+def heads_first(x: Tensor, parts: int, heads: int, step: int) -> Tensor:
+    """Vectors ``[R, T, parts * D]`` as ``[parts, R * heads, T', D / heads]``, T' being T filled up to whole steps."""
+    rows, length, width = x.shape
+    full = -(-length // step) * step
+    filled = x.new_zeros(parts, rows, heads, full, width // (parts * heads))
+    filled[:, :, :, :length] = x.unflatten(-1, (parts, heads, -1)).permute(2, 0, 3, 1, 4)
+    return filled.flatten(1, 2)
+
+
+def heads_last(x: Tensor, rows: int, length: int) -> Tensor:
+    """The way back from :func:`heads_first`."""
+    parts, _, full, size = x.shape
+    return x.view(parts, rows, -1, full, size)[:, :, :, :length].permute(1, 3, 0, 2, 4).reshape(rows, length, -1)
 
 
 class Attend(torch.autograd.Function):
@@ -38,44 +33,67 @@ class Attend(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, projected: Tensor, heads: int, mask: Tensor | None) -> Tensor:
-        """Mix ``projected [R, T, 3 D]`` (queries, keys, values) into ``[R, T, D]``; ``mask`` is ``[R, T]`` or None."""
-        rows, length, width = projected.shape
-        full = -(-length // STEP) * STEP
-        parts = projected.new_zeros(3, rows, heads, full, width // (3 * heads))
-        parts[:, :, :, :length] = projected.view(rows, length, 3, heads, -1).permute(2, 0, 3, 1, 4)
-        query, key, value = parts.flatten(1, 2).unbind(0)
+    def forward(ctx, projected: Tensor, queries: Tensor | None, heads: int, mask: Tensor | None) -> Tensor:
+        """Mix the values of each row.
+
+        Parameters
+        ----------
+        projected : Tensor
+            ``[R, T, 3 D]``, queries, keys and values; ``[R, T, 2 D]``, keys and values, where ``queries`` are given.
+        queries : Tensor or None
+            ``[R, Q, D]``, where not every vector of the row asks.
+        heads : int
+            Must divide D.
+        mask : Tensor or None
+            ``[R, T]`` boolean.
+
+        Returns
+        -------
+        Tensor
+            ``[R, Q, D]``, or ``[R, T, D]``.
+        """
+        rows, length, _ = projected.shape
+        # Queries of their own are few: one would become 32.
+        step = STEP if queries is None else 1
+        parts = heads_first(projected, 3 if queries is None else 2, heads, STEP)
+        *query, key, value = parts.unbind(0)
+        asking = length if queries is None else queries.shape[1]
+        query = query[0] if queries is None else heads_first(queries, 1, heads, step)[0]
         query.mul_(query.shape[-1] ** -0.5)
         scores = query @ key.transpose(1, 2)
+        full = key.shape[1]
         if mask is not None:
             shut = scores.new_zeros(rows, 1, full)
             shut[:, 0, :length].masked_fill_(~mask, SHUT)
             scores.view(rows, -1, full).add_(shut)
         scores[..., length:] = SHUT
         weights = scores.softmax(-1)
-        mixed = (weights @ value).view(rows, heads, full, -1)[:, :, :length].transpose(1, 2)
-        ctx.save_for_backward(parts, weights)
-        return mixed.reshape(rows, length, width // 3)
+        ctx.save_for_backward(parts, query, weights)
+        ctx.sizes = rows, heads, asking, length, step
+        return heads_last((weights @ value).unsqueeze(0), rows, asking)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
-        parts, weights = ctx.saved_tensors
-        query, key, value = parts.flatten(1, 2).unbind(0)
-        _, rows, heads, full, size = parts.shape
-        length = gradient.shape[1]
-        mixed = gradient.new_zeros(rows, heads, full, size)
-        mixed[:, :, :length] = gradient.view(rows, length, heads, size).transpose(1, 2)
-        mixed = mixed.flatten(0, 1)
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+        parts, query, weights = ctx.saved_tensors
+        rows, heads, asking, length, step = ctx.sizes
+        key, value = parts[-2:]
+        mixed = heads_first(gradient, 1, heads, step)[0]
         scores = torch.ops.aten._softmax_backward_data(mixed @ value.transpose(1, 2), weights, -1, weights.dtype)
-        changed = torch.empty_like(parts)
-        to_query, to_key, to_value = changed.flatten(1, 2).unbind(0)
-        torch.bmm(scores, key, out=to_query).mul_(size**-0.5)
-        torch.bmm(scores.transpose(1, 2), query, out=to_key)
-        torch.bmm(weights.transpose(1, 2), mixed, out=to_value)
-        return changed[:, :, :, :length].permute(1, 3, 0, 2, 4).reshape(rows, length, -1), None, None
+        changed, apart = torch.empty_like(parts), len(parts) == 2
+        to_query = torch.empty_like(query) if apart else changed[0]
+        torch.bmm(scores, key, out=to_query).mul_(query.shape[-1] ** -0.5)
+        torch.bmm(scores.transpose(1, 2), query, out=changed[-2])
+        torch.bmm(weights.transpose(1, 2), mixed, out=changed[-1])
+        to_queries = heads_last(to_query.unsqueeze(0), rows, asking) if apart else None
+        return heads_last(changed, rows, length), to_queries, None, None
 
 
 attend = torch.compiler.disable(Attend.apply)
+
+
+def at(x: Tensor, places: Tensor) -> Tensor:
+    """Vectors ``[R, Q, D]`` of rows ``x [R, T, D]`` at their ``places [R, Q]``."""
+    return x.gather(1, places.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
 
 
 class Attention(nn.Module):
@@ -87,7 +105,7 @@ class Attention(nn.Module):
         self.project = nn.Linear(dim, 3 * dim, bias=False)
         self.merge = nn.Linear(dim, dim, bias=False)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, places: Tensor | None = None) -> Tensor:
         """Attend within each row.
 
         Parameters
@@ -96,19 +114,28 @@ class Attention(nn.Module):
             ``[R, T, D]``.
         mask : Tensor, optional
             ``[R, T]`` boolean, True where there is something; None when no row is padded.
+        places : Tensor, optional
+            ``[R, Q]``, the positions whose result is wanted; all by default.
 
         Returns
         -------
         Tensor
-            ``[R, T, D]``.
+            ``[R, T, D]``, or ``[R, Q, D]``.
         """
-        projected = self.project(x)
+        if places is None:
+            queries, projected = None, self.project(x)
+        else:
+            dim = x.shape[-1]
+            queries = F.linear(at(x, places), self.project.weight[:dim])
+            projected = F.linear(x, self.project.weight[dim:])
         if x.is_cuda:
-            query, key, value = projected.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+            *query, key, value = projected.unflatten(-1, (-1, self.heads, x.shape[-1] // self.heads)).unbind(2)
+            query = query[0] if queries is None else queries.view(len(x), -1, *key.shape[2:])
+            query, key, value = (part.transpose(1, 2) for part in (query, key, value))
             allowed = None if mask is None else mask[:, None, None, :]
             mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed).transpose(1, 2).flatten(2)
         else:
-            mixed = attend(projected, self.heads, mask)
+            mixed = attend(projected, queries, self.heads, mask)
         return self.merge(mixed if mask is None else mixed * mask.any(1)[:, None, None])
 
 
@@ -125,21 +152,39 @@ class Block(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        x = x + self.dropout(self.attention(self.norm_attention(x), mask))
+    def forward(self, x: Tensor, mask: Tensor | None = None, places: Tensor | None = None) -> Tensor:
+        asking = x if places is None else at(x, places)
+        x = asking + self.dropout(self.attention(self.norm_attention(x), mask, places))
         return x + self.dropout(self.feed_forward(self.norm_feed_forward(x)))
 
 
 class Transformer(nn.Module):
-    """A stack of blocks: ``[R, T, D]`` with an optional ``[R, T]`` mask to ``[R, T, D]``."""
+    """A stack of blocks."""
 
     def __init__(self, layers: int, dim: int, heads: int, feed_forward: int, dropout: float = 0.0):
         super().__init__()
         self.blocks = nn.ModuleList(Block(dim, heads, feed_forward, dropout) for _ in range(layers))
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, places: Tensor | None = None) -> Tensor:
+        """Look at the vectors of each row together.
+
+        Parameters
+        ----------
+        x : Tensor
+            ``[R, T, D]``.
+        mask : Tensor, optional
+            ``[R, T]`` boolean, True where there is something.
+        places : Tensor, optional
+            ``[R, Q]``, the positions whose result is wanted: the last block computes no others, of which all but their
+            keys and values would be thrown away. All by default.
+
+        Returns
+        -------
+        Tensor
+            ``[R, T, D]``, or ``[R, Q, D]``.
+        """
         if mask is not None and bool(mask.all()):
             mask = None
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             x = block(x, mask)
-        return x
+        return self.blocks[-1](x, mask, places)

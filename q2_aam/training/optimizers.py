@@ -9,7 +9,6 @@ from q2_aam.training.config import Optimization
 LISTS = (
     "asv_encoder.nucleotides",
     "asv_encoder.positions",
-    "asv_encoder.pooling.score",
     "sample_encoder.membership",
     "nucleotide_head",
     "count_head",

@@ -39,7 +39,7 @@ def test_a_vector_a_span_and_one_for_start(span, length):
     network = encoder(span)
     rows = tokens(["ACGTTGCAAC" * 3])[:, : 1 + length]
     assert network(rows).shape == (1, 16)
-    assert network.contextual(rows)[0].shape == (1, 1 + -(-length // span), 16)
+    assert network.contextual(rows).shape == (1, 1 + -(-length // span), 16)
 
 
 @pytest.mark.parametrize("span", SPANS)
@@ -65,12 +65,14 @@ def test_n_and_mask_are_tokens_of_their_own(span):
     assert apart.min() > 1e-3
 
 
-def test_8_8_start_is_part_of_the_embedding():
+def test_8_8_an_asv_is_what_start_has_become():
     network = encoder()
-    before = network(tokens(SEQUENCES))
+    given = tokens(SEQUENCES)
+    expected = network.norm(network.contextual(given)[:, 0])
+    assert torch.allclose(network(given), expected, atol=1e-5)
     with torch.no_grad():
         network.start += torch.linspace(-1, 1, 16)
-    assert ((network(tokens(SEQUENCES)) - before).abs().max(1).values > 1e-3).all()
+    assert ((network(given) - expected).abs().max(1).values > 1e-3).all()
 
 
 @pytest.mark.parametrize("span", SPANS)
@@ -80,7 +82,7 @@ def test_8_9_a_row_of_padding_alone_gives_zeros_and_finite_gradients(span):
     rows = torch.cat([tokens(SEQUENCES), torch.full((2, 16), PAD, dtype=torch.uint8)])
     embeddings = network(rows)
     assert torch.equal(embeddings[-2:], torch.zeros(2, 16))
-    (embeddings.square().sum() + network.contextual(rows)[0][:-2].square().sum()).backward()
+    (embeddings.square().sum() + network.contextual(rows)[:-2].square().sum()).backward()
     for name, parameter in network.named_parameters():
         assert torch.isfinite(parameter.grad).all(), name
 
@@ -115,23 +117,23 @@ def test_anchors_are_some_of_the_asvs_and_travel_with_the_weights():
 
 @pytest.mark.parametrize("span", SPANS)
 def test_nucleotide_head_picks_exactly_the_masked_places(span):
-    """Against the logits of all places, computed and then picked from."""
+    """Against the logits of all places, computed and then picked from; one row has nothing hidden."""
     architecture = tiny.architecture(nucleotides_per_token=span)
     torch.manual_seed(0)
-    head = NucleotideHead(architecture)
-    rows = tokens(SEQUENCES)
-    contextual, _ = encoder(span).contextual(rows)
-    _, masked = hide_nucleotides(rows, 0.4, torch.Generator().manual_seed(1))
-    full = head.logits(head.norm(contextual[:, 1:])).reshape(len(rows), -1, 4)
+    head, network = NucleotideHead(architecture), encoder(span)
+    given = tokens(SEQUENCES)
+    _, masked = hide_nucleotides(given, 0.4, torch.Generator().manual_seed(1))
+    masked[2] = False
+    hidden = torch.cat([given[:, :1], given[:, 1:].masked_fill(masked, MASK)], 1)
+    full = head.logits(head.norm(network.contextual(hidden)[:, 1:])).reshape(len(hidden), -1, 4)
     assert masked.sum() > 5
     expected = torch.stack([full[row, place] for row, place in masked.nonzero().tolist()])
-    assert torch.allclose(head(contextual, masked), expected, atol=1e-6)
+    assert torch.allclose(head(network, hidden, masked), expected, atol=1e-5)
 
 
 def test_nucleotide_head_of_no_masked_place_is_empty():
     head = NucleotideHead(tiny.architecture())
-    contextual, _ = encoder().contextual(tokens(SEQUENCES))
-    assert head(contextual, torch.zeros(5, 15, dtype=torch.bool)).shape == (0, 4)
+    assert head(encoder(), tokens(SEQUENCES), torch.zeros(5, 15, dtype=torch.bool)).shape == (0, 4)
 
 
 def hide(share=0.3, seed=0):
@@ -178,7 +180,7 @@ def test_a_hidden_nucleotide_cannot_be_told_from_the_input():
     masked = torch.zeros(3, 10, dtype=torch.bool)
     masked[:, 4] = True
     hidden = torch.cat([rows[:, :1], rows[:, 1:].masked_fill(masked, MASK)], 1)
-    logits = head(network.contextual(hidden)[0], masked)
+    logits = head(network, hidden, masked)
     assert torch.allclose(logits[0], logits[1]) and torch.allclose(logits[0], logits[2])
 
 
@@ -186,7 +188,7 @@ def test_the_longest_sequence_fits_and_the_shortest_too():
     network = encoder(7)
     assert network.positions.shape == (1 + 5, 16)
     rows = tokens(["ACGTTGCAAC" * 3, "A"])
-    assert network.contextual(rows)[0].shape[1] == 6
+    assert network.contextual(rows).shape[1] == 6
     embeddings = network(rows)
     assert torch.isfinite(embeddings).all()
 

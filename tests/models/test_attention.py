@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from q2_aam.models.attention import STEP, Attend, Attention, Block, Transformer, masked_softmax
+from q2_aam.models.attention import STEP, Attend, Attention, Block, Transformer, at
 
 
 def rows_with_padding(rows=4, length=6, dim=16, seed=0):
@@ -10,32 +10,6 @@ def rows_with_padding(rows=4, length=6, dim=16, seed=0):
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.tensor([6, 4, 1, 0])[:rows]
     return torch.randn(rows, length, dim, generator=generator), torch.arange(length) < lengths[:, None]
-
-
-def test_masked_softmax_is_the_softmax_of_the_allowed_scores():
-    scores = torch.tensor([[0.5, -1.0, 3.0, 2.0], [1.0, 1.0, 9.0, 9.0]])
-    mask = torch.tensor([[True, False, True, True], [True, True, False, False]])
-    weights = masked_softmax(scores, mask)
-    assert torch.allclose(weights[0][mask[0]], torch.tensor([0.5, 3.0, 2.0]).softmax(0))
-    assert torch.equal(weights[1], torch.tensor([0.5, 0.5, 0.0, 0.0]))
-    assert weights[0, 1] == 0
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_8_9_masked_softmax_of_nothing_is_zero_with_zero_gradient(dtype):
-    scores = torch.randn(2, 3, dtype=dtype, requires_grad=True)
-    mask = torch.tensor([[False, False, False], [True, False, True]])
-    weights = masked_softmax(scores, mask)
-    assert torch.equal(weights[0], torch.zeros(3, dtype=dtype))
-    (weights * torch.tensor([1.0, 2.0, 3.0], dtype=dtype)).sum().backward()
-    assert torch.isfinite(scores.grad).all()
-    assert torch.equal(scores.grad[0], torch.zeros(3, dtype=dtype))
-    assert scores.grad[1, 0] != 0
-
-
-def test_masked_softmax_ignores_scores_of_padding_that_are_not_finite():
-    scores = torch.tensor([[1.0, float("nan"), float("inf")]])
-    assert torch.equal(masked_softmax(scores, torch.tensor([[True, False, False]])), torch.tensor([[1.0, 0.0, 0.0]]))
 
 
 @pytest.mark.parametrize("masked", [True, False])
@@ -59,7 +33,40 @@ def test_attentions_gradient_is_that_of_finite_differences(length, masked):
     generator = torch.Generator().manual_seed(0)
     projected = torch.randn(3, length, 24, generator=generator, dtype=torch.float64, requires_grad=True)
     mask = torch.arange(length) < torch.tensor([length, max(1, length // 2), 1])[:, None] if masked else None
-    assert torch.autograd.gradcheck(lambda x: Attend.apply(x, 2, mask), projected)
+    assert torch.autograd.gradcheck(lambda x: Attend.apply(x, None, 2, mask), projected)
+    queries = torch.randn(3, 2, 8, generator=generator, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, y: Attend.apply(x[..., 8:], y, 2, mask), (projected, queries))
+
+
+@pytest.mark.parametrize("padded", [True, False])
+def test_the_wanted_places_are_those_of_all(padded):
+    """Also in the gradients of what is not wanted, and when a place is wanted twice."""
+    torch.manual_seed(0)
+    transformer = Transformer(2, 16, 2, 2)
+    x, mask = rows_with_padding()
+    if not padded:
+        x, mask = x[:2], None
+    places = torch.tensor([[0, 3], [2, 1], [0, 0], [0, 0]])[: len(x)]
+    gradients = []
+    for wanted in (lambda: transformer(x, mask, places), lambda: at(transformer(x, mask), places)):
+        x.grad = None
+        x.requires_grad_()
+        transformer.zero_grad()
+        found = wanted()
+        (found * torch.linspace(-1, 1, 16)).sum().backward()
+        gradients.append([found.detach(), x.grad, *(p.grad for p in transformer.parameters())])
+    assert gradients[0][0].abs().max() > 0.1
+    for one, other in zip(*gradients, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_the_last_block_computes_the_wanted_places_alone():
+    transformer = Transformer(2, 16, 2, 2)
+    widths = []
+    for block in transformer.blocks:
+        block.feed_forward.register_forward_pre_hook(lambda _, given: widths.append(given[0].shape[1]))
+    transformer(*rows_with_padding(), torch.zeros(4, 1, dtype=torch.long))
+    assert widths == [6, 1]
 
 
 def test_attention_in_bf16_is_near_that_in_float32():

@@ -23,7 +23,7 @@ def test_muon_takes_what_turns_vectors_into_vectors():
     assert not any(name.startswith(LISTS) for name in turned)
     names = [name for name, _ in network.named_parameters()]
     assert all(any(name.startswith(listed) for name in names) for listed in LISTS), "one was renamed"
-    assert len(turned) == 2 * 4 + 2 + 1, "four of each block, two of the pooling, one of the abundance"
+    assert len(turned) == 2 * 4 + 1, "four of each block, one of the abundance"
     listed = names_of(network, matrices)
     assert {"sample_encoder.membership.weight", "target_head.linear.weight"} <= listed
     # Every parameter is in one group.

@@ -204,7 +204,7 @@ def test_bf16_on_a_cpu_is_really_used_while_distances_and_losses_are_float32(tmp
             module.register_forward_hook(note(name))
     run()
     assert inside.pop("target_head.linear") == torch.float32
-    assert len(inside) > 15 and set(inside.values()) == {torch.bfloat16}
+    assert len(inside) > 10 and set(inside.values()) == {torch.bfloat16}
     assert validated == {torch.float32}, "validated as it will predict"
     assert len(run.task.dtypes) == 2 * 5, "presence and four losses, in training and validation"
     assert {dtype for _, _, dtype in run.task.dtypes} == {torch.float32}
@@ -237,18 +237,11 @@ def test_validation_masks_and_is_the_same_every_epoch_for_the_same_weights(tmp_p
     run = tiny.Run(
         tmp_path, learning_rate=1e-30, weight_decay=0.0, mask_share=0.3, token_limit=4, token_choice="random"
     )
-    encoded, asked = [], []
-    contextual = run.network.asv_encoder.contextual
-
-    def noting(tokens):
-        encoded.append(tokens.clone())
-        return contextual(tokens)
-
-    run.network.asv_encoder.contextual = noting
+    asked = []
 
     def note(module, inputs):
         if not module.training:
-            asked.append((encoded[-1], inputs[1]))
+            asked.append(inputs[1:])
 
     run.network.nucleotide_head.register_forward_pre_hook(note)
     run()
