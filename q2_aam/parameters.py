@@ -113,9 +113,9 @@ OPTIMIZATION = {
     ),
     "warmup_share": (SHARE, "Share of all steps in which the learning rate rises (warmup_cosine, onecycle)."),
     "gradient_share": (
-        Float % Range(0, 1, inclusive_start=False, inclusive_end=True),
-        "Share of a batch's ASVs, drawn anew each step, that gradients are computed through, in place of all: less time and "
-        "memory a step, and less exact steps.",
+        Float % Range(0, 1, inclusive_start=False, inclusive_end=True) | Str % Choices(["auto"]),
+        "Share of a batch's ASVs, drawn anew each step, that gradients are computed through: fewer than all (1) take less "
+        "time and memory a step, and make less exact steps. auto takes as many as max_tokens have room for, and half at least.",
     ),
     "gradient_clip": (WEIGHT, "Largest norm of the gradient; 0 turns clipping off."),
     "patience": (

@@ -72,7 +72,7 @@ def fit(
     weight_decay: float = FineTuning.weight_decay,
     scheduler: str = FineTuning.scheduler,
     warmup_share: float = FineTuning.warmup_share,
-    gradient_share: float = FineTuning.gradient_share,
+    gradient_share: str = FineTuning.gradient_share,
     gradient_clip: float = FineTuning.gradient_clip,
     patience: int = FineTuning.patience,
     monitor: str = FineTuning.monitor,

@@ -47,7 +47,7 @@ def pretrain(
     weight_decay: float = Optimization.weight_decay,
     scheduler: str = Optimization.scheduler,
     warmup_share: float = Optimization.warmup_share,
-    gradient_share: float = Optimization.gradient_share,
+    gradient_share: str = Optimization.gradient_share,
     gradient_clip: float = Optimization.gradient_clip,
     patience: int = Optimization.patience,
     monitor: str = Optimization.monitor,

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
 # Added to the scores of padding: their weights become zero, and a row of padding only has no infinity to subtract.
 SHUT = -1e4
 # On a CPU, torch's softmax in bf16 and products of matrices are up to twice as fast on rows of a multiple of that.

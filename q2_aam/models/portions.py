@@ -38,6 +38,11 @@ def portions(lengths: Tensor, tokens: int) -> list[Tensor]:
     return parts
 
 
+def room(lengths: Tensor) -> Tensor:
+    """What rows of so many tokens, ``[R]``, take of ``max_tokens``: long ones more, for their attention weights."""
+    return lengths * (1 + lengths / ATTENTION_LENGTH)
+
+
 def in_portions(
     compute: Callable[[Tensor, int], Tensor],
     lengths: Tensor,
@@ -53,7 +58,7 @@ def in_portions(
         int ``[R]``, tokens of each row.
     max_tokens : int, optional
         What portions beyond about that many tokens need for the backward pass is not kept but computed again then,
-        which takes a third more time. Tokens of long rows count more, for their attention weights. None: all is kept.
+        which takes a third more time. See :func:`room`. None: all is kept.
 
     Yields
     ------
@@ -65,7 +70,7 @@ def in_portions(
     budget = float("inf") if max_tokens is None or not torch.is_grad_enabled() else max_tokens
     for rows in portions(lengths, PORTION[lengths.device.type]):
         longest = int(lengths[rows[0]])
-        budget -= len(rows) * longest * (1 + longest / ATTENTION_LENGTH)
+        budget -= len(rows) * float(room(lengths[rows[0]]))
         if budget >= 0:
             yield rows, compute(rows, longest)
         else:

@@ -119,8 +119,9 @@ class Optimization:
     warmup_share: float = 0.1
     """Share of the run's steps in which the learning rate rises (``warmup_cosine``, ``onecycle``)."""
 
-    gradient_share: float = 0.5
-    """Share of a batch's ASVs, drawn anew each step, that gradients are computed through; 1 is all."""
+    gradient_share: float | str = "auto"
+    """Share of a batch's ASVs, drawn anew each step, that gradients are computed through; 1 is all, ``auto`` as many as
+    ``max_tokens`` have room for, and half at least."""
 
     gradient_clip: float = 1.0
     """Largest norm of the gradient; 0 turns clipping off."""
@@ -145,7 +146,7 @@ class Optimization:
         )
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be above 0, but is {self.learning_rate}.")
-        if not 0 < self.gradient_share <= 1:
+        if self.gradient_share != "auto" and not 0 < self.gradient_share <= 1:
             raise ValueError(f"gradient_share must be above 0 and at most 1, but is {self.gradient_share}.")
         if self.warmup_share >= 1:
             raise ValueError(f"warmup_share must be below 1, but is {self.warmup_share}.")

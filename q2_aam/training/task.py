@@ -11,6 +11,7 @@ from q2_aam.data.tables import name_ids
 from q2_aam.data.targets import Target
 from q2_aam.models.aam import AAM
 from q2_aam.models.asv_encoder import hide_nucleotides
+from q2_aam.models.portions import room
 from q2_aam.models.sample_encoder import lineage_distances
 from q2_aam.training.config import Settings
 from q2_aam.training.distributed import gather, gather_rows, no_loss, share_losses
@@ -22,6 +23,8 @@ from q2_aam.training.schedulers import build_scheduler
 # Share of a batch's ASVs, and of its samples, of which something is withheld to be guessed. They are encoded once more
 # for that: distances and targets are learnt on what they are later predicted from, which is never masked.
 GUESSED_SHARE = 0.25
+# Of a batch's ASVs, at least so many are learnt from, whatever memory they take.
+LEAST_AUTO_SHARE = 0.5
 # The scaler of half precision halves its scale at each step it skips: after so many, that is not what is too large.
 MOST_SCALER_STEPS = 32
 
@@ -72,10 +75,7 @@ class Task(LightningModule):
         generator = torch.Generator().manual_seed(batch.seed)
         losses = {}
         keep, step = self.settings.runtime.max_tokens, batch.step
-        learnt = None
-        if self.settings.optimization.gradient_share < 1 and torch.is_grad_enabled():
-            learnt = torch.zeros(len(batch.tokens), dtype=torch.bool, device=batch.tokens.device)
-            learnt[_some(len(learnt), generator, self.settings.optimization.gradient_share)] = True
+        learnt = self._learnt(batch.tokens, generator) if torch.is_grad_enabled() else None
         encoding = network(batch.tokens, batch.asv_index, batch.abundance, batch.mask, keep, learnt)
         if objective.unifrac_weight and batch.unifrac is not None:
             # Pairs of samples that are in different processes are learnt from like all others.
@@ -106,6 +106,18 @@ class Task(LightningModule):
             losses["target_loss"] = target_loss(predicted, batch.target, self.class_weights), len(batch.target)
             meter.add_targets(predicted, batch.target)
         return losses
+
+    def _learnt(self, tokens: Tensor, generator: torch.Generator) -> Tensor | None:
+        """Which of the ASVs ``tokens [U, 1 + L]`` gradients are computed through, ``[U]``; None: all."""
+        share = self.settings.optimization.gradient_share
+        if share == "auto":
+            needed = float(room(self.network.asv_encoder.lengths(tokens)).sum())
+            share = max(LEAST_AUTO_SHARE, self.settings.runtime.max_tokens / needed)
+        if share >= 1:
+            return None
+        learnt = torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
+        learnt[_some(len(learnt), generator, share)] = True
+        return learnt
 
     def _step(self, batch: Batch, stage: str) -> Tensor:
         seen = EpochMeter(self.target)

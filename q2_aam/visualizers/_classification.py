@@ -279,7 +279,9 @@ def _worst(page, samples):
     headers.update({column: heading for column, heading in optional.items() if column in wrong})
     if len(wrong):
         order = "the surest first" if "probability" in wrong else "in the order of the predictions"
-        page.section("Mistakes", f"Up to {N_WORST} of {some(wrong, 'sample')} predicted wrong, {order}.")
+        few = len(wrong) <= N_WORST
+        which = some(wrong, "sample") if few else f"{N_WORST} of {some(wrong, 'sample')}"
+        page.section("Mistakes", f"{which} predicted wrong, {order}.")
         page.table("mistakes", wrong.head(N_WORST), headers)
     else:
         page.section("Mistakes", "Every sample is predicted right.")

@@ -39,14 +39,22 @@ def summarize_training(output_dir: str, training_log: AAMTrainingLogDirectoryFor
             "model is on new samples."
         )
     _best_values(page, log, history)
-    _curves(page, log, history)
+    if _trained(history):
+        _curves(page, log, history)
     _plots(page, training_log.path / "plots", log)
     _files(page, training_log.path)
     page.render()
 
 
+def _trained(history):
+    """Epochs without the state at the start, which is epoch 0."""
+    return int((history["epoch"] > 0).sum())
+
+
 def _lead(history):
-    lead = some(len(history), "epoch")
+    if not _trained(history):
+        return "Nothing was trained."
+    lead = some(_trained(history), "epoch")
     if "seconds" in history:
         lead += f" in {_duration(history['seconds'].sum())}"
     return f"{lead}."

@@ -58,7 +58,7 @@ def test_page_shows_the_best_epoch_and_why_the_run_ended(tmp_path):
     summarize_training(str(tmp_path), log)
     page = read_page(tmp_path)
     assert "How did the training go? (fit for 'ph')" in page.text
-    assert "3 epochs in 2.5 minutes." in page.text
+    assert "2 epochs in 2.5 minutes." in page.text, "0 is the start"
     assert "Epoch 1 was kept: val/total_loss was lowest there (2.500)." in page.text
     assert "Why the run ended: no improvement for 1 epoch" in page.text
     assert page.tables[0] == [
@@ -130,13 +130,24 @@ def test_run_without_held_out_samples(tmp_path):
     assert_works_offline(tmp_path)
 
 
-@pytest.mark.parametrize("best_epoch", [0, None])
+@pytest.mark.parametrize("best_epoch", [1, None])
 def test_run_of_one_epoch(tmp_path, best_epoch):
-    history = {name: values[:1] for name, values in HISTORY.items()}
+    history = {name: values[1:2] for name, values in HISTORY.items()}
     summarize_training(str(tmp_path), training_log(history, best_epoch=best_epoch))
     page = read_page(tmp_path)
     assert "1 epoch in 60 seconds." in page.text
     if best_epoch is None:
         assert "No epoch was marked as the best." in page.text
-        assert "Values at the last epoch (0)" in page.text
+        assert "Values at the last epoch (1)" in page.text
+    assert "Curves" in page.text and list(tmp_path.glob("curve_total_loss*"))
+    assert_works_offline(tmp_path)
+
+
+def test_run_in_which_nothing_was_trained_has_no_curves(tmp_path):
+    history = {name: values[:1] for name, values in HISTORY.items()}
+    summarize_training(str(tmp_path), training_log(history, best_epoch=0))
+    page = read_page(tmp_path)
+    assert "Nothing was trained." in page.text
+    assert "Curves" not in page.text and not list(tmp_path.glob("curve_*"))
+    assert "Values at the best epoch (0)" in page.text
     assert_works_offline(tmp_path)
