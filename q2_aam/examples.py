@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from q2_aam.framework import Artifact, qiime2, sdk
 
 # Enough for what an example shows, and seconds of computing.
-SMALL = {"dim": 16, "heads": 2, "nucleotide_layers": 1, "sample_layers": 1, "lineages": 16}
+SMALL = {"dim": 16, "heads": 2, "lineages": 16}
 
 
 @lru_cache(maxsize=1)

@@ -16,10 +16,10 @@ class Architecture:
     nucleotides_per_token: int = 5
     """Nucleotides that one token spans; 1 is a token a nucleotide, several shorten the sequence by that factor."""
 
-    nucleotide_layers: int = 2
+    nucleotide_layers: int = 1
     """Transformer blocks over the tokens of an ASV."""
 
-    sample_layers: int = 2
+    sample_layers: int = 1
     """Transformer blocks over the ASVs of a sample."""
 
     anchors: int = 64

@@ -22,8 +22,8 @@ NUCLEOTIDE_METRICS = ("nucleotide_accuracy",)
 NUMERIC_METRICS = ("r2", "mae", "rmse")
 CATEGORICAL_METRICS = ("accuracy", "balanced_accuracy")
 # Steps that pretraining takes by itself, whatever the number of samples, within these numbers of epochs.
-AUTO_STEPS = 200
-FEWEST_EPOCHS, MOST_EPOCHS = 4, 40
+AUTO_STEPS = 300
+FEWEST_EPOCHS, MOST_EPOCHS = 4, 60
 # What scikit-learn takes.
 LARGEST_SEED = 2**32 - 1
 

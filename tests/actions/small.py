@@ -16,7 +16,7 @@ from q2_aam.actions.pretrain import pretrain
 from q2_aam.data.cautions import Caution
 from q2_aam.framework import qiime2
 
-SIZES = {"dim": 16, "heads": 2, "nucleotide_layers": 1, "sample_layers": 1, "lineages": 16}
+SIZES = {"dim": 16, "heads": 2, "lineages": 16}
 RUN = {"precision": "32", "threads": 1}
 # As many validation samples as intervals of 90% take.
 SHARE = {"validation_share": 0.25}

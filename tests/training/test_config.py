@@ -161,14 +161,14 @@ def test_the_data_layer_has_the_same_defaults():
 @pytest.mark.parametrize(
     ("samples", "batch_size", "accumulation", "processes", "epochs"),
     [
-        (559, 32, 1, 1, 12),  # 18 steps an epoch
-        (559, 32, 1, 2, 23),  # 9
-        (559, 32, 2, 1, 23),
-        (10, 32, 1, 1, 40),  # a small study is not gone through forever
+        (559, 32, 1, 1, 17),  # 18 steps an epoch
+        (559, 32, 1, 2, 34),  # 9
+        (559, 32, 2, 1, 34),
+        (10, 32, 1, 1, 60),  # a small study is not gone through forever
         (1_000_000, 32, 1, 1, 4),  # and a large one more than once
     ],
 )
-def test_as_many_epochs_as_make_200_steps(samples, batch_size, accumulation, processes, epochs):
+def test_as_many_epochs_as_make_300_steps(samples, batch_size, accumulation, processes, epochs):
     given = Optimization(batch_size=batch_size, accumulation=accumulation)
     assert given.epochs == "auto"
     assert given.of(samples, processes).epochs == epochs
