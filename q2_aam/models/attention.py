@@ -90,6 +90,15 @@ class Attend(torch.autograd.Function):
 attend = torch.compiler.disable(Attend.apply)
 
 
+def fused(projected: Tensor, queries: Tensor | None, heads: int, mask: Tensor | None) -> Tensor:
+    """The same by torch's own kernels, for graphics cards."""
+    *query, key, value = projected.unflatten(-1, (3 if queries is None else 2, heads, -1)).unbind(2)
+    query = query[0] if queries is None else queries.unflatten(-1, (heads, -1))
+    query, key, value = (part.transpose(1, 2) for part in (query, key, value))
+    allowed = None if mask is None else mask[:, None, None, :]
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=allowed).transpose(1, 2).flatten(2)
+
+
 def at(x: Tensor, places: Tensor) -> Tensor:
     """Vectors ``[R, Q, D]`` of rows ``x [R, T, D]`` at their ``places [R, Q]``."""
     return x.gather(1, places.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
@@ -127,14 +136,7 @@ class Attention(nn.Module):
             dim = x.shape[-1]
             queries = F.linear(at(x, places), self.project.weight[:dim])
             projected = F.linear(x, self.project.weight[dim:])
-        if x.is_cuda:
-            *query, key, value = projected.unflatten(-1, (-1, self.heads, x.shape[-1] // self.heads)).unbind(2)
-            query = query[0] if queries is None else queries.view(len(x), -1, *key.shape[2:])
-            query, key, value = (part.transpose(1, 2) for part in (query, key, value))
-            allowed = None if mask is None else mask[:, None, None, :]
-            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed).transpose(1, 2).flatten(2)
-        else:
-            mixed = attend(projected, queries, self.heads, mask)
+        mixed = (fused if x.is_cuda else attend)(projected, queries, self.heads, mask)
         return self.merge(mixed if mask is None else mixed * mask.any(1)[:, None, None])
 
 

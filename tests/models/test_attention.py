@@ -1,8 +1,7 @@
 import pytest
 import torch
-from torch.nn import functional as F
 
-from q2_aam.models.attention import STEP, Attend, Attention, Block, Transformer, at
+from q2_aam.models.attention import STEP, Attend, Attention, Block, Transformer, at, fused
 
 
 def rows_with_padding(rows=4, length=6, dim=16, seed=0):
@@ -13,17 +12,27 @@ def rows_with_padding(rows=4, length=6, dim=16, seed=0):
 
 
 @pytest.mark.parametrize("masked", [True, False])
-def test_attention_is_torchs_own(masked):
+@pytest.mark.parametrize("attend", [Attend.apply, fused])
+def test_attention_is_its_formula(attend, masked, monkeypatch):
+    """On a CPU as on a graphics card, of all places and of some; row by row and head by head."""
+    monkeypatch.setattr("q2_aam.models.attention.attend", attend)
     torch.manual_seed(0)
     attention = Attention(16, 4)
     x, mask = rows_with_padding(3)
-    query, key, value = (
-        part.unflatten(-1, (4, 4)).transpose(1, 2) for part in (x @ attention.project.weight.T).split(16, -1)
-    )
-    allowed = mask[:, None, None, :] if masked else None
-    mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
-    expected = mixed.transpose(1, 2).flatten(2) @ attention.merge.weight.T
-    assert torch.allclose(attention(x, mask if masked else None), expected, atol=1e-6)
+    places = torch.tensor([[0, 5], [2, 2], [0, 0]])
+    expected = []
+    for row, allowed in zip(x, mask, strict=True):
+        kept = row[allowed] if masked else row
+        query, key, value = (
+            vectors @ part.T
+            for vectors, part in zip((row, kept, kept), attention.project.weight.split(16), strict=True)
+        )
+        heads = [slice(start, start + 4) for start in range(0, 16, 4)]
+        mixed = [(query[:, h] @ key[:, h].T / 2).softmax(1) @ value[:, h] for h in heads]
+        expected.append(torch.cat(mixed, 1) @ attention.merge.weight.T)
+    expected, given = torch.stack(expected), mask if masked else None
+    assert torch.allclose(attention(x, given), expected, atol=1e-6)
+    assert torch.allclose(attention(x, given, places), at(expected, places), atol=1e-6)
 
 
 @pytest.mark.parametrize("length", [1, 5, STEP, STEP + 1])
