@@ -110,7 +110,8 @@ def soft_or(doubt: Tensor, mask: Tensor) -> Tensor:
     Tensor
         ``[B, K]``, 0 for a row without any ASV.
     """
-    return -torch.expm1(-(doubt * mask.unsqueeze(-1)).sum(1))
+    # As a product: no copy of what is summed.
+    return -torch.expm1(-torch.einsum("bs,bsk->bk", mask.to(doubt.dtype), doubt))
 
 
 def log_share(abundance: Tensor) -> Tensor:
