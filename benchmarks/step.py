@@ -126,17 +126,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--precision", nargs="+", default=["auto"])
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     given = parser.parse_args(arguments)
     found = [
-        measured(step, size, given.steps, precision, given.threads).value
+        measured(step, size, given.steps, precision, threads).value
         for size in given.sizes
         for precision in given.precision
+        for threads in given.threads
     ]
     write_results("step", found)
     table = markdown([{k: v for k, v in row.items() if k != "operators"} for row in found])
     shares = "\n".join(
-        f"{row['size']}, {row['precision']}: " + ", ".join(f"{k} {v:.0%}" for k, v in row["operators"].items()) + "."
+        f"{row['size']}, {row['precision']}, threads {row['threads']}: "
+        + ", ".join(f"{operator} {share:.0%}" for operator, share in row["operators"].items())
+        + "."
         for row in found
     )
     text = f"{table}\nShare of a step's time by operator:\n\n{shares}"

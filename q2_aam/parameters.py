@@ -174,7 +174,8 @@ LEARNING = {
     "max_tokens": (
         COUNT,
         "Tokens (of the ASVs of a step, and of its samples) whose intermediate values are kept for the backward pass. More "
-        "are computed again, which takes a third more time for these and bounds memory: lower it when memory runs out.",
+        "are computed again, which takes a third more time for these and bounds memory: lower it when memory runs out. With "
+        "gradient_share auto, gradients are computed through fewer ASVs first.",
     ),
     "compile": (
         Bool,

@@ -165,11 +165,13 @@ class NucleotideHead(nn.Module):
             ``[M, 4]``, one row a masked nucleotide, in the order of ``masked.nonzero()``.
         """
         rows, nucleotides = masked.nonzero(as_tuple=True)
+        if not len(rows):
+            return self.logits(self.norm(encoder.start.new_zeros(0, len(encoder.start)))).view(0, 4)
         spans, within = nucleotides // self.span, nucleotides % self.span
         asked = masked.new_zeros(len(masked), -(-masked.shape[1] // self.span))
         asked[rows, spans] = True
         # The spans with something hidden first, as many as the row with most of them has.
-        places = asked.int().argsort(dim=1, descending=True, stable=True)[:, : max(1, int(asked.sum(1).max()))]
+        places = asked.int().argsort(dim=1, descending=True, stable=True)[:, : int(asked.sum(1).max())]
         contextual = encoder.contextual(hidden_tokens, 1 + places)
         hidden = self.norm(contextual[rows, asked.cumsum(1)[rows, spans] - 1])
         return self.logits(hidden).view(-1, self.span, 4)[torch.arange(len(rows), device=rows.device), within]

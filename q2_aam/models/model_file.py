@@ -21,6 +21,10 @@ from q2_aam.models.kernel_head import KernelHead
 SCHEMA_VERSION = 1
 WEIGHTS = "best_model.pt"
 DESCRIPTION = "model.json"
+MISFIT = (
+    f"The weights in {WEIGHTS} do not fit the architecture in {DESCRIPTION}: the model was made by another q2-aam, or "
+    "is damaged. Use the q2-aam that made it, or train it again."
+)
 KINDS = {None: "encoder", "numeric": "regressor", "categorical": "classifier"}
 PACKAGES = ("q2-aam", "torch", "lightning", "numpy", "scikit-learn", "scikit-bio", "unifrac")
 
@@ -117,7 +121,7 @@ def refuse_other_sizes(architecture: Architecture, state: dict) -> None:
     ValueError
         If the weights of an encoder of that architecture are of other shapes.
     """
-    message = f"The weights in {WEIGHTS} do not fit the architecture in {DESCRIPTION}."
+    message = MISFIT
     shapes = {name: value.shape for name, value in state.items() if isinstance(value, torch.Tensor)}
     # Each layer has weights of its own; without that many, not even an empty network of so many layers is made.
     if architecture.nucleotide_layers + architecture.sample_layers > len(shapes):
@@ -217,7 +221,7 @@ def load_model(directory: str | Path) -> Model:
         raise ValueError("The model was trained with another alphabet of tokens. Use the q2-aam that made it.")
     content = read_tensors(directory / WEIGHTS)
     if not (isinstance(content, dict) and isinstance(content.get("model"), dict)):
-        raise ValueError(f"The weights in {WEIGHTS} do not fit the architecture in {DESCRIPTION}.")
+        raise ValueError(MISFIT)
     architecture = Architecture.from_dict(description["architecture"])
     refuse_other_sizes(architecture, content["model"])
     # Models written before there was one lack it.
@@ -236,5 +240,5 @@ def load_model(directory: str | Path) -> Model:
         # Encoders, linear heads and models written before there was another lack it.
         kernel = KernelHead.from_tensors(content["kernel_head"]) if "kernel_head" in content else None
     except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"The weights in {WEIGHTS} do not fit the architecture in {DESCRIPTION}.") from error
+        raise ValueError(MISFIT) from error
     return Model(network.eval(), target, seen_asvs, description, conditioning, kernel)

@@ -70,7 +70,7 @@ def in_portions(
     budget = float("inf") if max_tokens is None or not torch.is_grad_enabled() else max_tokens
     for rows in portions(lengths, PORTION[lengths.device.type]):
         longest = int(lengths[rows[0]])
-        budget -= len(rows) * float(room(lengths[rows[0]]))
+        budget -= float(room(lengths[rows]).sum())
         if budget >= 0:
             yield rows, compute(rows, longest)
         else:

@@ -14,7 +14,7 @@ from q2_aam.training.task import Task
 
 SETTINGS_FILE = "settings.json"
 # Settings that a run may be continued with in another value.
-FREE_SETTINGS = ("threads", "max_tokens", "compile", "run_dir")
+FREE_SETTINGS = ("threads", "compile", "run_dir")
 OTHER_INPUT = {
     "data": "the table, its split or the target",
     "conditioning": "the conditioning columns",
@@ -41,11 +41,15 @@ def describe_run(
     for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
     digest.update("\n".join(map(str, communities.sample_ids)).encode())
+    free = FREE_SETTINGS
+    if task.settings.optimization.gradient_share != "auto":
+        # Otherwise it decides what is learnt from.
+        free += ("max_tokens",)
     settings = {
         name: value
         for group in asdict(task.settings).values()
         for name, value in group.items()
-        if name not in FREE_SETTINGS
+        if name not in free
     }
     condition = dataset.condition
     return {

@@ -23,7 +23,7 @@ from q2_aam.training.schedulers import build_scheduler
 # Share of a batch's ASVs, and of its samples, of which something is withheld to be guessed. They are encoded once more
 # for that: distances and targets are learnt on what they are later predicted from, which is never masked.
 GUESSED_SHARE = 0.25
-# Of a batch's ASVs, at least so many are learnt from, whatever memory they take.
+# At least this share of a batch's ASVs is learnt from; what `max_tokens` has no room for is then computed again.
 LEAST_AUTO_SHARE = 0.5
 # The scaler of half precision halves its scale at each step it skips: after so many, that is not what is too large.
 MOST_SCALER_STEPS = 32
@@ -112,7 +112,8 @@ class Task(LightningModule):
         share = self.settings.optimization.gradient_share
         if share == "auto":
             needed = float(room(self.network.asv_encoder.lengths(tokens)).sum())
-            share = max(LEAST_AUTO_SHARE, self.settings.runtime.max_tokens / needed)
+            # A little less, so that a draw of longer ones fits, too.
+            share = max(LEAST_AUTO_SHARE, 0.95 * self.settings.runtime.max_tokens / needed)
         if share >= 1:
             return None
         learnt = torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)

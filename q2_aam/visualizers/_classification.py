@@ -279,9 +279,8 @@ def _worst(page, samples):
     headers.update({column: heading for column, heading in optional.items() if column in wrong})
     if len(wrong):
         order = "the surest first" if "probability" in wrong else "in the order of the predictions"
-        few = len(wrong) <= N_WORST
-        which = some(wrong, "sample") if few else f"{N_WORST} of {some(wrong, 'sample')}"
-        page.section("Mistakes", f"{which} predicted wrong, {order}.")
+        shown = "" if len(wrong) <= N_WORST else f" {N_WORST} of them are shown."
+        page.section("Mistakes", f"{some(wrong, 'sample')} predicted wrong, {order}.{shown}")
         page.table("mistakes", wrong.head(N_WORST), headers)
     else:
         page.section("Mistakes", "Every sample is predicted right.")

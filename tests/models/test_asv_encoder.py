@@ -133,7 +133,9 @@ def test_nucleotide_head_picks_exactly_the_masked_places(span):
 
 def test_nucleotide_head_of_no_masked_place_is_empty():
     head = NucleotideHead(tiny.architecture())
-    assert head(encoder(), tokens(SEQUENCES), torch.zeros(5, 15, dtype=torch.bool)).shape == (0, 4)
+    for rows in (tokens(SEQUENCES), torch.full((2, 16), PAD, dtype=torch.uint8), torch.full((2, 1), START)):
+        logits = head(encoder(), rows, torch.zeros(len(rows), rows.shape[1] - 1, dtype=torch.bool))
+        assert logits.shape == (0, 4) and logits.requires_grad
 
 
 def hide(share=0.3, seed=0):

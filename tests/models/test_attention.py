@@ -83,9 +83,10 @@ def test_attention_in_bf16_is_near_that_in_float32():
     attention = Attention(32, 4)
     x = torch.randn(5, 31, 32)
     with torch.autocast("cpu", torch.bfloat16):
-        half = attention(x)
-    assert half.dtype == torch.bfloat16
+        half, some = attention(x), attention(x, None, torch.tensor([[3, 0]] * 5))
+    assert half.dtype == some.dtype == torch.bfloat16
     assert torch.allclose(half.float(), attention(x), atol=0.02)
+    assert torch.allclose(some.float(), attention(x)[:, [3, 0]], atol=0.02)
 
 
 def test_what_padding_holds_reaches_no_vector():

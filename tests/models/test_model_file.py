@@ -28,6 +28,11 @@ from q2_aam.models.model_file import (
 )
 from tests import tiny
 
+MISFIT = (
+    "The weights in best_model.pt do not fit the architecture in model.json: the model was made by another q2-aam, or "
+    "is damaged. Use the q2-aam that made it, or train it again."
+)
+
 KINDS = {"encoder": (None, 0), "regressor": ("numeric", 0), "classifier": ("categorical", 3)}
 
 
@@ -186,9 +191,8 @@ def test_sizes_that_the_weights_do_not_have_are_never_made(tmp_path, changes):
     """A network of that size would take all memory, or hours."""
     _, _, description = saved(tmp_path)
     edit(tmp_path, architecture={**description["architecture"], **changes})
-    message = "The weights in best_model.pt do not fit the architecture in model.json."
     begun = time.monotonic()
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(ValueError, match=f"^{re.escape(MISFIT)}$"):
         load_model(tmp_path)
     assert time.monotonic() - begun < 5
 
@@ -267,8 +271,7 @@ def test_weights_of_another_build_are_refused(tmp_path, content):
     saved(tmp_path)
     torch.save(content, tmp_path / "other.pt")
     replace_weights(tmp_path, (tmp_path / "other.pt").read_bytes())
-    message = "The weights in best_model.pt do not fit the architecture in model.json."
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(ValueError, match=f"^{re.escape(MISFIT)}$"):
         load_model(tmp_path)
 
 

@@ -169,7 +169,7 @@ def test_nothing_is_learnt_and_dropout_is_off():
 def test_bf16_is_used_where_it_is_asked_for_and_gives_float32(network):
     expected = encode_samples(network, tiny.survey())
     types = set()
-    network.asv_encoder.transformer.blocks[0].attention.project.register_forward_hook(
+    network.asv_encoder.transformer.blocks[0].feed_forward[0].register_forward_hook(
         lambda _, __, output: types.add(output.dtype)
     )
     found = encode_samples(network, tiny.survey(), precision="bf16")

@@ -288,6 +288,22 @@ def test_a_directory_with_a_run_of_other_settings_is_refused(tmp_path):
     run(tmp_path, threads=2)()
 
 
+def test_memory_may_change_where_it_decides_nothing(tmp_path):
+    """Where gradients go through as many ASVs as there is room for, it does."""
+    for share in (0.5, "auto"):
+        (tmp_path / str(share)).mkdir()
+        with pytest.raises(Killed):
+            run(tmp_path / str(share), call=9, gradient_share=share)()
+    run(tmp_path / "0.5", gradient_share=0.5, max_tokens=99)()
+    refused(
+        tmp_path / "auto",
+        f"run_dir {tmp_path / 'auto'} holds a run that was begun with other input: max_tokens was 81920, now 99. "
+        "Repeat it with the same input to go on with it, or give another run_dir.",
+        gradient_share="auto",
+        max_tokens=99,
+    )
+
+
 @pytest.mark.parametrize("change", ["counts", "tokens", "sample_ids"])
 def test_a_directory_with_a_run_of_another_table_is_refused(tmp_path, change):
     tiny.Run(tmp_path, epochs=1)()
