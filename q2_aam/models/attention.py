@@ -167,22 +167,9 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(dim, heads, feed_forward, dropout) for _ in range(layers))
 
     def forward(self, x: Tensor, mask: Tensor | None = None, places: Tensor | None = None) -> Tensor:
-        """Look at the vectors of each row together.
+        """Look at the vectors of each row together; everything as in :meth:`Attention.forward`.
 
-        Parameters
-        ----------
-        x : Tensor
-            ``[R, T, D]``.
-        mask : Tensor, optional
-            ``[R, T]`` boolean, True where there is something.
-        places : Tensor, optional
-            ``[R, Q]``, the positions whose result is wanted: the last block computes no others, of which all but their
-            keys and values would be thrown away. All by default.
-
-        Returns
-        -------
-        Tensor
-            ``[R, T, D]``, or ``[R, Q, D]``.
+        The last block computes the ``places`` alone; of other positions it needs keys and values only.
         """
         if mask is not None and bool(mask.all()):
             mask = None

@@ -121,19 +121,18 @@ def refuse_other_sizes(architecture: Architecture, state: dict) -> None:
     ValueError
         If the weights of an encoder of that architecture are of other shapes.
     """
-    message = MISFIT
     shapes = {name: value.shape for name, value in state.items() if isinstance(value, torch.Tensor)}
     # Each layer has weights of its own; without that many, not even an empty network of so many layers is made.
     if architecture.nucleotide_layers + architecture.sample_layers > len(shapes):
-        raise ValueError(message)
+        raise ValueError(MISFIT)
     try:
         # Networks on this device take no memory.
         with torch.device("meta"):
             expected = AAM(architecture).state_dict()
     except (RuntimeError, OverflowError, TypeError) as error:  # sizes that no tensor can have
-        raise ValueError(message) from error
+        raise ValueError(MISFIT) from error
     if any(shapes.get(name) != tensor.shape for name, tensor in expected.items()):
-        raise ValueError(message)
+        raise ValueError(MISFIT)
 
 
 def save_model(
