@@ -56,12 +56,12 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
     from q2_aam.models.aam import AAM
     from q2_aam.models.config import Architecture
     from q2_aam.training.config import PretrainingSampling, Settings
-    from q2_aam.training.device import autocast, resolve_precision
+    from q2_aam.training.device import autocast, resolve_precision, share_memory_among_threads
     from q2_aam.training.meters import EpochMeter
     from q2_aam.training.optimizers import build_optimizer
     from q2_aam.training.task import Task
 
-    torch.set_num_threads(threads)
+    share_memory_among_threads()
     how = SIZES[size]
     communities = simulate(how["samples"], how["asvs"], how["richness"])
     distances = np.random.default_rng(1).random((len(communities),) * 2, dtype=np.float32)
@@ -89,8 +89,12 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
         torch.nn.utils.clip_grad_norm_(network.parameters(), settings.optimization.gradient_clip)
         optimizer.step()
 
+    # In one thread: what others do is not seen.
+    torch.set_num_threads(1)
     with Products() as products:
         take(batches[0])
+    torch.set_num_threads(threads)
+    take(batches[0])
     # Just before, in the same process, at the same precision: what the machine does of these products alone.
     alone, flops = seconds_alone(products.seen), products.flops()
     taken, used = [], []
@@ -99,6 +103,7 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
             take(batch)
         taken.append(took)
         used.append({"asvs": len(batch.tokens), "instances": int(batch.mask[:: batch.step].sum())})
+    torch.set_num_threads(1)
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
         take(batches[0])
     operators = sorted(profiled.key_averages(), key=lambda o: -o.self_cpu_time_total)

@@ -1,6 +1,7 @@
 """The whole network: ASV encoder, sample encoder, heads."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 from q2_aam.models.asv_encoder import ASVEncoder, NucleotideHead
 from q2_aam.models.config import Architecture
 from q2_aam.models.heads import CountHead, TargetHead
-from q2_aam.models.portions import in_order, in_portions
+from q2_aam.models.portions import even_portions, fitting, in_order, in_portions, recomputed
 from q2_aam.models.sample_encoder import SampleEncoder, SampleEncoding, log_share
 
 
@@ -73,35 +74,35 @@ class AAM(nn.Module):
         Encoding
         """
         embeddings = self.asv_encoder(tokens, max_tokens, learnt)
-        sample = self.encode_samples(
-            lambda index: F.embedding(index, embeddings), asv_index, abundance, mask, max_tokens
-        )
+        sample = self.encode_samples(F.embedding, asv_index, abundance, mask, max_tokens, (embeddings,))
         return Encoding(embeddings, sample)
 
     def encode_samples(
         self,
-        look_up: Callable[[Tensor], Tensor],
+        look_up: Callable[..., Tensor],
         asv_index: Tensor,
         abundance: Tensor,
         mask: Tensor,
         max_tokens: int | None = None,
+        given: Sequence[Tensor] = (),
     ) -> SampleEncoding:
         """Encode samples whose ASVs are encoded already; see :meth:`forward`.
 
-        ``look_up`` gives the embeddings ``[B, S, D]`` of ASVs by their numbers ``[B, S]``, which may stay on the CPU.
+        ``look_up`` gives the embeddings ``[B, S, D]`` of ASVs by their numbers ``[B, S]``, which may stay on the CPU,
+        and tensors that are ``given``, through which gradients go.
         """
 
-        def encode(rows: Tensor, longest: int) -> Tensor:
+        def encode(rows: Tensor, longest: int, *given: Tensor) -> SampleEncoding:
             part = rows, slice(0, longest)
-            embeddings = look_up(asv_index[rows.to(asv_index.device), :longest])
-            return torch.cat(self.sample_encoder(embeddings, abundance[part], mask[part]), 1)
+            embeddings = look_up(asv_index[rows.to(asv_index.device), :longest], *given)
+            return self.sample_encoder(embeddings, abundance[part], mask[part])
 
-        parts = zip(*in_portions(encode, asvs_of(mask), max_tokens), strict=True)
-        return SampleEncoding(*in_order(*parts).chunk(2, 1))
+        rows, encodings = zip(*in_portions(encode, asvs_of(mask), self.sample_encoder, max_tokens, given), strict=True)
+        return SampleEncoding(*(in_order(rows, tensors) for tensors in zip(*encodings, strict=True)))
 
     def guess_nucleotides(
         self, tokens: Tensor, hidden_tokens: Tensor, masked: Tensor, max_tokens: int | None = None
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    ) -> list[Callable[[], tuple[Tensor, Tensor]]]:
         """Guess nucleotides of ASVs ``tokens [U, 1 + L]`` that are hidden in ``hidden_tokens``, portion by portion.
 
         Parameters
@@ -113,21 +114,24 @@ class AAM(nn.Module):
         max_tokens : int, optional
             See :func:`q2_aam.models.portions.in_portions`.
 
-        Yields
-        ------
-        logits : Tensor
-            ``[M, 4]``, one row a masked nucleotide.
-        truth : Tensor
-            ``[M]``, the tokens that are hidden, in the same order.
+        Returns
+        -------
+        list of callable
+            One a portion, to logits ``[M, 4]``, one row a masked nucleotide, and the tokens ``[M]`` that are hidden.
         """
         encoder = self.asv_encoder
+        lengths = encoder.lengths(tokens)
 
-        def guess(rows: Tensor, longest: int) -> Tensor:
-            width = encoder.width(longest)
-            return self.nucleotide_head(encoder, hidden_tokens[rows, :width], masked[rows, : width - 1])
+        def guess(rows: Tensor) -> tuple[Tensor, Tensor]:
+            width = encoder.width(int(lengths[rows[0]]))
+            logits = self.nucleotide_head(encoder, hidden_tokens[rows, :width], masked[rows, : width - 1])
+            return logits, tokens[rows, 1:][masked[rows]]
 
-        for rows, logits in in_portions(guess, encoder.lengths(tokens), max_tokens):
-            yield logits, tokens[rows, 1:][masked[rows]]
+        parts = even_portions(lengths)
+        return [
+            partial(recomputed(guess, keep), rows)
+            for rows, keep in zip(parts, fitting(lengths, parts, max_tokens), strict=True)
+        ]
 
     def guess_abundances(
         self,
@@ -146,15 +150,16 @@ class AAM(nn.Module):
             ``[M]`` each, as ``log_share``, samples in no particular order.
         """
 
-        def guess(rows: Tensor, longest: int) -> Tensor:
+        def guess(rows: Tensor, longest: int, asv_embeddings: Tensor) -> tuple[Tensor]:
             part = rows, slice(0, longest)
             embeddings = F.embedding(asv_index[part], asv_embeddings)
             contextual = self.sample_encoder.contextual(embeddings, abundance[part], mask[part], hidden[part])
-            return self.count_head(contextual[hidden[part]])
+            return (self.count_head(contextual[hidden[part]]),)
 
-        rows, guessed = zip(*in_portions(guess, asvs_of(mask), max_tokens), strict=True)
+        used = nn.ModuleList([self.sample_encoder, self.count_head])
+        rows, guessed = zip(*in_portions(guess, asvs_of(mask), used, max_tokens, (asv_embeddings,)), strict=True)
         order = torch.cat(rows)
-        return torch.cat(guessed), log_share(abundance[order][hidden[order]])
+        return torch.cat([part for (part,) in guessed]), log_share(abundance[order][hidden[order]])
 
 
 def asvs_of(mask: Tensor) -> Tensor:

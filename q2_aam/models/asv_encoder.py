@@ -57,18 +57,17 @@ class ASVEncoder(nn.Module):
         """
         # First, so that what autocast keeps of the weights has gradients.
         centre = self.centre()
-
-        def embed(rows: Tensor, longest: int) -> Tensor:
-            return self.norm(self.read(tokens[rows, : self.width(longest)], centre))
-
         lengths = self.lengths(tokens)
-        if learnt is None or not torch.is_grad_enabled():
-            return in_order(*zip(*in_portions(embed, lengths, max_tokens), strict=True))
 
         def encode(places: Tensor) -> list[tuple[Tensor, Tensor]]:
-            found = in_portions(lambda rows, longest: embed(places[rows], longest), lengths[places], max_tokens)
-            return [(places[rows], result) for rows, result in found]
+            def embed(rows: Tensor, longest: int, centre: Tensor) -> tuple[Tensor]:
+                return (self.norm(self.read(tokens[places[rows], : self.width(longest)], centre)),)
 
+            found = in_portions(embed, lengths[places], self, max_tokens, (centre,))
+            return [(places[rows], embeddings) for rows, (embeddings,) in found]
+
+        if learnt is None or not torch.is_grad_enabled():
+            return in_order(*zip(*encode(torch.arange(len(tokens), device=tokens.device)), strict=True))
         parts = encode(learnt.nonzero().squeeze(1))
         with torch.no_grad():
             parts += encode((~learnt).nonzero().squeeze(1))

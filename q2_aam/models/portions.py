@@ -1,14 +1,22 @@
 """Rows of different lengths through a network, a portion at a time: little padding, bounded memory, work in cache."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+
+from q2_aam.models.side_by_side import Pieces, side_by_side
+
+Result = TypeVar("Result")
 
 # Tokens of a portion. On a CPU its intermediate values should stay in the cache, and below the 32 MB from which on the
 # system hands out fresh memory, page by page, for every tensor; a GPU wants as much as it can get.
 PORTION = {"cpu": 2**13, "cuda": 2**17}
+# Where there is little to do, threads do without work rather than with portions of less than that part.
+SMALLEST_PORTION = 4
 # Rows of that many tokens hold about as much in their attention weights as in everything else.
 ATTENTION_LENGTH = 256
 
@@ -44,37 +52,87 @@ def room(lengths: Tensor) -> Tensor:
 
 
 def in_portions(
-    compute: Callable[[Tensor, int], Tensor],
+    compute: Callable[..., tuple[Tensor, ...]],
     lengths: Tensor,
+    network: nn.Module,
     max_tokens: int | None = None,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Compute something of rows, portion by portion.
+    given: Sequence[Tensor] = (),
+) -> list[tuple[Tensor, tuple[Tensor, ...]]]:
+    """Compute something of rows, portion by portion, on a CPU in as many threads as torch has.
 
     Parameters
     ----------
     compute : callable
-        Row numbers ``[P]`` and the longest of their lengths to a tensor.
+        Row numbers ``[P]``, the longest of their lengths and the tensors ``given`` to tensors.
     lengths : Tensor
         int ``[R]``, tokens of each row.
+    network : nn.Module
+        Whose parameters ``compute`` uses. It uses no others and no other tensors that have gradients.
     max_tokens : int, optional
         What portions beyond about that many tokens need for the backward pass is not kept but computed again then,
         which takes a third more time. See :func:`room`. None: all is kept.
+    given : sequence of Tensor
+        What ``compute`` is given besides.
 
-    Yields
-    ------
-    rows : Tensor
-        int64 ``[P]``.
-    result : Tensor
-        What ``compute`` gave for them.
+    Returns
+    -------
+    list of tuple
+        Of each portion: its rows, int64 ``[P]``, and what ``compute`` gave for them.
     """
-    budget = float("inf") if max_tokens is None or not torch.is_grad_enabled() else max_tokens
-    for rows in portions(lengths, PORTION[lengths.device.type]):
-        longest = int(lengths[rows[0]])
-        budget -= float(room(lengths[rows]).sum())
-        if budget >= 0:
-            yield rows, compute(rows, longest)
-        else:
-            yield rows, checkpoint(compute, rows, longest, use_reentrant=False)
+    if not len(lengths):
+        return []
+    parts = even_portions(lengths)
+    kept = fitting(lengths, parts, max_tokens)
+
+    def piece(rows: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
+        return compute(rows, int(lengths[rows[0]]), *given)
+
+    if not lengths.is_cuda and not draws(network):
+        learnt = list(network.parameters())
+        if torch.is_grad_enabled() and any(x.requires_grad for x in (*given, *learnt)):
+            results = Pieces.apply(piece, parts, kept, len(given), *given, *learnt)
+            width = len(results) // len(parts)
+            return [(rows, results[n * width : (n + 1) * width]) for n, rows in enumerate(parts)]
+        return list(zip(parts, side_by_side(lambda rows: piece(rows, *given), parts), strict=True))
+    return [(rows, recomputed(piece, keep)(rows, *given)) for rows, keep in zip(parts, kept, strict=True)]
+
+
+def even_portions(lengths: Tensor) -> list[Tensor]:
+    """:func:`portions` of about equal size, as many for each of torch's threads where they are not too small for it."""
+    most = PORTION[lengths.device.type]
+    if lengths.is_cuda:
+        return portions(lengths, most)
+    threads, tokens = torch.get_num_threads(), int(lengths.sum())
+    number = -(-tokens // (threads * most)) * threads
+    number = max(1, min(number, tokens // (most // SMALLEST_PORTION)))
+    size = max(1.0, tokens / number)
+    parts = portions(lengths, int(size))
+    # What is filled up, and what is left over, makes more of them.
+    while len(parts) > number:
+        size *= 1.02
+        if size > most:
+            number += threads
+            size = tokens / number
+        parts = portions(lengths, int(size))
+    return parts
+
+
+def fitting(lengths: Tensor, parts: Sequence[Tensor], max_tokens: int | None) -> list[bool]:
+    """Of each portion, whether ``max_tokens`` has room for it beside the ones before; None has room for all."""
+    if max_tokens is None or not torch.is_grad_enabled():
+        return [True] * len(parts)
+    needed = torch.stack([room(lengths[rows]).sum() for rows in parts]).cumsum(0)
+    return (needed <= max_tokens).tolist()
+
+
+def recomputed(work: Callable[..., Result], keep: bool) -> Callable[..., Result]:
+    """The same work, or one that keeps nothing for the backward pass and is done again then, random numbers and all."""
+    return work if keep else partial(checkpoint, work, use_reentrant=False)
+
+
+def draws(network: nn.Module) -> bool:
+    """Whether a network draws random numbers, which are the same again for one portion after the other alone."""
+    return any(isinstance(part, nn.Dropout) and part.p > 0 and part.training for part in network.modules())
 
 
 def in_order(rows: Sequence[Tensor], results: Sequence[Tensor]) -> Tensor:

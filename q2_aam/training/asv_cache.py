@@ -1,5 +1,6 @@
 """The embeddings of a table's ASVs, each computed once, in memory or on disk."""
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -85,8 +86,7 @@ def asv_embeddings(
                 rows = np.empty((len(distinct), width), dtype=np.float32)
                 # Row by row: a file mapped into memory would bring 16 pages along with each.
                 for row, number in zip(rows, distinct.tolist(), strict=True):
-                    file.seek(number * row.nbytes)
-                    file.readinto(row)
+                    row[:] = np.frombuffer(os.pread(file.fileno(), row.nbytes, number * row.nbytes), row.dtype)
                 kept = torch.from_numpy(rows).to(device, kind)
                 return F.embedding(torch.from_numpy(inverse.reshape(index.shape)).to(device), kept)
 

@@ -1,6 +1,6 @@
 """The named losses. Each is a mean over what it counts, in float32."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -8,6 +8,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from q2_aam.data.tokenizer import A
+from q2_aam.models.side_by_side import add_up, side_by_side
 
 
 def pairs(matrix: Tensor) -> Tensor:
@@ -26,58 +27,78 @@ def unifrac_loss(predicted: Tensor, unifrac: Tensor) -> Tensor:
     return mean_or_zero((pairs(predicted) - pairs(unifrac)).square())
 
 
-def nucleotide_loss(guesses: Iterable[tuple[Tensor, Tensor]], count: int, parameters: list[Tensor]) -> Tensor:
+def nucleotide_loss(
+    guesses: Sequence[Callable[[], tuple[Tensor, Tensor]]],
+    count: int,
+    parameters: list[Tensor],
+    see: Callable[[Tensor, Tensor], None],
+) -> Tensor:
     """Cross entropy of masked nucleotides.
 
     Parameters
     ----------
-    guesses : iterable of tuple of Tensor
-        Logits ``[M, 4]`` and tokens ``[M]`` (A, C, G, T), a portion at a time.
+    guesses : sequence of callable
+        One a portion, to logits ``[M, 4]`` and tokens ``[M]`` (A, C, G, T).
     count : int
         Masked nucleotides of all portions.
     parameters : list of Tensor
-        What is learnt. On a CPU each portion's gradients are computed before the next one is guessed.
+        What is learnt. On a CPU each portion's gradients are computed as soon as it is guessed.
+    see : callable
+        Shown the logits, without gradients, and tokens of each portion.
 
     Returns
     -------
     Tensor
         Scalar; zero where nothing is masked.
     """
-    errors = (
-        F.cross_entropy(logits.float(), tokens.long() - A, reduction="sum") / max(1, count)
-        for logits, tokens in guesses
-    )
+
+    def error(guess: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        logits, tokens = guess()
+        summed = F.cross_entropy(logits.float(), tokens.long() - A, reduction="sum")
+        return summed / max(1, count), (logits.detach(), tokens)
+
     learnt = [p for p in parameters if p.requires_grad] if torch.is_grad_enabled() else []
     # On a graphics card half precision would need its scaler here.
-    if not learnt or learnt[0].is_cuda:
-        return sum(errors)
-    return SettledSum.apply(errors, *learnt)
+    if learnt and not learnt[0].is_cuda:
+        return SettledSum.apply(error, guesses, see, *learnt)
+    total = 0.0
+    for guess in guesses:
+        loss, seen = error(guess)
+        see(*seen)
+        total = total + loss
+    return total
 
 
 class SettledSum(torch.autograd.Function):
-    """A sum of losses whose gradients are computed one by one in the forward pass.
+    """A sum of losses whose gradients are computed one by one in the forward pass, side by side.
 
     Nothing is kept for the backward pass but the gradients, and what a part's forward pass made is still in the
     processor's cache in its backward pass.
     """
 
     @staticmethod
-    def forward(ctx, losses: Iterable[Tensor], *parameters: Tensor) -> Tensor:
-        total, ctx.slopes = 0.0, [None] * len(parameters)
-        with torch.enable_grad():
-            for loss in losses:
-                slopes = torch.autograd.grad(loss, parameters, allow_unused=True)
-                ctx.slopes = [
-                    before if slope is None else slope if before is None else before.add_(slope)
-                    for before, slope in zip(ctx.slopes, slopes, strict=True)
-                ]
-                total = total + loss.detach()
+    def forward(ctx, error: Callable, parts: Sequence, see: Callable, *parameters: Tensor) -> Tensor:
+        total = 0.0
+
+        def settle(part) -> tuple[Tensor, tuple, tuple[Tensor | None, ...]]:
+            with torch.enable_grad():
+                loss, seen = error(part)
+            return loss.detach(), seen, torch.autograd.grad(loss, parameters, allow_unused=True)
+
+        def settled() -> Iterator[tuple[Tensor | None, ...]]:
+            nonlocal total
+            for loss, seen, slopes in side_by_side(settle, parts):
+                see(*seen)
+                total = total + loss
+                yield slopes
+
+        ctx.slopes = add_up(settled()) or [None] * len(parameters)
         return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple:
-        return None, *(None if slope is None else slope * gradient for slope in ctx.slopes)
+        return None, None, None, *(None if slope is None else slope * gradient for slope in ctx.slopes)
 
 
 def count_loss(predicted: Tensor, log_share: Tensor) -> Tensor:

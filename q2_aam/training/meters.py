@@ -48,12 +48,10 @@ class EpochMeter:
         """Distances of ``[M]`` pairs."""
         self._distances.append((predicted.detach().cpu().numpy(), true.cpu().numpy()))
 
-    def add_nucleotides(self, guess: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Logits ``[M, 4]`` of masked nucleotides and their tokens ``[M]``, which are given back."""
-        logits, tokens = guess
-        self._nucleotides[0] += int((logits.detach().argmax(1) == tokens - A).sum())
+    def add_nucleotides(self, logits: Tensor, tokens: Tensor) -> None:
+        """Logits ``[M, 4]`` of masked nucleotides and their tokens ``[M]``."""
+        self._nucleotides[0] += int((logits.argmax(1) == tokens - A).sum())
         self._nucleotides[1] += len(tokens)
-        return guess
 
     def add_targets(self, predicted: Tensor, target: Tensor) -> None:
         """Network outputs ``[B, O]`` and encoded targets ``[B]``."""

@@ -91,8 +91,8 @@ class Task(LightningModule):
             # Where the gradients of a portion are computed at once there is nothing to keep.
             budget = keep if tokens.is_cuda else None
             count, guesses = int(masked.sum()), network.guess_nucleotides(tokens, hidden_tokens, masked, budget)
-            seen = map(meter.add_nucleotides, guesses)
-            losses["nucleotide_loss"] = nucleotide_loss(seen, count, list(network.parameters())), count
+            learnable = list(network.parameters())
+            losses["nucleotide_loss"] = nucleotide_loss(guesses, count, learnable, meter.add_nucleotides), count
         if objective.count_weight:
             rows = _some(len(batch.rows), generator)
             abundance, mask, index = (part[::step][rows] for part in (batch.abundance, batch.mask, batch.asv_index))

@@ -1,6 +1,9 @@
+import ctypes
 import os
 import re
 import shutil
+import subprocess
+import sys
 from contextlib import nullcontext
 
 import numpy as np
@@ -106,3 +109,49 @@ def test_compile_without_a_compiler_is_refused(monkeypatch):
     assert str(error.value) == (
         "compile needs the C++ compiler no-such-compiler, which is not installed. Install it, or leave it out."
     )
+
+
+ARENAS = """
+import ctypes, os, sys, tempfile, threading
+import torch
+from q2_aam.training.config import Runtime
+from q2_aam.training.device import use_threads
+
+library = ctypes.CDLL(None)
+library.malloc.restype, library.fopen.restype = ctypes.c_void_p, ctypes.c_void_p
+
+def arenas():
+    path = os.path.join(tempfile.mkdtemp(), "arenas")
+    file = ctypes.c_void_p(library.fopen(path.encode(), b"w"))
+    library.malloc_info(0, file)
+    library.fclose(file)
+    return open(path).read().count("<heap nr=")
+
+def in_threads():
+    together = threading.Barrier(4)
+    def take():
+        together.wait()
+        library.malloc(1000)
+        together.wait()
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+
+before = arenas()
+if sys.argv[1] == "shared":
+    with use_threads(Runtime(threads=2)):
+        in_threads()
+else:
+    in_threads()
+print(arenas() - before)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="another C library")
+def test_threads_take_memory_from_one_place():
+    def more(how):
+        run = subprocess.run([sys.executable, "-c", ARENAS, how], capture_output=True, text=True, check=True)
+        return int(run.stdout)
+
+    assert more("apart") > 0
+    assert more("shared") == 0

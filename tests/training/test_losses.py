@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -37,7 +38,7 @@ def test_mean_or_zero_of_nothing_is_part_of_the_graph():
 
 
 def guessed(logits, tokens):
-    return nucleotide_loss([(logits, tokens)], len(tokens), [])
+    return nucleotide_loss([lambda: (logits, tokens)], len(tokens), [], lambda *seen: None)
 
 
 def test_nucleotide_loss_by_hand():
@@ -92,14 +93,17 @@ def test_gradients_of_the_nucleotide_loss_are_those_of_the_whole_sum(keep):
     weight.requires_grad_(keep != "frozen")
     portions = [(torch.randn(size, 3), torch.randint(1, 5, (size,), dtype=torch.uint8)) for size in (5, 1, 7)]
 
-    def logits():
-        return ((inputs @ weight + bias, tokens) for inputs, tokens in portions)
-
+    guesses = [partial(lambda inputs, tokens: (inputs @ weight + bias, tokens), *portion) for portion in portions]
+    seen = []
     with torch.set_grad_enabled(keep != "no gradients"):
-        loss = nucleotide_loss(logits(), 13, [weight, unused, bias])
-        everything = [torch.cat(part) for part in zip(*logits(), strict=True)]
+        loss = nucleotide_loss(guesses, 13, [weight, unused, bias], lambda *guess: seen.append(guess))
+        everything = [torch.cat(part) for part in zip(*(guess() for guess in guesses), strict=True)]
         expected = torch.nn.functional.cross_entropy(everything[0], everything[1].long() - 1)
     torch.testing.assert_close(loss, expected, check_stride=False)
+    # In the order of the portions, whichever was first.
+    for found, wanted in zip(zip(*seen, strict=True), everything, strict=True):
+        assert torch.equal(torch.cat(found), wanted)
+        assert not torch.cat(found).requires_grad
     assert loss.requires_grad == (keep != "no gradients")
     if keep == "no gradients":
         return
@@ -113,16 +117,15 @@ def test_gradients_of_the_nucleotide_loss_are_those_of_the_whole_sum(keep):
     assert unused.grad is None and (weight.grad is None) == (keep == "frozen")
 
 
-def test_a_portion_is_settled_before_the_next_is_guessed():
+def test_a_portion_is_settled_before_the_next_is_guessed(one_thread):
     weight = torch.nn.Parameter(torch.ones(4))
     order = []
 
-    def logits():
-        for number in range(3):
-            order.append(number)
-            given = weight[None] * 1
-            given.register_hook(lambda _, number=number: order.append(f"{number} back"))
-            yield given, torch.tensor([2])
+    def guess(number):
+        order.append(number)
+        given = weight[None] * 1
+        given.register_hook(lambda _: order.append(f"{number} back"))
+        return given, torch.tensor([2])
 
-    nucleotide_loss(logits(), 3, [weight])
+    nucleotide_loss([partial(guess, number) for number in range(3)], 3, [weight], lambda *seen: None)
     assert order == [0, "0 back", 1, "1 back", 2, "2 back"]

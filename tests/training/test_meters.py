@@ -18,8 +18,8 @@ def test_distances_of_all_batches_are_scored_together():
 
 def test_nucleotide_accuracy_is_of_all_that_were_masked():
     meter = EpochMeter(None)
-    meter.add_nucleotides((torch.eye(4), torch.tensor([1, 2, 3, 1])))
-    meter.add_nucleotides((torch.eye(4)[:1], torch.tensor([4])))
+    meter.add_nucleotides(torch.eye(4), torch.tensor([1, 2, 3, 1]))
+    meter.add_nucleotides(torch.eye(4)[:1], torch.tensor([4]))
     assert meter.compute() == {"nucleotide_accuracy": 3 / 5}
 
 
@@ -54,7 +54,7 @@ def test_what_is_undefined_is_left_out():
     meter = EpochMeter(None)
     assert meter.compute() == {} and meter.targets() is None
     meter.add_distances(torch.zeros(0), torch.zeros(0))
-    meter.add_nucleotides((torch.zeros(0, 4), torch.zeros(0, dtype=torch.long)))
+    meter.add_nucleotides(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long))
     assert meter.compute() == {}
     meter.add_distances(torch.tensor([0.1, 0.2]), torch.tensor([0.1, 0.1]))
     assert set(meter.compute()) == {"unifrac_rmse"}
@@ -74,7 +74,7 @@ def test_reset_forgets_and_take_adds():
     for meter, value in ((first, 0.0), (second, 2.0)):
         meter.add_targets(torch.zeros(1, 1), torch.tensor([value]))
         meter.add_distances(torch.tensor([0.5]), torch.tensor([0.5]))
-        meter.add_nucleotides((torch.eye(4)[:1], torch.tensor([1 + int(value)])))
+        meter.add_nucleotides(torch.eye(4)[:1], torch.tensor([1 + int(value)]))
     first.take(second)
     assert first.compute()["mae"] == pytest.approx(target.scale)
     assert first.compute()["nucleotide_accuracy"] == 0.5
