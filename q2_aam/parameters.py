@@ -19,10 +19,10 @@ from q2_aam.training.config import (
     NUMERIC_METRICS,
     OPTIMIZERS,
     PRECISIONS,
-    PRETRAINING,
     SCHEDULERS,
     UNIFRAC_METRICS,
 )
+from q2_aam.training.fold_config import PRETRAINING
 
 TABLE = "Counts of ASVs in samples."
 SEQUENCES = "Sequences of the table's features. Not needed where the feature IDs are themselves the sequences."

@@ -24,9 +24,7 @@ from q2_aam.training.config import (
     LARGEST_SEED,
     NON_FINITE,
     PRECISIONS,
-    PRETRAINING,
     SCHEDULERS,
-    CrossValidation,
     Distances,
     FineTuning,
     Head,
@@ -41,6 +39,7 @@ from q2_aam.training.config import (
     TargetObjective,
     TargetReading,
 )
+from q2_aam.training.fold_config import PRETRAINING, CrossValidation
 
 PACKAGE = Path(q2_aam.__file__).parent
 SETTINGS = {

@@ -11,7 +11,8 @@ from q2_aam.data.cautions import Caution, warn_of_cautions
 from q2_aam.data.tables import name_ids
 from q2_aam.framework import qiime2
 from q2_aam.models.config import Architecture
-from q2_aam.training.config import LARGEST_SEED, CrossValidation, Head, Reading, Runtime, TargetReading
+from q2_aam.training.config import LARGEST_SEED, Head, Reading, Runtime, TargetReading
+from q2_aam.training.fold_config import CrossValidation
 
 
 def cross_validate(

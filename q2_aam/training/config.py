@@ -28,13 +28,13 @@ FEWEST_EPOCHS, MOST_EPOCHS = 4, 60
 LARGEST_SEED = 2**32 - 1
 
 
-def _check_choice(settings, name: str, choices: tuple) -> None:
+def check_choice(settings, name: str, choices: tuple) -> None:
     value = getattr(settings, name)
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, but is {value!r}.")
 
 
-def _check_least(settings, **least: float) -> None:
+def check_least(settings, **least: float) -> None:
     for name, bound in least.items():
         value = getattr(settings, name)
         if not value >= bound:
@@ -52,9 +52,9 @@ class Reading:
     """What features without a sequence, or that are no tip of the phylogeny, do: stop, or be left out with a count."""
 
     def __post_init__(self):
-        _check_choice(self, "missing_features", MISSING_FEATURES)
+        check_choice(self, "missing_features", MISSING_FEATURES)
         if self.sampling_depth is not None:
-            _check_least(self, sampling_depth=1)
+            check_least(self, sampling_depth=1)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Distances:
     """Kind of UniFrac; ``auto`` is the encoder's, or unweighted where there is none."""
 
     def __post_init__(self):
-        _check_choice(self, "metric", METRIC_CHOICES)
+        check_choice(self, "metric", METRIC_CHOICES)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class MetadataReading:
     """What samples that are not in the metadata do: stop, or be left out with a count."""
 
     def __post_init__(self):
-        _check_choice(self, "missing_samples", MISSING_SAMPLES)
+        check_choice(self, "missing_samples", MISSING_SAMPLES)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class TargetReading(MetadataReading):
 
     def __post_init__(self):
         super().__post_init__()
-        _check_choice(self, "target_transform", TRANSFORMS)
+        check_choice(self, "target_transform", TRANSFORMS)
 
 
 @dataclass(frozen=True)
@@ -136,12 +136,12 @@ class Optimization:
     """What a loss or gradient that is not finite does: stop with an explanation, or skip the step and count it."""
 
     def __post_init__(self):
-        _check_choice(self, "optimizer", OPTIMIZERS)
-        _check_choice(self, "scheduler", SCHEDULERS)
-        _check_choice(self, "non_finite", NON_FINITE)
+        check_choice(self, "optimizer", OPTIMIZERS)
+        check_choice(self, "scheduler", SCHEDULERS)
+        check_choice(self, "non_finite", NON_FINITE)
         if self.epochs != "auto":
-            _check_least(self, epochs=1)
-        _check_least(
+            check_least(self, epochs=1)
+        check_least(
             self, batch_size=1, accumulation=1, weight_decay=0, warmup_share=0, gradient_clip=0, patience=0
         )
         if not self.learning_rate > 0:
@@ -177,7 +177,7 @@ class Head:
     """Kernel on distances with a frozen encoder, or linear and tuned; ``auto`` is kernel where there is an encoder."""
 
     def __post_init__(self):
-        _check_choice(self, "head", HEADS)
+        check_choice(self, "head", HEADS)
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ class Objective:
     """Share of nucleotides, and of abundances, withheld where their losses are on."""
 
     def __post_init__(self):
-        _check_least(self, unifrac_weight=0, nucleotide_weight=0, count_weight=0, target_weight=0)
+        check_least(self, unifrac_weight=0, nucleotide_weight=0, count_weight=0, target_weight=0)
         if not 0 < self.mask_share < 1:
             raise ValueError(f"mask_share must be between 0 and 1, but is {self.mask_share}.")
         if not (self.unifrac_weight or self.nucleotide_weight or self.count_weight or self.target_weight):
@@ -237,8 +237,8 @@ class Sampling:
     def __post_init__(self):
         if not 0 <= self.validation_share < 1:
             raise ValueError(f"validation_share must be at least 0 and below 1, but is {self.validation_share}.")
-        _check_least(self, token_limit=1)
-        _check_choice(self, "token_choice", TOKEN_CHOICES)
+        check_least(self, token_limit=1)
+        check_choice(self, "token_choice", TOKEN_CHOICES)
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,7 @@ class PretrainingSampling(Sampling):
 
     def __post_init__(self):
         super().__post_init__()
-        _check_least(self, subcommunities=0)
+        check_least(self, subcommunities=0)
 
 
 @dataclass(frozen=True)
@@ -287,11 +287,11 @@ class Runtime:
     def __post_init__(self):
         if self.random_seed > LARGEST_SEED:
             raise ValueError(f"random_seed must be at most {LARGEST_SEED}, but is {self.random_seed}.")
-        _check_choice(self, "precision", PRECISIONS)
-        _check_choice(self, "device", DEVICES)
-        _check_least(self, random_seed=0, max_tokens=1, devices=1, num_nodes=1)
+        check_choice(self, "precision", PRECISIONS)
+        check_choice(self, "device", DEVICES)
+        check_least(self, random_seed=0, max_tokens=1, devices=1, num_nodes=1)
         if self.threads != "auto":
-            _check_least(self, threads=1)
+            check_least(self, threads=1)
 
 
 @dataclass(frozen=True)
@@ -308,8 +308,8 @@ class Prediction(Runtime):
 
     def __post_init__(self):
         super().__post_init__()
-        _check_choice(self, "asv_cache", ASV_CACHES)
-        _check_least(self, batch_size=1)
+        check_choice(self, "asv_cache", ASV_CACHES)
+        check_least(self, batch_size=1)
 
 
 @dataclass(frozen=True)
@@ -344,45 +344,3 @@ def measured_names(objective: Objective, unifrac: bool, kind: str | None) -> lis
     if kind is not None and objective.target_weight:
         names += ["target_loss", *(NUMERIC_METRICS if kind == "numeric" else CATEGORICAL_METRICS)]
     return names
-
-
-PRETRAINING = ("auto", "each_fold", "transductive", "none")
-
-
-@dataclass(frozen=True)
-class CrossValidation:
-    """How samples are parted, and what each fold's model is learnt from and with."""
-
-    folds: int = 5
-    """Parts; each is predicted by what was learnt from the others."""
-
-    leave_one_group_out: bool = False
-    """Make each group a fold of its own."""
-
-    repeats: int = 1
-    """Times that all is done, each with other folds and another seed."""
-
-    pretraining: str = "auto"
-    """``auto`` is each_fold where no encoder is given, none where one is."""
-
-    pretrain_epochs: int | str = Optimization.epochs
-    """Most epochs of pretraining."""
-
-    fit_epochs: int = FineTuning.epochs
-    """Most epochs of tuning."""
-
-    batch_size: int = Optimization.batch_size
-    """Samples a step, of pretraining and of tuning."""
-
-    freeze_encoder: bool = False
-    """Stop after the head."""
-
-    def __post_init__(self):
-        _check_choice(self, "pretraining", PRETRAINING)
-        _check_least(self, folds=2, repeats=1, fit_epochs=1, batch_size=1)
-        if self.pretrain_epochs != "auto":
-            _check_least(self, pretrain_epochs=1)
-        if self.leave_one_group_out and self.folds != CrossValidation.folds:
-            raise ValueError(
-                f"folds is {self.folds}, but leave_one_group_out makes each group a fold. Leave one of them out."
-            )

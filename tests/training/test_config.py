@@ -10,7 +10,6 @@ from q2_aam.data.metadata import match_metadata
 from q2_aam.data.targets import Target
 from q2_aam.data.unifrac import UniFracDistances, match_tips
 from q2_aam.training.config import (
-    CrossValidation,
     Distances,
     FineTuning,
     MetadataReading,
@@ -25,6 +24,7 @@ from q2_aam.training.config import (
     TargetObjective,
     TargetReading,
 )
+from q2_aam.training.fold_config import CrossValidation
 
 
 @pytest.mark.parametrize(
