@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from q2_aam.models.asv_encoder import ASVEncoder, NucleotideHead
 from q2_aam.models.config import Architecture
 from q2_aam.models.heads import CountHead, TargetHead
-from q2_aam.models.portions import even_portions, fitting, in_order, in_portions, recomputed
+from q2_aam.models.portions import cut, fitting, in_order, in_portions, recomputed
 from q2_aam.models.sample_encoder import SampleEncoder, SampleEncoding, log_share
 
 
@@ -127,7 +127,7 @@ class AAM(nn.Module):
             logits = self.nucleotide_head(encoder, hidden_tokens[rows, :width], masked[rows, : width - 1])
             return logits, tokens[rows, 1:][masked[rows]]
 
-        parts = even_portions(lengths)
+        parts = cut(lengths, encoder)
         return [
             partial(recomputed(guess, keep), rows)
             for rows, keep in zip(parts, fitting(lengths, parts, max_tokens), strict=True)

@@ -58,7 +58,7 @@ def in_portions(
     max_tokens: int | None = None,
     given: Sequence[Tensor] = (),
 ) -> list[tuple[Tensor, tuple[Tensor, ...]]]:
-    """Compute something of rows, portion by portion, on a CPU in as many threads as torch has.
+    """Compute something of rows, portion by portion: on a CPU in as many threads as torch has, see :func:`alone`.
 
     Parameters
     ----------
@@ -81,13 +81,13 @@ def in_portions(
     """
     if not len(lengths):
         return []
-    parts = even_portions(lengths)
+    parts = cut(lengths, network)
     kept = fitting(lengths, parts, max_tokens)
 
     def piece(rows: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
         return compute(rows, int(lengths[rows[0]]), *given)
 
-    if not lengths.is_cuda and not draws(network):
+    if not lengths.is_cuda and not alone(network):
         learnt = list(network.parameters())
         if torch.is_grad_enabled() and any(x.requires_grad for x in (*given, *learnt)):
             results = Pieces.apply(piece, parts, kept, len(given), *given, *learnt)
@@ -99,22 +99,21 @@ def in_portions(
 
 def even_portions(lengths: Tensor) -> list[Tensor]:
     """:func:`portions` of about equal size, as many for each of torch's threads where they are not too small for it."""
-    most = PORTION[lengths.device.type]
-    if lengths.is_cuda:
-        return portions(lengths, most)
-    threads, tokens = torch.get_num_threads(), int(lengths.sum())
-    number = -(-tokens // (threads * most)) * threads
-    number = max(1, min(number, tokens // (most // SMALLEST_PORTION)))
+    most, threads, tokens = PORTION[lengths.device.type], torch.get_num_threads(), int(lengths.sum())
+    fewest = len(portions(lengths, most))
+    number = min(-(-fewest // threads) * threads, tokens // (most // SMALLEST_PORTION))
+    if 0 < number < threads:
+        # So many that each gets the same number of threads, and none is left without work.
+        number = threads // -(-threads // number)
+    number = max(fewest, number)
     size = max(1.0, tokens / number)
-    parts = portions(lengths, int(size))
-    # What is filled up, and what is left over, makes more of them.
-    while len(parts) > number:
-        size *= 1.02
-        if size > most:
-            number += threads
-            size = tokens / number
+    while size < most:
         parts = portions(lengths, int(size))
-    return parts
+        if len(parts) <= number:
+            return parts
+        # What is filled up, and what is left over, made more of them.
+        size *= 1.02
+    return portions(lengths, most)
 
 
 def fitting(lengths: Tensor, parts: Sequence[Tensor], max_tokens: int | None) -> list[bool]:
@@ -130,9 +129,22 @@ def recomputed(work: Callable[..., Result], keep: bool) -> Callable[..., Result]
     return work if keep else partial(checkpoint, work, use_reentrant=False)
 
 
-def draws(network: nn.Module) -> bool:
-    """Whether a network draws random numbers, which are the same again for one portion after the other alone."""
-    return any(isinstance(part, nn.Dropout) and part.p > 0 and part.training for part in network.modules())
+def cut(lengths: Tensor, network: nn.Module) -> list[Tensor]:
+    """Portions as a network works on them."""
+    if lengths.is_cuda or alone(network):
+        return portions(lengths, PORTION[lengths.device.type])
+    return even_portions(lengths)
+
+
+def alone(network: nn.Module) -> bool:
+    """Whether a network takes one portion after the other.
+
+    With dropout, since the random numbers of a portion are the same again in this order only; compiled by torch, which
+    would compile the same thing for each thread until it gave up.
+    """
+    parts = list(network.modules())
+    drawn = any(isinstance(part, nn.Dropout) and part.p > 0 and part.training for part in parts)
+    return drawn or any(getattr(part, "compiled", False) for part in parts)
 
 
 def in_order(rows: Sequence[Tensor], results: Sequence[Tensor]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+def side_by_side(work: Callable[[Item], Result], items: Sequence[Item], alone: bool = False) -> Iterator[Result]:
     """Do the same with several things, as many at a time as torch has threads.
 
     Parameters
@@ -22,18 +23,19 @@ def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> Itera
         Item to result. It must not draw random numbers, since which item is first is a matter of chance.
     items : sequence
         What it is done with.
+    alone : bool
+        One at a time.
 
     Yields
     ------
     result
         In the order of the items.
     """
-    threads = torch.get_num_threads()
-    workers = min(threads, len(items))
+    threads, inside = torch.get_num_threads(), as_here()
+    workers = 1 if alone else min(threads, len(items))
     if workers < 2:
-        yield from map(work, items)
+        yield from (inside(partial(work, item)) for item in items)
         return
-    inside = as_here()
     # Threads begin with the number that is set when they are started.
     torch.set_num_threads(threads // workers)
     try:
@@ -49,7 +51,8 @@ def as_here() -> Callable[[Callable[[], Result]], Result]:
     dtype = torch.get_autocast_dtype("cpu")
 
     def call(work: Callable[[], Result]) -> Result:
-        # Casts of weights are not kept: the thread that is through first would throw away those of all.
+        # Casts of weights are not kept: the thread that is through first would throw away those of all, and one that
+        # was made without gradients could be met by work that needs them.
         with torch.set_grad_enabled(gradients), torch.autocast("cpu", dtype, cast, cache_enabled=False):
             return work()
 
@@ -59,7 +62,7 @@ def as_here() -> Callable[[Callable[[], Result]], Result]:
 class Pieces(torch.autograd.Function):
     """Pieces of a computation side by side, forward and later backward.
 
-    The gradients of the pieces are summed in their order and in float32: no number depends on which was first.
+    The gradients of the pieces are summed in their order and at least in float32: no number depends on which was first.
     """
 
     @staticmethod
@@ -101,6 +104,7 @@ class Pieces(torch.autograd.Function):
         ctx.piece, ctx.as_forward = piece, as_here()
         ctx.inputs = [*leaves, *inputs[given:]]
         ctx.set_materialize_grads(False)
+        ctx.done = False
         found = list(side_by_side(lambda place: piece(place, kept[place]), range(len(items))))
         ctx.results = [result if keep else None for result, keep in zip(found, kept, strict=True)]
         ctx.width = len(found[0])
@@ -109,6 +113,9 @@ class Pieces(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        if ctx.done:
+            raise RuntimeError("Gradients of pieces are computed once: what they take has been let go.")
+        ctx.done = True
         learnt = [x for x in ctx.inputs if x.requires_grad]
 
         def slopes(place: int) -> Sequence[Tensor | None]:
@@ -123,17 +130,23 @@ class Pieces(torch.autograd.Function):
             tensors, known_slopes = zip(*known, strict=True)
             return torch.autograd.grad(tensors, learnt, known_slopes, allow_unused=True)
 
-        total = iter(add_up(side_by_side(slopes, range(len(ctx.results)))))
+        # Whatever fails, threads are given back.
+        with closing(side_by_side(slopes, range(len(ctx.results)))) as parts:
+            total = iter(add_up(parts))
         return None, None, None, None, *(next(total) if x.requires_grad else None for x in ctx.inputs)
 
 
 def add_up(parts: Iterable[Sequence[Tensor | None]]) -> list[Tensor | None]:
-    """Sums of the first tensors, the second ones and so on of parts that have as many; None where all are None."""
+    """Sums of the first tensors, the second ones and so on of parts that have as many; None where all are None.
+
+    Tensors of half precision are summed in float32.
+    """
     total: list[Tensor | None] = []
     for part in parts:
         total = total or [None] * len(part)
         for place, tensor in enumerate(part):
             if tensor is not None:
                 # Two gradients may be one and the same tensor, which is not to be changed.
-                total[place] = tensor.clone() if total[place] is None else total[place].add_(tensor)
+                wide = torch.promote_types(tensor.dtype, torch.float32)
+                total[place] = tensor.to(wide, copy=True) if total[place] is None else total[place].add_(tensor)
     return total

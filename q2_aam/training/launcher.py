@@ -24,6 +24,8 @@ from typing import NamedTuple
 
 import torch
 
+from q2_aam.training.device import share_memory_among_threads
+
 COMMAND = (
     "import json, pathlib, sys; sys.path[:] = json.loads(pathlib.Path(sys.argv[1], 'path.json').read_text()); "
     "from q2_aam.training.launcher import work; work(pathlib.Path(sys.argv[1]))"
@@ -221,6 +223,7 @@ def work(scratch: Path) -> None:
     try:
         function, arguments, device, threads = read_call(scratch)
         torch.set_num_threads(threads)
+        share_memory_among_threads()
         if device == "cuda":
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")

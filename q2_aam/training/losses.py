@@ -32,6 +32,7 @@ def nucleotide_loss(
     count: int,
     parameters: list[Tensor],
     see: Callable[[Tensor, Tensor], None],
+    alone: bool = False,
 ) -> Tensor:
     """Cross entropy of masked nucleotides.
 
@@ -45,6 +46,8 @@ def nucleotide_loss(
         What is learnt. On a CPU each portion's gradients are computed as soon as it is guessed.
     see : callable
         Shown the logits, without gradients, and tokens of each portion.
+    alone : bool
+        One portion after the other also on a CPU; see :func:`q2_aam.models.portions.alone`.
 
     Returns
     -------
@@ -60,7 +63,7 @@ def nucleotide_loss(
     learnt = [p for p in parameters if p.requires_grad] if torch.is_grad_enabled() else []
     # On a graphics card half precision would need its scaler here.
     if learnt and not learnt[0].is_cuda:
-        return SettledSum.apply(error, guesses, see, *learnt)
+        return SettledSum.apply(error, guesses, see, alone, *learnt)
     total = 0.0
     for guess in guesses:
         loss, seen = error(guess)
@@ -77,7 +80,7 @@ class SettledSum(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, error: Callable, parts: Sequence, see: Callable, *parameters: Tensor) -> Tensor:
+    def forward(ctx, error: Callable, parts: Sequence, see: Callable, alone: bool, *parameters: Tensor) -> Tensor:
         total = 0.0
 
         def settle(part) -> tuple[Tensor, tuple, tuple[Tensor | None, ...]]:
@@ -87,7 +90,7 @@ class SettledSum(torch.autograd.Function):
 
         def settled() -> Iterator[tuple[Tensor | None, ...]]:
             nonlocal total
-            for loss, seen, slopes in side_by_side(settle, parts):
+            for loss, seen, slopes in side_by_side(settle, parts, alone):
                 see(*seen)
                 total = total + loss
                 yield slopes
@@ -98,7 +101,7 @@ class SettledSum(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple:
-        return None, None, None, *(None if slope is None else slope * gradient for slope in ctx.slopes)
+        return None, None, None, None, *(None if slope is None else slope * gradient for slope in ctx.slopes)
 
 
 def count_loss(predicted: Tensor, log_share: Tensor) -> Tensor:

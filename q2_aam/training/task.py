@@ -11,7 +11,7 @@ from q2_aam.data.tables import name_ids
 from q2_aam.data.targets import Target
 from q2_aam.models.aam import AAM
 from q2_aam.models.asv_encoder import hide_nucleotides
-from q2_aam.models.portions import room
+from q2_aam.models.portions import alone, room
 from q2_aam.models.sample_encoder import lineage_distances
 from q2_aam.training.config import Settings
 from q2_aam.training.distributed import gather, gather_rows, no_loss, share_losses
@@ -91,8 +91,8 @@ class Task(LightningModule):
             # Where the gradients of a portion are computed at once there is nothing to keep.
             budget = keep if tokens.is_cuda else None
             count, guesses = int(masked.sum()), network.guess_nucleotides(tokens, hidden_tokens, masked, budget)
-            learnable = list(network.parameters())
-            losses["nucleotide_loss"] = nucleotide_loss(guesses, count, learnable, meter.add_nucleotides), count
+            how = list(network.parameters()), meter.add_nucleotides, alone(network.asv_encoder)
+            losses["nucleotide_loss"] = nucleotide_loss(guesses, count, *how), count
         if objective.count_weight:
             rows = _some(len(batch.rows), generator)
             abundance, mask, index = (part[::step][rows] for part in (batch.abundance, batch.mask, batch.asv_index))

@@ -113,12 +113,23 @@ def test_threads_have_as_many_portions_each(threads, rows, longest, spread):
     assert len(parts) <= max(1, -(-rows * longest // most) + threads - 1)
 
 
-@pytest.mark.parametrize("lengths", [[0, 0, 0], [5000] + 300 * [10], [9000, 1]])
+@pytest.mark.parametrize("lengths", [9000 * [0], [5000] + 300 * [10], [9000, 1], 600 * [4100]])
 def test_a_long_row_is_not_what_all_others_are_filled_up_to(threads, lengths):
     lengths = torch.tensor(lengths)
     parts = even_portions(lengths)
     assert sorted(torch.cat(parts).tolist()) == list(range(len(lengths)))
     assert sum(len(part) * int(lengths[part[0]]) for part in parts) <= 2 * lengths.sum()
+
+
+def test_little_work_is_shared_out_without_idle_threads():
+    """Some 21 portions that are large enough would leave 11 of 32 threads without work."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(32)
+        parts = even_portions(torch.full((1400,), 31))
+    finally:
+        torch.set_num_threads(before)
+    assert len(parts) == 16
 
 
 def test_dropout_is_drawn_for_one_portion_after_the_other(small_portions, threads):
@@ -171,7 +182,7 @@ def test_portions_and_recomputation_change_neither_outputs_nor_gradients(monkeyp
     network = tiny.network()
     network.asv_encoder.anchor_on(batch().tokens)
     torch.nn.init.constant_(network.sample_encoder.membership.bias, -1.0)
-    monkeypatch.setattr(module, "draws", lambda network: True)
+    monkeypatch.setattr(module, "alone", lambda network: True)
     outputs, slopes = gradients(network)
     monkeypatch.undo()
     monkeypatch.setitem(module.PORTION, "cpu", 40)

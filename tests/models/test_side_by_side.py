@@ -25,9 +25,10 @@ def test_each_thread_has_its_share_of_torchs_threads(threads):
         return threading.get_ident(), torch.get_num_threads()
 
     found = list(side_by_side(work, range(2)))
-    workers = min(2, threads)
-    assert len({ident for ident, _ in found}) <= workers
-    assert {number for _, number in found} == {threads // workers}
+    assert {number for _, number in found} == {threads // min(2, threads)}
+    here = threading.get_ident()
+    assert {ident == here for ident, _ in found} == {threads == 1}
+    assert {ident for ident, _ in side_by_side(work, range(2), alone=True)} == {here}
     assert torch.get_num_threads() == threads
 
 
@@ -61,6 +62,42 @@ def test_add_up():
     assert add_up([]) == []
 
 
+def test_half_precision_is_summed_in_float32():
+    (total,) = add_up([(torch.tensor([1.0], dtype=torch.bfloat16),)] * 300)
+    assert total.item() == 300 and total.dtype == torch.float32
+
+
+def test_gradients_of_pieces_are_computed_once_and_errors_come_out(threads):
+    x = torch.rand(3, requires_grad=True)
+
+    def work(place, x):
+        if place == 7:
+            raise ValueError("Piece 7 is bad.")
+        return (x[place] * 2,)
+
+    with pytest.raises(ValueError, match="^Piece 7 is bad.$"):
+        Pieces.apply(work, [0, 7, 1], [True] * 3, 1, x)
+    total = sum(Pieces.apply(work, range(3), [True, False, True], 1, x))
+    total.backward(retain_graph=True)
+    assert x.grad.tolist() == [2, 2, 2]
+    with pytest.raises(RuntimeError, match="are computed once"):
+        total.backward()
+
+    class Fails(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, gradient):
+            raise ValueError("It cannot go back.")
+
+    results = Pieces.apply(lambda place, x: (Fails.apply(x[place]),), range(3), [True] * 3, 1, x)
+    with pytest.raises(ValueError, match="It cannot go back"):
+        sum(results).backward()
+    assert torch.get_num_threads() == threads
+
+
 @pytest.mark.parametrize("cast", [True, False])
 def test_gradients_of_pieces_are_those_of_the_whole_and_do_not_depend_on_threads(cast):
     torch.manual_seed(0)
@@ -82,7 +119,7 @@ def test_gradients_of_pieces_are_those_of_the_whole_and_do_not_depend_on_threads
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            outcomes += [slopes([True] * 5), slopes([True, False, True, False, False])]
+            outcomes += [slopes([True] * 5), slopes([False, False, True, False, True])]
     finally:
         torch.set_num_threads(before)
     for outcome in outcomes:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from q2_aam.models import portions
 from q2_aam.training import device
 from q2_aam.training.config import Runtime
 from q2_aam.training.device import (
@@ -90,8 +91,9 @@ def test_auto_threads_are_the_cores_this_process_may_use(monkeypatch):
 
 
 @pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="no C++ compiler")
-def test_a_compiled_network_learns_the_same(tmp_path):
-    """One run with, one without: the same losses but for rounding; and torch did compile."""
+def test_a_compiled_network_learns_the_same(tmp_path, monkeypatch):
+    """One run with, one without: the same losses but for rounding; and torch did compile, in one thread alone."""
+    monkeypatch.setitem(portions.PORTION, "cpu", 400)
     histories = []
     torch._dynamo.reset()
     for compiled in (False, True):
@@ -99,6 +101,8 @@ def test_a_compiled_network_learns_the_same(tmp_path):
         run()
         histories.append(run.history().drop(columns="seconds"))
         assert bool(torch._dynamo.utils.counters["stats"]["unique_graphs"]) == compiled
+        for encoder in (run.network.asv_encoder, run.network.sample_encoder):
+            assert portions.alone(encoder) == compiled
     assert np.allclose(*histories, rtol=1e-3, equal_nan=True)
 
 
