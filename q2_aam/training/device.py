@@ -16,9 +16,11 @@ from q2_aam.training.config import Runtime
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 
-# Of the GNU C library's mallopt: one arena for all threads; memory in pieces of up to 32 MB, the most there is, is not
-# given back to the system while less than 256 MB of it are free.
-ALLOCATION = {-8: 1, -3: 32 * 2**20, -1: 256 * 2**20}
+# Of the GNU C library's mallopt, as its malloc.h numbers them.
+M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -8, -3, -1
+# One arena for all threads; memory in pieces of up to 32 MB, the most there is, is not given back to the system while
+# less than 256 MB of it are free.
+ALLOCATION = {M_ARENA_MAX: 1, M_MMAP_THRESHOLD: 32 * 2**20, M_TRIM_THRESHOLD: 256 * 2**20}
 
 
 def resolve_device(device: str) -> str:
