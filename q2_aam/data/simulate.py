@@ -291,7 +291,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     survey = simulate_survey(options.samples, options.asvs, options.length, options.seed)
     directory = survey.write(options.directory)
-    print(f"{survey.table.shape[1]} samples, {survey.table.shape[0]} ASVs in them: {directory}")
+    print(f"{survey.table.shape[1]} samples, {survey.table.shape[0]} ASVs in them, written to {directory.resolve()}.")
     if options.keep_apart is not None:
         train, new = keep_sites_apart(survey, options.keep_apart, options.seed)
         write_metadata(train.metadata, directory / "metadata-train.tsv")
