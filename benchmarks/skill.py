@@ -11,6 +11,8 @@ the same study, target and seed; the tables are of everything in there. Remove b
 Other studies in the same layout (table.biom, sequences.fasta, tree.nwk, metadata.tsv):
 
     python benchmarks/skill.py --study FOLDER --targets age disease --groups subject
+
+Without `--groups` each sample is a group. The last target of classes stratifies the folds; numbers alone do not.
 """
 
 import argparse
@@ -41,7 +43,7 @@ from q2_aam.training.prediction import encode_samples
 from q2_aam.types import AAMModelDirectoryFormat
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-# Groups, and targets (the last one, of classes, stratifies the folds).
+# Groups, and targets (the last one of classes stratifies the folds).
 STUDIES = {
     "ecam-infant-age": ("host_subject_id", ["month_of_life", "delivery"]),
     "ibd-crohns-families": ("host_subject_id", ["ibd", "surgery_and_ibd"]),
@@ -60,21 +62,33 @@ NEW_ALONE = ", new ASVs alone"
 class Study:
     """A study's files, as the actions take them."""
 
-    def __init__(self, folder: Path, groups: str, targets: list[str]):
+    def __init__(self, folder: Path, groups: str | None, targets: list[str]):
         self.name = folder.name
         self.table = biom.load_table(str(folder / "table.biom"))
         self.sequences = DNAFASTAFormat(str(folder / "sequences.fasta"), "r")
         self.phylogeny = NewickFormat(str(folder / "tree.nwk"), "r")
         self.metadata = qiime2.Metadata.load(str(folder / "metadata.tsv"))
-        self.frame = self.metadata.to_dataframe().reindex(self.table.ids())
         self.groups, self.targets = groups, targets
+        frame = self.metadata.to_dataframe().reindex(self.table.ids())
+        if groups is not None and frame[groups].isna().any():
+            frame = frame[frame[groups].notna()]
+            self.table = self.table.filter(set(frame.index), inplace=False).remove_empty("observation")
+        self.frame = frame
 
     def folds(self, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """Rows to learn from and rows to predict of each fold."""
-        classes = self.frame[self.targets[-1]].astype(str)
-        members = self.frame[self.groups].astype(str)
+        named = [target for target in self.targets if not self.numeric(target)]
+        classes = self.frame[named[-1]].astype(str) if named else np.zeros(len(self.frame), dtype=int)
         folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-        return list(folds.split(np.zeros(len(classes)), classes, members))
+        return list(folds.split(np.zeros(len(classes)), classes, self.members()))
+
+    def numeric(self, name: str) -> bool:
+        """Whether a column holds numbers."""
+        return self.metadata.get_column(name).type == "numeric"
+
+    def members(self) -> pd.Series:
+        """Group of each sample: the sample itself where there are no groups."""
+        return self.frame[self.groups].astype(str) if self.groups else self.frame.index.to_series()
 
     def part(self, rows: np.ndarray, features: np.ndarray | None = None) -> biom.Table:
         """The table of some samples and the features that they hold."""
@@ -135,8 +149,9 @@ def run_fold(
         tests[NEW_ALONE] = new.filter(unseen, axis="observation", inplace=False).remove_empty("sample")
     for target in study.targets:
         known = [name for name in table.ids() if pd.notna(study.frame[target][name])]
-        numeric = study.metadata.get_column(target).type == "numeric"
-        columns = {"metadata": study.column(target, known), "groups": study.column(study.groups, known)}
+        columns = {"metadata": study.column(target, known)}
+        if study.groups is not None:
+            columns["groups"] = study.column(study.groups, known)
         part = table.filter(set(known), inplace=False).remove_empty("observation")
         model = timed(f"fit {target}", lambda: fit(part, encoder=encoder, **columns, **given))[0]  # noqa: B023
         for which, asked in tests.items():
@@ -154,11 +169,11 @@ def run_fold(
                 )
             frame = pd.DataFrame({"true": study.frame[target][asked.ids()], OURS: predicted})
             frame = frame.join(others)
-            if numeric:
+            if study.numeric(target):
                 frame = frame.join(certainty)
             else:
                 frame["probability"] = certainty.max(axis=1)
-            frame["group"] = study.frame[study.groups][frame.index]
+            frame["group"] = study.members()[frame.index]
             frame.to_csv(kept, sep="\t", index_label="sample-id")
     before.write_text(json.dumps(facts, indent=1))
 
@@ -253,8 +268,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", nargs="*", choices=STUDIES, default=list(STUDIES))
     parser.add_argument("--study", type=Path, help="folder of another study, instead of those")
-    parser.add_argument("--targets", nargs="+", help="of the other study; the last one stratifies the folds")
-    parser.add_argument("--groups", help="of the other study")
+    parser.add_argument("--targets", nargs="+", help="of the other study; the last of classes stratifies the folds")
+    parser.add_argument("--groups", help="column of the other study whose members are never on both sides of a split")
     parser.add_argument("--epochs", type=int, help="of pretraining, instead of the default")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--folds", nargs="+", type=int, default=list(range(FOLDS)))

@@ -142,3 +142,31 @@ def test_scores_of_further_seeds_are_added_to_those_that_are_there(skill, tmp_pa
     assert rows["ours"].tolist() == [0.75, 0.125, 0.5] and rows["study"].tolist() == ["a", "a", "b"]
     assert pd.read_csv(tmp_path / "skill.tsv", sep="\t").equals(rows.reset_index(drop=True))
     assert len(skill.keep("skill", pd.DataFrame(), by)) == 3
+
+
+def written_study(folder: Path) -> Path:
+    """Files of a study: twelve samples of two classes, one of them in no group."""
+    ids = [f"s{number}" for number in range(12)]
+    table = biom.Table(np.ones((2, 12)), ["ACGT", "ACGA"], ids)
+    with biom.util.biom_open(str(folder / "table.biom"), "w") as handle:
+        table.to_hdf5(handle, "test")
+    (folder / "sequences.fasta").write_text(">ACGT\nACGT\n>ACGA\nACGA\n")
+    (folder / "tree.nwk").write_text("(ACGT:1,ACGA:1);\n")
+    places = [*"aabcdefghij", ""]
+    rows = [f"{name}\t{number}\t{'xy'[number % 2]}\t{places[number]}" for number, name in enumerate(ids)]
+    (folder / "metadata.tsv").write_text("\n".join(["sample-id\tage\tdisease\tplace", *rows]) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("targets", [["age"], ["disease", "age"], ["age", "disease"]])
+@pytest.mark.parametrize("groups", [None, "place"])
+def test_folds_of_another_study_hold_whole_groups_of_all_that_are_in_one(skill, tmp_path, groups, targets):
+    study = skill.Study(written_study(tmp_path), groups, targets)
+    names = [f"s{number}" for number in range(12 if groups is None else 11)]
+    assert study.table.ids().tolist() == study.frame.index.tolist() == names
+    folds = study.folds(0)
+    assert len(folds) == skill.FOLDS
+    assert np.sort(np.concatenate([test for _, test in folds])).tolist() == list(range(len(names)))
+    members = study.members().to_numpy()
+    assert not any(set(members[train]) & set(members[test]) for train, test in folds)
+    assert len(set(members)) == (12 if groups is None else 10)
