@@ -40,8 +40,9 @@ ASV_CACHE = Str % Choices(ASV_CACHES)
 HEAD = (
     Str % Choices(HEADS),
     "Kernel: the encoder stays as it is, and new samples are compared with the fitted ones by the UniFrac that the encoder "
-    "predicts, by shared ASVs and by abundances; takes seconds, and all samples are learnt from. Linear: ridge or logistic "
-    "regression on the sample embedding, then everything is tuned. Auto: kernel where an encoder is given, else linear.",
+    "predicts, by shared ASVs and by abundances; takes seconds, and all samples are learnt from. Joint: the mean of that and "
+    "of trees on the sample embedding. Linear: ridge or logistic regression on the sample embedding, then everything is "
+    "tuned. Auto: linear without an encoder, kernel with an encoder and conditioning columns, else joint.",
 )
 
 PRETRAIN_MONITORS = (

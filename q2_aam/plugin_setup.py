@@ -172,7 +172,7 @@ plugin.methods.register_function(
         "monitor": parameters.MONITOR
         + " r2, mae and rmse are measured for a numeric column, the accuracies for a categorical one.",
         "validation_share": "Linear head: share of the samples kept apart (whole groups where groups are given) to pick the "
-        "best epoch and to measure errors; the predictions and certainty that come out are theirs. The kernel head takes inner "
+        "best epoch and to measure errors; the predictions and certainty that come out are theirs. The other heads take inner "
         "folds instead.",
         "target_weight": "Weight of target_loss, the squared error of the transformed target or the cross entropy of its "
         "classes, which count alike whatever their sizes.",
@@ -180,7 +180,7 @@ plugin.methods.register_function(
     },
     output_descriptions={
         "model": "The fitted model, to be given to predict.",
-        "predictions": "Predictions for samples by models that had not learnt from them: kernel head, for all samples, each by "
+        "predictions": "Predictions for samples by models that had not learnt from them: joint or kernel head, for all, each by "
         "the other inner folds (which also picked two settings); linear head, for the validation samples (which picked the best "
         "epoch).",
         "certainty": INTERVALS_OR_PROBABILITIES,
@@ -189,7 +189,7 @@ plugin.methods.register_function(
     name="Fit a regressor or classifier",
     description=(
         "Learn to predict a metadata column. With an encoder, by kernel ridge or kernel logistic regression on the distances "
-        "that it predicts, on shared ASVs and on abundances; or by a linear head that starts as ridge or logistic regression on "
+        "that it predicts, on shared ASVs and on abundances, and by trees on the sample embeddings, whose mean it takes; or by a linear head that starts as ridge or logistic regression on "
         "the encoder's sample embeddings, after which everything is tuned at a low rate, and whichever does better on the "
         "validation samples is kept."
     ),

@@ -15,47 +15,56 @@ TUNING = {
 }
 
 
-def chosen_head(head: str, encoder: bool) -> str:
-    """'kernel' or 'linear' for what was asked for.
+def chosen_head(head: str, encoder: bool, conditioned: bool) -> str:
+    """'joint', 'kernel' or 'linear' for what was asked for.
 
     Raises
     ------
     ValueError
-        If the kernel is asked for without an encoder.
+        If a head other than the linear one is asked for without an encoder, or the joint one with conditioning columns.
     """
     Head(head)
-    if head == "kernel" and not encoder:
+    if head in ("joint", "kernel") and not encoder:
         raise ValueError(
-            "head 'kernel' needs an encoder: it compares samples by what the encoder finds in them, and learns nothing "
-            "about sequences itself. Give the encoder that pretrain made, or set head to 'linear'."
+            f"head {head!r} needs an encoder: it compares samples by what the encoder finds in them, and learns "
+            "nothing about sequences itself. Give the encoder that pretrain made, or set head to 'linear'."
+        )
+    if head == "joint" and conditioned:
+        raise ValueError(
+            "head 'joint' reads no conditioning columns: its trees cannot add them in proportion. Set head to "
+            "'kernel', or leave the conditioning columns out."
         )
     if head == "auto":
-        return "kernel" if encoder else "linear"
+        return "linear" if not encoder else "kernel" if conditioned else "joint"
     return head
 
 
 def warn_of_tuning(arguments: dict) -> None:
-    """Warn of arguments that are not at their defaults and that only tuning reads; the kernel head tunes nothing."""
+    """Warn of arguments that are not at their defaults and that only tuning reads; other heads tune nothing."""
     asked = sorted(name for name, default in TUNING.items() if arguments[name] != default)
     if asked:
         warnings.warn(
-            f"The kernel head leaves the encoder as it is: {', '.join(asked)} will not be read. Set head to 'linear' "
-            "to tune the network, or leave them out.",
+            f"The {arguments['head']} head leaves the encoder as it is: {', '.join(asked)} will not be read. Set head "
+            "to 'linear' to tune the network, or leave them out.",
             stacklevel=2,
         )
 
 
-def describe_kernel(kernel) -> str:
-    """What a kernel head was fitted to, as a sentence."""
-    return (
+def describe_fitted(head: str, fitted) -> str:
+    """What a kernel head or a joint head was fitted to, in a sentence or two."""
+    kernel = fitted.kernel if head == "joint" else fitted
+    told = (
         f"Kernel head: samples are compared with {len(kernel.support)} by learnt UniFrac, shared ASVs and abundances "
         f"(sharpness {kernel.sharpness:g})."
     )
+    if head == "joint":
+        told += f" What predicts is its mean with {len(fitted.forest.roots)} trees on the sample embedding."
+    return told
 
 
-def describe_kernel_log(scores: str) -> str:
-    """What the training log of a kernel head shows, which was computed rather than trained."""
+def describe_computed_log(head: str, scores: str) -> str:
+    """What the training log of a joint or kernel head shows, which was computed rather than trained."""
     return (
         "The encoder was left as it is, and nothing was trained. What is shown is a linear head, for comparison; the "
-        f"kernel head, which predicts, had in its inner folds: {scores}."
+        f"{head} head, which predicts, had in its inner folds: {scores}."
     )

@@ -8,7 +8,7 @@ import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
 from q2_types.tree import NewickFormat
 
-from q2_aam.actions._heads import chosen_head, describe_kernel, describe_kernel_log, warn_of_tuning
+from q2_aam.actions._heads import chosen_head, describe_computed_log, describe_fitted, warn_of_tuning
 from q2_aam.actions._inputs import (
     best_scores,
     check_monitor,
@@ -115,8 +115,8 @@ def fit(
             "freeze_encoder needs an encoder: without one, only random weights would be frozen. Give the encoder that "
             "pretrain made, or leave freeze_encoder out."
         )
-    head = chosen_head(head, encoder is not None)
     given = conditioning_frame(conditioning, conditioning_columns, metadata, groups)
+    head = chosen_head(head, encoder is not None, given is not None)
 
     from q2_aam.actions._models import chosen_architecture, chosen_metric, seen_asvs, starting_network
     from q2_aam.actions._outputs import (
@@ -135,6 +135,7 @@ def fit(
     from q2_aam.models.model_file import load_model, save_model, sha256_of
     from q2_aam.training.device import resolve_device, resolve_precision, use_threads
     from q2_aam.training.fitting import encode_target, start_head
+    from q2_aam.training.joint_fit import fit_joint
     from q2_aam.training.kernel_fit import familiar_to_others, fit_kernel, inner_folds
     from q2_aam.training.prediction import compare_samples, predict_samples
     from q2_aam.training.starting import start_from_data
@@ -144,8 +145,9 @@ def fit(
     with readable_warnings(), use_threads(chosen.runtime) as cores, run_directory(run_dir) as directory:
         warn_of_unused(metadata.type, phylogeny is not None, target_transform, metric, unifrac_weight)
         tune = head == "linear" and not freeze_encoder
-        if head == "kernel":
-            warn_of_tuning(arguments)
+        computed = head != "linear"
+        if computed:
+            warn_of_tuning({**arguments, "head": head})
         where = {"device": resolve_device(device), "token_limit": token_limit, "batch_size": batch_size}
         resolve_precision(precision, where["device"])
         before = None if encoder is None else load_model(str(encoder))
@@ -186,7 +188,7 @@ def fit(
         numeric = metadata.type == "numeric"
         if not numeric:
             refuse_id_headers(values)
-        if head == "kernel":
+        if computed:
             # What folds say of their samples needs no part of its own: all samples are learnt from.
             parts = np.arange(len(communities)), np.arange(0)
         else:
@@ -202,8 +204,8 @@ def fit(
         target, encoded = encode_target(values, parts[0], target_transform if numeric else None)
         warn_of_cautions(values, members)
         members = None if members is None else members.to_numpy()
-        folds = inner_folds(encoded, members, random_seed) if head == "kernel" else None
-        # The kernel head's training log is of a linear one, for comparison.
+        folds = inner_folds(encoded, members, random_seed) if computed else None
+        # The training log of a head that is computed is of a linear one, for comparison.
         train_rows, validation_rows = parts if folds is None else folds.splits[0]
         chosen = replace(chosen, optimization=chosen.optimization.of(len(train_rows), devices * num_nodes))
         say(describe_data(communities, *parts))
@@ -245,11 +247,14 @@ def fit(
         )
 
         network.load_state_dict(result.state["model"])
-        kernel, rows, stage = None, validation_rows, "validation"
+        fitted, rows, stage = None, validation_rows, "validation"
         if folds is not None:
             familiar = familiar_to_others(communities, folds)
             compared = compare_samples(network, communities, familiar, condition, **where)
-            kernel, outputs = fit_kernel(compared, encoded, folds)
+            if head == "joint":
+                fitted, outputs = fit_joint(compared, encoded, folds, random_seed, cores)
+            else:
+                fitted, outputs = fit_kernel(compared, encoded, folds)
             rows, stage = np.flatnonzero(np.isfinite(outputs[:, 0])), "inner folds"
             outputs = outputs[rows]
         else:
@@ -268,7 +273,7 @@ def fit(
             target,
             seen_asvs(communities, parts[0], before),
             learnt,
-            kernel,
+            fitted,
             training={
                 **asdict(chosen),
                 **asdict(reading),
@@ -286,9 +291,9 @@ def fit(
             temperature=temperature,
         )
         shown = ", ".join(f"{k.split('/')[1]} {v:.4g}" for k, v in scores.items() if k.startswith(f"{stage}/"))
-        if kernel is not None:
-            result = replace(result, stopped=describe_kernel_log(shown))
+        if computed:
+            result = replace(result, stopped=describe_computed_log(head, shown))
         pack_log(result, "fit", target.name, log)
-        say(result.describe() if kernel is None else describe_kernel(kernel))
-        say(f"{'Validation samples' if kernel is None else 'Inner folds'} ({target.name}): {shown}.")
+        say(describe_fitted(head, fitted) if computed else result.describe())
+        say(f"{'Inner folds' if computed else 'Validation samples'} ({target.name}): {shown}.")
     return model, predictions, certainty, log

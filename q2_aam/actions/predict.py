@@ -51,7 +51,7 @@ def predict(
         device = resolve_device(device)
         outputs = predict_samples(
             loaded.network,
-            loaded.kernel,
+            loaded.head,
             communities,
             condition,
             batch_size=batch_size,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from q2_aam.data.communities import Communities, asv_hashes
 from q2_aam.data.tables import held_columns
-from q2_aam.models.sample_encoder import lineage_distances
+from q2_aam.models.sample_encoder import SampleEncoding, lineage_distances
 
 # Samples at a time: several matrices of distances to all others are held at once.
 ROWS = 1024
@@ -32,15 +32,19 @@ class Compared:
     familiar: Tensor | None = None
     """``[N, K]`` float32, as ``presence``, of the familiar ASVs alone, which the samples compared with hold,
     too; None where that is all of them."""
+    embedding: Tensor | None = None
+    """``[N, 2 K]`` float32, sample embedding, which a forest reads; None where none does."""
+    familiar_embedding: Tensor | None = None
+    """``[N, 2 K]`` float32, as ``embedding``, of the familiar ASVs alone; None where that is all of them."""
 
     def __len__(self) -> int:
         return len(self.presence)
 
     def subset(self, rows: np.ndarray) -> "Compared":
         """Some of the samples, in the same columns."""
-        condition = None if self.condition is None else self.condition[rows]
-        familiar = None if self.familiar is None else self.familiar[rows]
-        return Compared(self.presence[rows], self.shares[rows], self.hashes, condition, familiar)
+        further = (self.condition, self.familiar, self.embedding, self.familiar_embedding)
+        further = (None if part is None else part[rows] for part in further)
+        return Compared(self.presence[rows], self.shares[rows], self.hashes, *further)
 
     def as_support(self) -> "Compared":
         """The same to be compared with: all ASVs are familiar, and those that no sample holds are forgotten."""
@@ -51,17 +55,18 @@ class Compared:
     def of(
         cls,
         communities: Communities,
-        presence: Tensor,
+        encoding: SampleEncoding,
         condition: np.ndarray | None = None,
-        familiar: Tensor | None = None,
+        familiar: SampleEncoding | None = None,
     ) -> "Compared":
-        """Samples of a table, with the lineages ``[N, K]`` that the encoder found in all and in familiar ASVs."""
+        """Samples of a table, with what the encoder found in all and in familiar ASVs."""
         hashes, column = np.unique(asv_hashes(communities.tokens), return_inverse=True)
         counts = communities.counts.tocsr().astype(np.float64)
         sizes = np.asarray(counts.sum(1)).ravel()
         shares = sp.diags(1 / sizes) @ counts
         moved = sp.csr_matrix((shares.data, column[shares.indices], shares.indptr), (len(sizes), len(hashes)))
-        return cls(presence.float(), moved, hashes, condition, None if familiar is None else familiar.float())
+        known = (None, None) if familiar is None else (familiar.presence, familiar.embedding)
+        return cls(encoding.presence, moved, hashes, condition, known[0], encoding.embedding, known[1])
 
 
 # Each is a squared distance between samples ``[M, N]``, 0 for alike ones.

@@ -16,9 +16,11 @@ from q2_aam.data.targets import Target
 from q2_aam.data.tokenizer import VOCABULARY
 from q2_aam.models.aam import AAM
 from q2_aam.models.config import Architecture
+from q2_aam.models.forest_head import ForestHead, JointHead
 from q2_aam.models.kernel_head import KernelHead
 
-SCHEMA_VERSION = 1
+# 2: models may have a forest head.
+SCHEMA_VERSION = 2
 WEIGHTS = "best_model.pt"
 DESCRIPTION = "model.json"
 MISFIT = (
@@ -43,7 +45,7 @@ class Model:
     """``model.json``."""
     conditioning: Conditioning | None = None
     """None where the model reads nothing but the community."""
-    kernel: KernelHead | None = None
+    head: KernelHead | JointHead | None = None
     """None where the network's own linear head predicts."""
 
 
@@ -142,7 +144,7 @@ def save_model(
     target: Target | None,
     seen_asvs: np.ndarray,
     conditioning: Conditioning | None = None,
-    kernel: KernelHead | None = None,
+    head: KernelHead | JointHead | None = None,
     **facts,
 ) -> dict:
     """Write a model's two files.
@@ -161,7 +163,7 @@ def save_model(
         int64 ``[V]``.
     conditioning : Conditioning, optional
         What the target head is given beside the sample embedding.
-    kernel : KernelHead, optional
+    head : KernelHead or JointHead, optional
         What predicts in place of the network's own linear head.
     **facts
         Further keys of ``model.json``: ``training``, ``random_seed``, ``data``, ``scores``, ``intervals``,
@@ -187,8 +189,11 @@ def save_model(
     # Each of the two files tells whether the other one was changed.
     seen = torch.from_numpy(np.unique(seen_asvs).astype(np.int64))
     content = {**state, "seen_asvs": seen, "description_sha256": digest_of(description)}
-    if kernel is not None:
-        content["kernel_head"] = kernel.to_tensors()
+    if isinstance(head, JointHead):
+        content["forest_head"] = head.forest.to_tensors()
+        head = head.kernel
+    if head is not None:
+        content["kernel_head"] = head.to_tensors()
     write_atomically(content, directory / WEIGHTS)
     description["sha256"] = sha256_of(directory / WEIGHTS)
     text = json.dumps(description, indent=1, allow_nan=False)
@@ -237,7 +242,10 @@ def load_model(directory: str | Path) -> Model:
         network.load_state_dict(content["model"])
         seen_asvs = content["seen_asvs"].numpy()
         # Encoders, linear heads and models written before there was another lack it.
-        kernel = KernelHead.from_tensors(content["kernel_head"]) if "kernel_head" in content else None
+        head = KernelHead.from_tensors(content["kernel_head"]) if "kernel_head" in content else None
+        if "forest_head" in content:
+            sizes = 2 * architecture.lineages, len(head.bias)
+            head = JointHead(head, ForestHead.from_tensors(content["forest_head"], *sizes))
     except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(MISFIT) from error
-    return Model(network.eval(), target, seen_asvs, description, conditioning, kernel)
+    return Model(network.eval(), target, seen_asvs, description, conditioning, head)

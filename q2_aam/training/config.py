@@ -14,7 +14,7 @@ PRECISIONS = ("auto", "32", "bf16", "16")
 DEVICES = ("auto", "cpu", "cuda")
 NON_FINITE = ("error", "skip")
 ASV_CACHES = ("memory", "disk")
-HEADS = ("auto", "kernel", "linear")
+HEADS = ("auto", "joint", "kernel", "linear")
 METRIC_CHOICES = ("auto", *METRICS)
 # What an epoch measures beside its losses.
 UNIFRAC_METRICS = ("unifrac_rmse", "unifrac_r")
@@ -174,7 +174,8 @@ class Head:
     """What predicts the target from what the encoder finds."""
 
     head: str = "auto"
-    """Kernel on distances with a frozen encoder, or linear and tuned; ``auto`` is kernel where there is an encoder."""
+    """Kernel on distances with a frozen encoder, alone or joint with a forest, or linear and tuned; ``auto`` is joint
+    where there is an encoder, and kernel where there are conditioning columns, too."""
 
     def __post_init__(self):
         check_choice(self, "head", HEADS)

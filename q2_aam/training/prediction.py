@@ -10,6 +10,7 @@ from q2_aam.data.batches import CommunityDataset, batch_loader
 from q2_aam.data.communities import Communities, asv_hashes
 from q2_aam.data.tables import keep_columns
 from q2_aam.models.aam import AAM
+from q2_aam.models.forest_head import JointHead
 from q2_aam.models.kernel_head import Compared, KernelHead
 from q2_aam.models.sample_encoder import SampleEncoding
 from q2_aam.training.asv_cache import asv_embeddings
@@ -94,7 +95,7 @@ def compare_samples(
     views = [communities]
     if familiar.nnz < communities.counts.nnz:
         views.append(replace(communities, counts=familiar))
-    whole, *others = (encoding.presence for encoding in encode_views(network, views, **how))
+    whole, *others = encode_views(network, views, **how)
     return Compared.of(communities, whole, condition, *others)
 
 
@@ -115,15 +116,19 @@ def predict_targets(network: AAM, encoding: SampleEncoding, condition: np.ndarra
 
 
 def predict_samples(
-    network: AAM, kernel: KernelHead | None, communities: Communities, condition: np.ndarray | None = None, **how
+    network: AAM,
+    head: KernelHead | JointHead | None,
+    communities: Communities,
+    condition: np.ndarray | None = None,
+    **how,
 ) -> np.ndarray:
     """Outputs of a fitted model for the samples of a table, float32 ``[N, O]``.
 
     Parameters
     ----------
     network : AAM
-        With a target head, which predicts where there is no kernel head.
-    kernel : KernelHead or None
+        With a target head, which predicts where there is no other.
+    head : KernelHead or JointHead, optional
         What predicts where there is one.
     communities : Communities
         ``N`` samples.
@@ -132,8 +137,8 @@ def predict_samples(
     **how
         As :func:`encode_samples` takes it.
     """
-    if kernel is None:
+    if head is None:
         return predict_targets(network, encode_samples(network, communities, **how), condition)
-    known = np.isin(asv_hashes(communities.tokens), kernel.support.hashes)
+    known = np.isin(asv_hashes(communities.tokens), head.support.hashes)
     familiar = keep_columns(communities.counts, known)
-    return kernel.outputs(compare_samples(network, communities, familiar, condition, **how))
+    return head.outputs(compare_samples(network, communities, familiar, condition, **how))

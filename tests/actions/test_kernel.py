@@ -22,19 +22,12 @@ def description(model):
 
 @pytest.fixture(scope="module")
 def kernel_regressor(study, encoder):
-    return run_fit(study, "ph", encoder, head="auto", groups=study.column("site"))
+    return run_fit(study, "ph", encoder, head="kernel", groups=study.column("site"))
 
 
 @pytest.fixture(scope="module")
 def kernel_classifier(study, encoder):
     return run_fit(study, "habitat", encoder, head="kernel")
-
-
-def test_an_encoder_gets_the_kernel_and_no_encoder_the_linear_head(study, kernel_regressor):
-    assert load_model(str(kernel_regressor[0])).kernel is not None
-    assert description(kernel_regressor[0])["training"]["head"] == "kernel"
-    plain = run_fit(study, "ph", head="auto", epochs=1)[0]
-    assert load_model(str(plain)).kernel is None and description(plain)["training"]["head"] == "linear"
 
 
 def test_every_sample_is_learnt_from_and_predicted_without_its_group(study, kernel_regressor):
@@ -65,7 +58,7 @@ def test_probabilities_are_the_tempered_logits_and_name_the_predicted_class(stud
     assert temperature > 0 and temperature != 1
     assert np.allclose(certainty.sum(1), 1) and list(certainty.idxmax(1)) == list(predictions)
     loaded = load_model(str(model))
-    logits = loaded.kernel.outputs(loaded.kernel.support)
+    logits = loaded.head.outputs(loaded.head.support)
     _, probabilities, _ = run_predict(study, model)
     assert np.allclose(probabilities, softmax(logits / temperature, axis=1), atol=1e-4)
 
@@ -97,7 +90,7 @@ def test_new_asvs_are_predicted_from_what_the_encoder_sees_in_them(study, encode
     half = study.table.filter(set(known), axis="observation", inplace=False)
     model = run_fit(study, "ph", encoder, head="kernel", table=half)[0]
     predicted = run_predict(study, model)[0]
-    assert load_model(str(model)).kernel.support.hashes.size == len(known) == study.table.shape[0] // 2
+    assert load_model(str(model)).head.support.hashes.size == len(known) == study.table.shape[0] // 2
     truth = study.frame["ph"].loc[predicted.index]
     assert np.isfinite(predicted).all() and np.corrcoef(predicted, truth)[0, 1] > 0.5
 
@@ -154,20 +147,24 @@ def test_a_conditioning_column_is_read(study, encoder):
     from q2_aam.framework import qiime2
 
     given = qiime2.Metadata(frame[["age"]].rename_axis("sample-id"))
-    outputs = run_fit(study, as_column(frame["weight"]), encoder, head="kernel", conditioning=given)
+    # The head by itself is the kernel where there are such columns.
+    outputs = run_fit(study, as_column(frame["weight"]), encoder, head="auto", conditioning=given)
+    assert description(outputs[0])["training"]["head"] == "kernel"
     assert regression_scores(frame["weight"].loc[outputs[1].index], outputs[1])["r2"] > 0.9
     older = qiime2.Metadata((frame[["age"]] + 5).rename_axis("sample-id"))
     before, after = (run_predict(study, outputs[0], conditioning=each)[0] for each in (given, older))
     assert np.allclose(after - before, 15, atol=3)
 
 
-def test_the_kernel_without_an_encoder_is_refused(study):
-    with pytest.raises(ValueError, match="^head 'kernel' needs an encoder: it compares samples by what"):
-        run_fit(study, "ph", head="kernel")
+@pytest.mark.parametrize("head", ["kernel", "joint"])
+def test_what_needs_an_encoder_is_refused_without(study, head):
+    with pytest.raises(ValueError, match=f"^head '{head}' needs an encoder: it compares samples by what"):
+        run_fit(study, "ph", head=head)
 
 
 def test_what_only_tuning_reads_is_told(study, encoder):
-    with pytest.warns(UserWarning, match=r"as it is: epochs, learning_rate, phylogeny will not be read\. Set head to"):
+    told = r"^The kernel head leaves the encoder as it is: epochs, learning_rate, phylogeny will not be read\. Set head"
+    with pytest.warns(UserWarning, match=told):
         run_fit(study, "ph", encoder, head="kernel", epochs=3, learning_rate=0.1, phylogeny=study.phylogeny)
 
 

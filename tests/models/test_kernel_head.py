@@ -17,7 +17,7 @@ from q2_aam.models.kernel_head import (
     squared_unifrac,
     typical_distances,
 )
-from q2_aam.models.sample_encoder import lineage_distances
+from q2_aam.models.sample_encoder import SampleEncoding, lineage_distances
 from tests import tiny
 
 
@@ -26,7 +26,7 @@ def compared(seed=0, n=12, condition=False):
     communities = tiny.survey().subset(np.arange(n))
     presence = torch.rand(n, 5, generator=torch.Generator().manual_seed(seed))
     values = np.random.default_rng(seed).normal(size=(n, 2)).astype(np.float32) if condition else None
-    return communities, Compared.of(communities, presence, values)
+    return communities, Compared.of(communities, SampleEncoding(presence, presence**2), values)
 
 
 def head_of(samples, **changes):
@@ -68,7 +68,7 @@ def test_asvs_that_the_other_table_lacks_are_not_counted():
     changed = order[0]
     tokens[0, 1:4] = [4, 4, 4] if tuple(communities.tokens[changed, 1:4]) != (4, 4, 4) else [3, 3, 3]
     other = tiny.changed(communities, tokens=tokens, counts=communities.counts[:, order])
-    shuffled = Compared.of(other, samples.presence)
+    shuffled = Compared.of(other, SampleEncoding(samples.presence, samples.presence))
     counts = communities.counts.toarray() > 0
     mine = counts.copy()
     mine[:, changed] = False

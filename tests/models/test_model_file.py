@@ -113,7 +113,7 @@ def test_without_conditioning_columns_the_key_is_null_and_may_be_absent(tmp_path
 
 def test_model_json_describes_all_that_is_needed(tmp_path):
     network, target, description = saved(tmp_path, "classifier")
-    assert description["schema_version"] == 1
+    assert description["schema_version"] == 2
     assert description["architecture"] == network.architecture.to_dict()
     assert description["tokenizer"] == {
         "vocabulary": ["PAD", "A", "C", "G", "T", "N", "START", "MASK"],

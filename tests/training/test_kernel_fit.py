@@ -18,8 +18,8 @@ N = 40
 def samples(condition=None):
     """Communities along a gradient, and the place of each on it."""
     communities = tiny.survey(N)
-    presence = encode_samples(tiny.network(), communities).presence
-    return Compared.of(communities, presence, condition), (4 * tiny.gradient(N) - 2).astype(np.float32)
+    encoding = encode_samples(tiny.network(), communities)
+    return Compared.of(communities, encoding, condition), (4 * tiny.gradient(N) - 2).astype(np.float32)
 
 
 def fitted_to(given, target, groups, random_seed):

@@ -1,0 +1,103 @@
+"""Fit the joint head: the kernel head, and beside it a forest on the sample embedding."""
+
+from dataclasses import replace
+
+import numpy as np
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+from q2_aam.models.forest_head import ForestHead, JointHead, mean_outputs
+from q2_aam.models.kernel_head import Compared
+from q2_aam.training.kernel_fit import InnerFolds, KernelFit, fit_kernel
+
+TREES = 200
+# Of the embedding's numbers, tried at each node.
+TRIED = 1 / 3
+# Leaves a tree has at most, about: beyond that many samples leaves hold several, so that a model grows no further.
+LEAVES = 1000
+# Samples that the trees learn from: beyond, a random choice, so that time grows no further.
+MOST_LEARNT = 10_000
+# No class is impossible because no tree has met it in a leaf.
+LEAST_SHARE = 1e-3
+
+
+def fit_joint(
+    samples: Compared, target: np.ndarray, folds: InnerFolds, random_seed: int = 0, threads: int = 1
+) -> KernelFit:
+    """Fit both heads to all samples, and to all but each inner fold.
+
+    Parameters
+    ----------
+    samples, target, folds
+        As :func:`q2_aam.training.kernel_fit.fit_kernel` takes them.
+    random_seed : int
+        Of the trees.
+    threads : int
+        Trees grown at a time; changes nothing but time.
+    """
+    fitted = fit_kernel(samples, target, folds)
+    # What is learnt from is read with all of its ASVs.
+    learnt = replace(samples, familiar=None, familiar_embedding=None)
+    held_out = np.full_like(fitted.held_out, np.nan)
+    for train, test in folds.splits:
+        others = samples.subset(np.intersect1d(folds.support, train)).as_support()
+        forest = fit_forest(learnt.subset(train), target[train], held_out.shape[1], random_seed, threads)
+        held_out[test] = forest.outputs(samples.subset(test), others)
+    forest = fit_forest(learnt, target, held_out.shape[1], random_seed, threads)
+    return KernelFit(JointHead(fitted.head, forest), mean_outputs(fitted.held_out, held_out))
+
+
+def fit_forest(
+    samples: Compared, target: np.ndarray, outputs: int, random_seed: int = 0, threads: int = 1
+) -> ForestHead:
+    """Grow extremely randomized trees on the sample embeddings.
+
+    Classes count alike, as in the kernel head: the share of a class in a leaf is divided by its share of all samples.
+
+    Parameters
+    ----------
+    samples : Compared
+        ``N`` samples.
+    target : np.ndarray
+        ``[N]`` float32 in the transform's units, or int64 codes of classes.
+    outputs : int
+        1, or the number of classes.
+    random_seed, threads : int
+        As in :func:`fit_joint`.
+
+    References
+    ----------
+    Geurts P, Ernst D, Wehenkel L (2006). Extremely randomized trees. Machine Learning 63:3-42.
+    """
+    rows = np.sort(np.random.default_rng(random_seed).permutation(len(target))[:MOST_LEARNT])
+    embedding, target = samples.embedding.numpy()[rows], target[rows]
+    kind = ExtraTreesRegressor if outputs == 1 else ExtraTreesClassifier
+    grown = kind(
+        TREES,
+        max_features=TRIED,
+        min_samples_leaf=max(1, len(rows) // LEAVES),
+        n_jobs=threads,
+        random_state=random_seed,
+    ).fit(embedding, target)
+    trees = [estimator.tree_ for estimator in grown.estimators_]
+    roots = np.cumsum([0, *(tree.node_count for tree in trees[:-1])])
+    children, values = [], []
+    for root, tree in zip(roots, trees, strict=True):
+        pair = np.stack([tree.children_left, tree.children_right], 1)
+        # scikit-learn's leaves have -1 for children.
+        children.append(root + np.where(pair < 0, np.arange(tree.node_count)[:, None], pair))
+        values.append(tree.value[:, 0])
+    value = np.concatenate(values)
+    if outputs > 1:
+        codes, sizes = np.unique(target, return_counts=True)
+        shares = np.zeros((len(value), outputs))
+        shares[:, codes] = value / value.sum(1, keepdims=True)
+        frequency = np.ones(outputs)
+        frequency[codes] = sizes / len(target)
+        value = (shares + LEAST_SHARE) / frequency
+    return ForestHead(
+        roots,
+        np.concatenate(children).astype(np.int32),
+        np.maximum(np.concatenate([tree.feature for tree in trees]), 0).astype(np.int32),
+        np.concatenate([tree.threshold for tree in trees]),
+        value.astype(np.float32),
+    )

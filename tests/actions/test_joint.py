@@ -1,0 +1,121 @@
+"""`fit` and `predict` with the joint head."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from q2_aam.evaluation.metrics import regression_scores
+from q2_aam.framework import qiime2
+from q2_aam.models.forest_head import JointHead
+from q2_aam.models.model_file import load_model
+from q2_aam.training import joint_fit
+
+from .small import run_fit, run_predict
+
+
+def description(model):
+    return json.loads((Path(str(model)) / "model.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def joint_regressor(study, encoder):
+    return run_fit(study, "ph", encoder, head="auto", groups=study.column("site"))
+
+
+@pytest.fixture(scope="module")
+def joint_classifier(study, encoder):
+    return run_fit(study, "habitat", encoder, head="joint")
+
+
+def test_an_encoder_gets_the_joint_and_no_encoder_the_linear_head(study, joint_regressor):
+    assert isinstance(load_model(str(joint_regressor[0])).head, JointHead)
+    assert description(joint_regressor[0])["training"]["head"] == "joint"
+    plain = run_fit(study, "ph", head="auto", epochs=1)[0]
+    assert load_model(str(plain)).head is None and description(plain)["training"]["head"] == "linear"
+
+
+def test_numbers_are_the_mean_of_those_of_kernel_and_trees(study, encoder, joint_regressor):
+    """Held-out ones, too, in the units of the target: z-scores are, but for a scale, what the heads give."""
+    kernel = run_fit(study, "ph", encoder, head="kernel", groups=study.column("site"))
+    loaded = load_model(str(joint_regressor[0]))
+    joint, alone = (run_predict(study, each[0])[0] for each in (joint_regressor, kernel))
+    trees = 2 * joint - alone
+    # Leaves of one sample know what they were grown on.
+    assert np.abs(trees - study.frame["ph"].loc[trees.index]).max() < 0.01
+    assert len(loaded.head.forest.roots) == joint_fit.TREES
+    truth = study.frame["ph"].loc[joint_regressor[1].index]
+    assert regression_scores(truth, joint_regressor[1])["r2"] > 0.3
+    assert not np.allclose(joint_regressor[1], kernel[1][joint_regressor[1].index], atol=1e-3)
+
+
+def test_classes_are_predicted_by_the_mean_probability(study, joint_classifier):
+    model, predictions, certainty, _ = joint_classifier
+    assert np.allclose(certainty.sum(1), 1) and list(certainty.idxmax(1)) == list(predictions)
+    assert (predictions == study.frame["habitat"].loc[predictions.index]).mean() > 0.5
+    again, sure, _ = run_predict(study, model)
+    assert (again == study.frame["habitat"].loc[again.index]).mean() > 0.95 and np.isfinite(sure).all(axis=None)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_predictions_do_not_depend_on_order_or_batches(study, joint_regressor, batch_size):
+    model = joint_regressor[0]
+    expected = run_predict(study, model)[0]
+    rng = np.random.default_rng(0)
+    order = [rng.permutation(study.table.ids(axis)) for axis in ("sample", "observation")]
+    shuffled = study.table.sort_order(order[0]).sort_order(order[1], axis="observation")
+    found = run_predict(study, model, table=shuffled, batch_size=batch_size)[0]
+    # Rounding may lead a tree or two another way.
+    assert np.allclose(found[expected.index], expected, atol=0.02)
+    assert np.median(np.abs(found[expected.index] - expected)) < 1e-4
+
+
+def test_new_asvs_are_predicted_from_what_the_encoder_sees_in_them(study, encoder):
+    """Half of the ASVs are not in the table that is fitted to."""
+    known = study.table.ids("observation")[::2]
+    half = study.table.filter(set(known), axis="observation", inplace=False)
+    predicted = run_predict(study, run_fit(study, "ph", encoder, head="joint", table=half)[0])[0]
+    truth = study.frame["ph"].loc[predicted.index]
+    assert np.isfinite(predicted).all() and np.corrcoef(predicted, truth)[0, 1] > 0.5
+
+
+def test_conditioning_columns_are_refused(study, encoder):
+    given = qiime2.Metadata(study.frame[["ph"]].rename_axis("sample-id"))
+    with pytest.raises(ValueError, match="^head 'joint' reads no conditioning columns: its trees cannot .* 'kernel'"):
+        run_fit(study, "habitat", encoder, head="joint", conditioning=given)
+
+
+def test_what_is_printed_and_logged_speaks_of_both(study, encoder, capsys):
+    model, _, _, log = run_fit(study, "ph", encoder, head="joint")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3].startswith("Kernel head: samples are compared with 48 by learnt UniFrac, shared ASVs and abund")
+    assert lines[3].endswith("). What predicts is its mean with 200 trees on the sample embedding.")
+    facts = "".join(path.read_text() for path in Path(str(log)).glob("*.json"))
+    r2 = description(model)["scores"]["inner folds/r2"]
+    assert f"the joint head, which predicts, had in its inner folds: r2 {r2:.4g}" in facts
+
+
+def test_what_only_tuning_reads_is_told(study, encoder):
+    with pytest.warns(UserWarning, match="^The joint head leaves the encoder as it is: epochs will not be read"):
+        run_fit(study, "ph", encoder, head="auto", epochs=3)
+
+
+@pytest.mark.parametrize("without_kernel", [False, True])
+def test_a_damaged_forest_is_refused(joint_regressor, tmp_path, without_kernel):
+    shutil.copytree(str(joint_regressor[0]), tmp_path / "model")
+    path = tmp_path / "model" / "best_model.pt"
+    content = torch.load(path, weights_only=True)
+    if without_kernel:
+        del content["kernel_head"]
+    else:
+        content["forest_head"]["place"] += 10**6
+    torch.save(content, path)
+    facts = json.loads((tmp_path / "model" / "model.json").read_text())
+    facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (tmp_path / "model" / "model.json").write_text(json.dumps(facts))
+    with pytest.raises(ValueError, match="do not fit the architecture"):
+        load_model(str(tmp_path / "model"))
