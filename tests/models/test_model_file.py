@@ -300,8 +300,8 @@ def test_an_unknown_setting_of_the_architecture_is_refused(tmp_path):
 
 def test_a_newer_schema_and_another_alphabet_are_refused(tmp_path):
     saved(tmp_path)
-    edit(tmp_path, schema_version=2)
-    message = "The model has schema version 2, this q2-aam reads up to 1. Update q2-aam."
+    edit(tmp_path, schema_version=3)
+    message = "The model has schema version 3, this q2-aam reads up to 2. Update q2-aam."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         load_model(tmp_path)
     edit(tmp_path, schema_version=1, tokenizer={"vocabulary": ["PAD", "T", "G"], "max_length": 30})
