@@ -88,6 +88,7 @@ class ForestHead:
             and ((forest.children == own).all(1) == (forest.children == own).any(1)).all()
             and ((forest.place >= 0) & (forest.place < numbers)).all()
             and np.isfinite(forest.value).all()
+            and (outputs == 1 or (forest.value > 0).all())
         )
         if not fits:
             raise ValueError("The trees of a forest head do not fit together.")

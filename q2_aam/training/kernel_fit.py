@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from q2_aam.data.communities import Communities, asv_hashes
 from q2_aam.data.tables import held_columns, keep_columns
+from q2_aam.models.forest_head import JointHead
 from q2_aam.models.kernel_head import (
     Compared,
     KernelHead,
@@ -48,7 +49,7 @@ class InnerFolds(NamedTuple):
 class KernelFit(NamedTuple):
     """A fitted head, and what heads that had not seen a sample say of it."""
 
-    head: KernelHead
+    head: KernelHead | JointHead
     held_out: np.ndarray
     """float32 ``[N, O]``, each row by a head fitted to other folds (other groups); NaN for a row in no fold."""
 

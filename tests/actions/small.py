@@ -1,12 +1,17 @@
 """A small simulated study and the actions at tiny sizes, for the tests of everything above the network."""
 
+import hashlib
+import json
+import shutil
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import biom
+import numpy as np
 import pandas as pd
+import torch
 from q2_types.feature_data import DNAFASTAFormat
 from q2_types.tree import NewickFormat
 
@@ -52,6 +57,31 @@ class Study:
 def as_column(series):
     """A metadata column of a series of numbers or text."""
     return qiime2.Metadata(series.rename_axis("sample-id").to_frame()).get_column(series.name)
+
+
+def description(model):
+    """What model.json says."""
+    return json.loads((Path(str(model)) / "model.json").read_text())
+
+
+def shuffled(table, random_seed=0):
+    """The same table, samples and features in another order."""
+    rng = np.random.default_rng(random_seed)
+    order = [rng.permutation(table.ids(axis)) for axis in ("sample", "observation")]
+    return table.sort_order(order[0]).sort_order(order[1], axis="observation")
+
+
+def tampered(model, folder, change):
+    """A copy of a model whose weights were changed, with a checksum that fits them."""
+    shutil.copytree(str(model), folder)
+    path = folder / "best_model.pt"
+    content = torch.load(path, weights_only=True)
+    change(content)
+    torch.save(content, path)
+    facts = description(folder)
+    facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "model.json").write_text(json.dumps(facts))
+    return folder
 
 
 def newick(tree, path):

@@ -1,13 +1,9 @@
 """`fit` and `predict` with the joint head."""
 
-import hashlib
-import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from q2_aam.evaluation.metrics import regression_scores
 from q2_aam.framework import qiime2
@@ -15,11 +11,7 @@ from q2_aam.models.forest_head import JointHead
 from q2_aam.models.model_file import load_model
 from q2_aam.training import joint_fit
 
-from .small import run_fit, run_predict
-
-
-def description(model):
-    return json.loads((Path(str(model)) / "model.json").read_text())
+from .small import description, run_fit, run_predict, shuffled, tampered
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +57,7 @@ def test_classes_are_predicted_by_the_mean_probability(study, joint_classifier):
 def test_predictions_do_not_depend_on_order_or_batches(study, joint_regressor, batch_size):
     model = joint_regressor[0]
     expected = run_predict(study, model)[0]
-    rng = np.random.default_rng(0)
-    order = [rng.permutation(study.table.ids(axis)) for axis in ("sample", "observation")]
-    shuffled = study.table.sort_order(order[0]).sort_order(order[1], axis="observation")
-    found = run_predict(study, model, table=shuffled, batch_size=batch_size)[0]
+    found = run_predict(study, model, table=shuffled(study.table), batch_size=batch_size)[0]
     # Rounding may lead a tree or two another way.
     assert np.allclose(found[expected.index], expected, atol=0.02)
     assert np.median(np.abs(found[expected.index] - expected)) < 1e-4
@@ -106,16 +95,12 @@ def test_what_only_tuning_reads_is_told(study, encoder):
 
 @pytest.mark.parametrize("without_kernel", [False, True])
 def test_a_damaged_forest_is_refused(joint_regressor, tmp_path, without_kernel):
-    shutil.copytree(str(joint_regressor[0]), tmp_path / "model")
-    path = tmp_path / "model" / "best_model.pt"
-    content = torch.load(path, weights_only=True)
-    if without_kernel:
-        del content["kernel_head"]
-    else:
-        content["forest_head"]["place"] += 10**6
-    torch.save(content, path)
-    facts = json.loads((tmp_path / "model" / "model.json").read_text())
-    facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    (tmp_path / "model" / "model.json").write_text(json.dumps(facts))
+    def change(content):
+        if without_kernel:
+            del content["kernel_head"]
+        else:
+            content["forest_head"]["place"] += 10**6
+
+    model = tampered(joint_regressor[0], tmp_path / "model", change)
     with pytest.raises(ValueError, match="do not fit the architecture"):
-        load_model(str(tmp_path / "model"))
+        load_model(str(model))

@@ -1,23 +1,19 @@
 """`fit` and `predict` with the kernel head."""
 
-import json
 from pathlib import Path
 
 import biom
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from q2_types.feature_data import DNAFASTAFormat
 from scipy.special import softmax
 
 from q2_aam.evaluation.metrics import regression_scores
 from q2_aam.models.model_file import load_model
 
-from .small import as_column, run_fit, run_predict
-
-
-def description(model):
-    return json.loads((Path(str(model)) / "model.json").read_text())
+from .small import as_column, description, run_fit, run_predict, shuffled, tampered
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +50,8 @@ def test_intervals_hold_nine_in_ten_of_the_samples_held_out(study, kernel_regres
 
 def test_probabilities_are_the_tempered_logits_and_name_the_predicted_class(study, kernel_classifier):
     model, predictions, certainty, _ = kernel_classifier
+    # Of samples that it had not learnt from.
+    assert (predictions == study.frame["habitat"].loc[predictions.index]).mean() > 0.5
     temperature = description(model)["temperature"]
     assert temperature > 0 and temperature != 1
     assert np.allclose(certainty.sum(1), 1) and list(certainty.idxmax(1)) == list(predictions)
@@ -77,10 +75,7 @@ def test_temperature_is_calibrated_on_held_out_samples(study, kernel_classifier)
 def test_predictions_do_not_depend_on_order_or_batches(study, kernel_regressor, batch_size):
     model = kernel_regressor[0]
     expected = run_predict(study, model)[0]
-    rng = np.random.default_rng(0)
-    order = [rng.permutation(study.table.ids(axis)) for axis in ("sample", "observation")]
-    shuffled = study.table.sort_order(order[0]).sort_order(order[1], axis="observation")
-    found = run_predict(study, model, table=shuffled, batch_size=batch_size)[0]
+    found = run_predict(study, model, table=shuffled(study.table), batch_size=batch_size)[0]
     assert np.allclose(found[expected.index], expected, atol=1e-4)
 
 
@@ -182,21 +177,12 @@ def test_what_is_printed_and_logged_speaks_of_the_kernel(study, encoder, capsys)
 
 
 def test_a_damaged_kernel_is_refused(study, kernel_regressor, tmp_path):
-    import hashlib
-    import shutil
+    def change(content):
+        content["kernel_head"]["bias"] = torch.zeros(7)
 
-    import torch
-
-    shutil.copytree(str(kernel_regressor[0]), tmp_path / "model")
-    path = tmp_path / "model" / "best_model.pt"
-    content = torch.load(path, weights_only=True)
-    content["kernel_head"]["bias"] = torch.zeros(7)
-    torch.save(content, path)
-    facts = json.loads((tmp_path / "model" / "model.json").read_text())
-    facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    (tmp_path / "model" / "model.json").write_text(json.dumps(facts))
+    model = tampered(kernel_regressor[0], tmp_path / "model", change)
     with pytest.raises(ValueError, match="do not fit the architecture"):
-        load_model(str(tmp_path / "model"))
+        load_model(str(model))
 
 
 def test_samples_of_one_value_are_no_reason_to_stop(study, encoder):

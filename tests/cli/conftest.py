@@ -99,8 +99,7 @@ def flow(qiime, survey):
         --o-training-log log.qza --verbose """
         + SIZES
     )
-    heads = ("ph", "--verbose", "--p-head linear " + TUNING), ("habitat", "", "--p-head kernel")
-    for column, verbose, tuning in heads:
+    for column, verbose, tuning in (("ph", "--verbose", "--p-head linear " + TUNING), ("habitat", "", "")):
         said["fit", column] = qiime(
             rf"""qiime aam fit --i-table T.qza --i-sequences S.qza --i-encoder encoder.qza \
             --m-metadata-file md.tsv --m-metadata-column {column} \

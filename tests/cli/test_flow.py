@@ -1,5 +1,6 @@
 """From artifacts to predictions and pages, by the commands of the documents."""
 
+import json
 import re
 
 import numpy as np
@@ -126,11 +127,28 @@ def test_validation_samples_are_of_groups_of_their_own(flow, survey, qiime):
     assert not set(site[validation]) & set(site.drop(validation))
 
 
+def right(qiime, file, survey):
+    """Share of a survey's samples whose habitat is the predicted one; all of them are predicted."""
+    true, held_out = survey[0].metadata["habitat"], qiime.check(file).view(pd.Series)
+    assert set(held_out.index) == set(true.index)
+    return (held_out == true[held_out.index]).mean()
+
+
+def test_the_joint_head_predicts_every_sample_from_others(flow, survey, qiime, tmp_path):
+    qiime.check("habitat-model.qza").export_data(str(tmp_path))
+    facts = json.loads((tmp_path / "model.json").read_text())
+    assert facts["training"]["head"] == "joint"
+    assert facts["scores"]["inner folds/accuracy"] == pytest.approx(right(qiime, "habitat-val.qza", survey))
+
+
 def test_the_kernel_head_predicts_every_sample_from_others(flow, survey, qiime):
-    frame = survey[0].metadata
-    held_out = qiime.check("habitat-val.qza").view(pd.Series)
-    assert set(held_out.index) == set(frame.index)
-    assert (held_out == frame["habitat"][held_out.index]).mean() > 0.4
+    qiime(
+        r"""qiime aam fit --i-table T.qza --i-sequences S.qza --i-encoder encoder.qza --p-head kernel \
+        --m-metadata-file md.tsv --m-metadata-column habitat --m-groups-file md.tsv --m-groups-column site \
+        --o-model kernel-model.qza --o-predictions kernel-val.qza --o-certainty kernel-certainty.qza \
+        --o-training-log kernel-log.qza"""
+    )
+    assert right(qiime, "kernel-val.qza", survey) > 0.4
 
 
 def test_pages_are_there(flow, qiime, tmp_path):

@@ -149,6 +149,14 @@ def test_trees_that_do_not_fit_are_refused(damage):
         ForestHead.from_tensors(damage(parts), NUMBERS, 1)
 
 
+def test_a_class_less_likely_than_not_at_all_is_refused():
+    samples = compared()
+    parts = fit_forest(samples, codes(samples), 3).to_tensors()
+    ForestHead.from_tensors(parts, NUMBERS, 3)
+    with pytest.raises(ValueError, match="do not fit together"):
+        ForestHead.from_tensors(damaged("value", lambda part: part[0].fill_(-1))(parts), NUMBERS, 3)
+
+
 def test_parts_that_are_missing_or_unknown_are_refused():
     samples = compared()
     parts = fit_forest(samples, level(samples), 1).to_tensors()

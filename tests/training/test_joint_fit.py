@@ -4,10 +4,10 @@ from scipy.special import softmax
 
 from q2_aam.models.forest_head import mean_outputs
 from q2_aam.models.kernel_head import Compared
-from q2_aam.training import joint_fit, kernel_fit
+from q2_aam.training import joint_fit
 from q2_aam.training.joint_fit import fit_forest, fit_joint
-from q2_aam.training.kernel_fit import familiar_to_others, fit_kernel, inner_folds
-from q2_aam.training.prediction import compare_samples, encode_samples, predict_samples
+from q2_aam.training.kernel_fit import fit_kernel, inner_folds
+from q2_aam.training.prediction import encode_samples
 from tests import tiny
 
 N = 40
@@ -55,31 +55,6 @@ def test_threads_change_nothing_and_the_seed_does():
         fit_joint(given, level, folds, seed, threads).held_out for seed, threads in ((0, 1), (0, 2), (1, 1))
     )
     assert np.array_equal(one, two) and not np.array_equal(one, other)
-
-
-def test_what_is_said_of_a_fold_is_what_predict_would_say():
-    """The head of the other folds, given the fold as a new table is given to it."""
-    network, communities = tiny.network(), tiny.survey(N)
-    # An ASV that one sample alone holds, which is new to the head of the other folds.
-    communities.counts[:, 0] = 0
-    communities.counts[7, 0] = 50
-    communities.counts.eliminate_zeros()
-    level = (4 * tiny.gradient(N) - 2).astype(np.float32)
-    folds = inner_folds(level, None, 0)
-    given = compare_samples(network, communities, familiar_to_others(communities, folds))
-    assert given.familiar_embedding is not None
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernel_fit, "SHARPNESS", (1.0,))
-        patch.setattr(kernel_fit, "RIDGE_PENALTIES", [0.1])
-        fitted = fit_joint(given, level, folds)
-        # Typical distances alone are of all samples.
-        patch.setattr(kernel_fit, "typical_distances", lambda _: fitted.head.kernel.typical)
-        for train, test in folds.splits:
-            part = communities.subset(train)
-            own = compare_samples(network, part, part.counts)
-            head = fit_joint(own, level[train], inner_folds(level[train], None, 0)).head
-            found = predict_samples(network, head, communities.subset(test))
-            assert np.allclose(found, fitted.held_out[test], atol=1e-4)
 
 
 def test_a_row_in_no_fold_is_not_predicted():

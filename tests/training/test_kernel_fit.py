@@ -7,7 +7,8 @@ from sklearn.preprocessing import KernelCenterer
 from sklearn.svm import SVC
 
 from q2_aam.models.kernel_head import Compared, scaled_distances, similarity
-from q2_aam.training import kernel_fit
+from q2_aam.training import joint_fit, kernel_fit
+from q2_aam.training.joint_fit import fit_joint
 from q2_aam.training.kernel_fit import directions, familiar_to_others, fit_kernel, inner_folds
 from q2_aam.training.prediction import compare_samples, encode_samples, predict_samples
 from tests import tiny
@@ -173,21 +174,28 @@ def test_familiar_is_what_the_folds_learnt_from_hold(monkeypatch):
     assert np.array_equal(familiar_to_others(communities, folds).toarray(), expected)
 
 
-def test_what_is_said_of_a_fold_is_what_predict_would_say():
+@pytest.mark.parametrize("fit_head", [fit_kernel, fit_joint])
+def test_what_is_said_of_a_fold_is_what_predict_would_say(fit_head, monkeypatch):
     """The head of the other folds, given the fold as a new table is given to it."""
+    monkeypatch.setattr(joint_fit, "TREES", 20)
     network, communities = tiny.network(), tiny.survey(N)
+    # An ASV that one sample alone holds, which is new to the head of the other folds.
+    communities.counts[:, 0] = 0
+    communities.counts[7, 0] = 50
+    communities.counts.eliminate_zeros()
     level = (4 * tiny.gradient(N) - 2).astype(np.float32)
     folds = inner_folds(level, None, 0)
     samples = compare_samples(network, communities, familiar_to_others(communities, folds))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel_fit, "SHARPNESS", (1.0,))
         patch.setattr(kernel_fit, "RIDGE_PENALTIES", [0.1])
-        fitted = fit_kernel(samples, level, folds)
+        fitted = fit_head(samples, level, folds)
+        kernel = getattr(fitted.head, "kernel", fitted.head)
         # Typical distances alone are of all samples.
-        patch.setattr(kernel_fit, "typical_distances", lambda _: fitted.head.typical)
+        patch.setattr(kernel_fit, "typical_distances", lambda _: kernel.typical)
         for train, test in folds.splits:
             part = communities.subset(train)
             own = compare_samples(network, part, part.counts)
-            head = fit_kernel(own, level[train], inner_folds(level[train], None, 0)).head
+            head = fit_head(own, level[train], inner_folds(level[train], None, 0)).head
             found = predict_samples(network, head, communities.subset(test))
             assert np.allclose(found, fitted.held_out[test], atol=1e-4)
