@@ -159,15 +159,17 @@ def draw(found: list[dict], path: Path) -> None:
         for (what, value), part in zip(seconds.items(), ("read", "train", "predict"), strict=True):
             lines.append({"what": what, "samples": samples, "seconds": value, "MB": each[part]["peak_mb"]})
     frame = pd.DataFrame(lines)
-    colour = alt.Color("what:N", title=None, sort=None)
+    # Below, where it has room: beside the panels its longest entry is cut off.
+    colour = alt.Color("what:N", title=None, sort=None, legend=alt.Legend(orient="bottom", columnPadding=30))
+    sizes = alt.Axis(values=sorted(frame["samples"].unique().tolist()), format=",d")
 
     def panel(value: str, title: str):
         start = frame.groupby("what")[value].transform("first") / frame.groupby("what")["samples"].transform("first")
         axes = {
-            "x": alt.X("samples:Q", title="samples", scale=alt.Scale(type="log")),
+            "x": alt.X("samples:Q", title="samples", scale=alt.Scale(type="log"), axis=sizes),
             "color": colour,
         }
-        y = {"title": title, "scale": alt.Scale(type="log")}
+        y = {"title": title, "scale": alt.Scale(type="log"), "axis": alt.Axis(tickCount=5)}
         chart = alt.Chart(frame.assign(linear=start * frame["samples"]))
         drawn = chart.mark_line(point=True).encode(y=alt.Y(f"{value}:Q", **y), **axes)
         if value != "seconds":
