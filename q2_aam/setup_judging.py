@@ -16,8 +16,9 @@ from q2_aam.types import AAMModel, AAMScores, BaselinePredictions, Encoder, Nove
 
 BASELINES = (
     "What the baselines say of the same samples, a column a method: the median (or largest class) of the training samples; a "
-    "random forest of 500 trees on the square root of relative abundances; support-vector machines with a Gaussian kernel on "
-    "exact unweighted UniFrac (where there is a phylogeny) and on Jaccard distances."
+    "random forest of 500 trees on the square root of relative abundances; of a categorical column, the same forest where classes "
+    "count alike, its probabilities divided by how frequent each class is; support-vector machines with a Gaussian kernel on exact "
+    "unweighted UniFrac (where there is a phylogeny) and on Jaccard distances."
 )
 T_column, T_predictions, T_certainty = TypeMap(
     {

@@ -14,6 +14,10 @@ import scipy.sparse as sp
 from q2_aam.data.tables import held_columns, name_ids
 from q2_aam.evaluation.kernel_baselines import jaccard_distances, support_vector_machine
 
+# Added to a forest's probability of a class before it is divided by how frequent the class is: that no tree votes for a
+# rare class is not to say that it is impossible.
+LEAST_SHARE = 1e-3
+
 
 @dataclass(frozen=True)
 class BaselinePredictions:
@@ -89,6 +93,34 @@ def random_forest(
     return _predictions(estimator, _square_root_shares(test_counts)[:, known], kind)
 
 
+def balanced_classes(forest: BaselinePredictions, train_target) -> np.ndarray:
+    """Classes that a forest names where they count alike, however frequent each is in training.
+
+    A forest's probabilities follow how frequent classes are, so it seldom names small ones. Each is divided by the
+    class's share of the training samples (Bayes' rule for another prior), and the class with the highest is named.
+
+    Parameters
+    ----------
+    forest : BaselinePredictions
+        Of a classification, with probabilities `[N, K]`.
+    train_target : array_like
+        Class names of the training samples.
+
+    Returns
+    -------
+    np.ndarray `[N]`
+        Class names.
+
+    References
+    ----------
+    Saerens M, Latinne P, Decaestecker C (2002). Adjusting the outputs of a classifier to new a priori probabilities: a
+    simple procedure. Neural Computation 14(1):21-41.
+    """
+    shares = pd.Series(_as_target(train_target, "classification")).value_counts(normalize=True)[forest.classes]
+    ratios = (forest.probabilities + LEAST_SHARE) / shares.to_numpy()
+    return np.asarray(forest.classes, dtype=object)[ratios.argmax(axis=1)]
+
+
 def trivial(train_counts, train_target, test_counts, *, kind: str) -> BaselinePredictions:
     """Always the median (regression) or the largest class (classification) of the training samples.
 
@@ -160,8 +192,8 @@ def predict_by_baselines(
     Returns
     -------
     pd.DataFrame
-        A new sample a row; columns `median` or `largest class`, `random forest`, `SVM UniFrac` (with a phylogeny),
-        `SVM Jaccard`.
+        A new sample a row; columns `median` or `largest class`, `random forest`, `balanced forest` (of classes: the
+        same forest, by :func:`balanced_classes`), `SVM UniFrac` (with a phylogeny), `SVM Jaccard`.
 
     Raises
     ------
@@ -182,6 +214,8 @@ def predict_by_baselines(
         "median" if kind == "regression" else "largest class": trivial(train, train_target, new, kind=kind).predicted,
         "random forest": forest.predicted,
     }
+    if kind == "classification":
+        found["balanced forest"] = balanced_classes(forest, train_target)
     learn = {"kind": kind, "groups": groups, "random_state": random_state}
     target = _as_target(train_target, kind)
     if phylogeny is not None:

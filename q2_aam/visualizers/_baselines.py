@@ -10,6 +10,7 @@ LABELS = {
     "median": "Median of training",
     "largest class": "Largest class of training",
     "random forest": "Random forest",
+    "balanced forest": "Balanced forest",
 }
 
 

@@ -64,7 +64,7 @@ def test_values_of_the_new_samples_are_not_read(study, parts, predicted):
 
 def test_classes(study, parts):
     found = run(study, parts, "habitat", phylogeny=None)
-    assert list(found.columns) == ["largest class", "random forest", "SVM Jaccard"]
+    assert list(found.columns) == ["largest class", "random forest", "balanced forest", "SVM Jaccard"]
     assert set(found.to_numpy().ravel()) <= {"forest", "grassland", "wetland"}
 
 

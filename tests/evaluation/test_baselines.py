@@ -6,11 +6,18 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 from skbio.diversity import beta_diversity
-from sklearn.ensemble import RandomForestRegressor
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from q2_aam.data.phylogeny import read_phylogeny
 from q2_aam.data.simulate import simulate_survey
-from q2_aam.evaluation.baselines import merge_tables, predict_by_baselines, random_forest, trivial
+from q2_aam.evaluation.baselines import (
+    BaselinePredictions,
+    balanced_classes,
+    merge_tables,
+    predict_by_baselines,
+    random_forest,
+    trivial,
+)
 from q2_aam.evaluation.kernel_baselines import support_vector_machine
 
 
@@ -58,6 +65,15 @@ def test_forest_classifies_words_and_integers(names):
     assert np.mean(found.predicted == np.array([str(label) for label in labels[40:]])) > 0.8
     assert found.probabilities.sum(axis=1) == pytest.approx(np.ones(20))
     assert (np.array(found.classes)[found.probabilities.argmax(axis=1)] == found.predicted).mean() > 0.9
+
+
+def test_balanced_forest_names_the_class_that_is_likelier_than_usual():
+    # "a" is 3 of 4 in training: 0.7 is less of it than usual, 0.8 more
+    forest = BaselinePredictions(np.array(["a"] * 2), np.array([[0.7, 0.3], [0.8, 0.2]]), ["a", "b"])
+    assert balanced_classes(forest, ["a", "b", "a", "a"]).tolist() == ["b", "a"]
+    # numbers as names; a class without a vote is not named because it is rare
+    forest = BaselinePredictions(np.array(["1"]), np.array([[1.0, 0.0]]), ["1", "2"])
+    assert balanced_classes(forest, [1] * 99 + [2]).tolist() == ["1"]
 
 
 def test_trivial_answers():
@@ -135,9 +151,9 @@ def test_machines_are_those_on_distances_of_scikit_bio(survey, found, column):
 
 
 def test_columns_are_the_methods(survey, found, phylogeny):
-    usual = ["random forest", "SVM UniFrac", "SVM Jaccard"]
-    assert found["ph"].columns.tolist() == ["median", *usual]
-    assert found["habitat"].columns.tolist() == ["largest class", *usual]
+    machines = ["SVM UniFrac", "SVM Jaccard"]
+    assert found["ph"].columns.tolist() == ["median", "random forest", *machines]
+    assert found["habitat"].columns.tolist() == ["largest class", "random forest", "balanced forest", *machines]
     assert found["ph"].index.tolist() == list(parted(survey)[1].ids())
     train, _ = parted(survey)
     assert set(found["ph"]["median"]) == {survey.metadata.loc[train.ids(), "ph"].median()}
@@ -146,19 +162,30 @@ def test_columns_are_the_methods(survey, found, phylogeny):
     assert "SVM UniFrac" not in baselines(survey, None)
 
 
-def test_forest_is_that_of_the_training_features(survey, found):
+def square_root_shares(survey):
+    """Of the training and the new samples, in the ASVs that the former hold."""
     train, new = parted(survey)
-    counts = [
-        csr_matrix(part.matrix_data.T) for part in (train, survey.table.filter(new.ids(), inplace=False))
-    ]
-    columns = survey.table.index
-    known = [columns(name, "observation") for name in train.ids("observation")]
-    target = survey.metadata.loc[train.ids(), "ph"]
-    shares = [np.sqrt(part.toarray() / part.toarray().sum(1, keepdims=True)) for part in counts]
-    forest = RandomForestRegressor(500, random_state=0).fit(csr_matrix(shares[0]), target)
+    counts = [part.matrix_data.T.toarray() for part in (train, survey.table.filter(new.ids(), inplace=False))]
+    known = [survey.table.index(name, "observation") for name in train.ids("observation")]
     # of a new sample they are shares of all its reads, those in ASVs that are no columns included
-    expected = forest.predict(csr_matrix(shares[1][:, known]))
-    assert found["ph"]["random forest"].to_numpy() == pytest.approx(expected)
+    learnt, asked = (np.sqrt(part / part.sum(1, keepdims=True)) for part in counts)
+    return train, csr_matrix(learnt), csr_matrix(asked[:, known])
+
+
+def test_forest_is_that_of_the_training_features(survey, found):
+    train, learnt, asked = square_root_shares(survey)
+    forest = RandomForestRegressor(500, random_state=0).fit(learnt, survey.metadata.loc[train.ids(), "ph"])
+    assert found["ph"]["random forest"].to_numpy() == pytest.approx(forest.predict(asked))
+
+
+def test_balanced_forest_is_the_same_forest_with_classes_counting_alike(survey, found):
+    train, learnt, asked = square_root_shares(survey)
+    target = survey.metadata.loc[train.ids(), "habitat"]
+    forest = RandomForestClassifier(500, random_state=0).fit(learnt, target)
+    frequent = np.array([(target == name).mean() for name in forest.classes_])
+    named = forest.classes_[((forest.predict_proba(asked) + 0.001) / frequent).argmax(1)]
+    assert found["habitat"]["balanced forest"].tolist() == named.tolist()
+    assert found["habitat"]["random forest"].tolist() == forest.predict(asked).tolist()
 
 
 @pytest.mark.parametrize("column", ["ph", "habitat"])
