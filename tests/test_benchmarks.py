@@ -144,6 +144,26 @@ def test_scores_of_further_seeds_are_added_to_those_that_are_there(skill, tmp_pa
     assert len(skill.keep("skill", pd.DataFrame(), by)) == 3
 
 
+def test_the_table_of_skill_ranks_all_methods_and_shows_what_was_measured_alone(skill):
+    rows = [
+        {"study": "s", "target": "age", "q2-aam": 0.5, "random forest": 0.6, "covered": 0.9},
+        {"study": "s", "target": "kind", "q2-aam": 0.5, "random forest": 0.4, "balanced forest": 0.45},
+    ]
+    scores = pd.DataFrame([row | {"seed": seed, "samples": 9} for row in rows for seed in (0, 1)])
+    scores.loc[3, "q2-aam"] = 0.7
+    text = skill.tables({"targets": scores, "unifrac": pd.DataFrame()})
+    assert text.splitlines()[2:] == [
+        "| s | age | 2 | 0.500 ± 0.000 | 0.600 ± 0.000 |  | 0.900 |  |  |",
+        "| s | kind | 2 | 0.600 ± 0.100 | 0.400 ± 0.000 | 0.450 ± 0.000 |  |  |  |",
+        # of numbers both forests are one: ranks 3, 1.5 and 1.5
+        "| mean rank |  |  | 2.00 | 2.25 | 1.75 |  |  |  |",
+        "",
+        "q2-aam where it does worst: less the random forest -0.100, less the balanced forest -0.100.",
+    ]
+    without = scores[scores["target"] == "age"].drop(columns="balanced forest")
+    assert "less the random forest -0.100.\n" in skill.tables({"targets": without, "unifrac": pd.DataFrame()})
+
+
 def written_study(folder: Path) -> Path:
     """Files of a study: twelve samples of two classes, one of them in no group."""
     ids = [f"s{number}" for number in range(12)]
