@@ -13,6 +13,7 @@ Other studies in the same layout (table.biom, sequences.fasta, tree.nwk, metadat
     python benchmarks/skill.py --study FOLDER --targets age disease --groups subject
 
 Without `--groups` each sample is a group. The last target of classes stratifies the folds; numbers alone do not.
+`--half` and `--encoder` keep what they find beside the rest, in files and tables of their own.
 """
 
 import argparse
@@ -119,9 +120,19 @@ def distances(study: Study, encoder: AAMModelDirectoryFormat, rows: np.ndarray) 
 
 
 def run_fold(
-    study: Study, seed: int, fold: int, directory: Path, how: dict, features: np.ndarray | None, threads: int
+    study: Study,
+    seed: int,
+    fold: int,
+    directory: Path,
+    how: dict,
+    features: np.ndarray | None,
+    threads: int,
+    ready: Path | None = None,
 ) -> None:
-    """Pretrain, fit and predict one fold, and keep what came out; an encoder and baselines that are there are kept."""
+    """Pretrain, fit and predict one fold, and keep what came out; an encoder and baselines that are there are kept.
+
+    With a `ready` encoder nothing is pretrained.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     train, test = study.folds(seed)[fold]
     table, new = study.part(train, features), study.part(test)
@@ -135,7 +146,7 @@ def run_fold(
         took[name] = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - used}
         return result
 
-    path = directory / "encoder"
+    path = ready or directory / "encoder"
     if not path.exists():
         encoder = timed("pretrain", lambda: pretrain(table, study.phylogeny, **given, **how))[0]
         encoder.save(str(path))
@@ -279,11 +290,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--folds", nargs="+", type=int, default=list(range(FOLDS)))
     parser.add_argument("--half", action="store_true", help="take half of the ASVs out of what is learnt from")
+    parser.add_argument("--encoder", type=Path, help="folder of an encoder (of other studies), instead of pretraining")
     parser.add_argument("--refit", action="store_true", help="fit the heads anew, with the encoders that are there")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--directory", type=Path, default=RESULTS / "skill")
     given = parser.parse_args(arguments)
-    directory = given.directory.with_name(given.directory.name + "-half") if given.half else given.directory
+    name = "skill" + "-half" * given.half + "-other" * bool(given.encoder)
+    directory = given.directory.with_name(given.directory.name + name.removeprefix("skill"))
     how = {} if given.epochs is None else {"epochs": given.epochs}
     if given.study:
         chosen = {given.study: (given.groups, given.targets)}
@@ -300,8 +313,8 @@ def main(arguments: list[str] | None = None) -> None:
                 path = directory / study.name / f"seed-{seed}" / f"fold-{fold}"
                 if given.refit == (path / "facts.json").exists():
                     print(f"{study.name}, seed {seed}, fold {fold}", flush=True)
-                    run_fold(study, seed, fold, path, how, features, given.threads)
-    name, found = "skill-half" if given.half else "skill", collect(directory)
+                    run_fold(study, seed, fold, path, how, features, given.threads, given.encoder)
+    found = collect(directory)
     scores = keep(name, found["targets"], ["study", "target", "seed"])
     text = tables({"targets": scores, "unifrac": keep(f"{name}-unifrac", found["unifrac"], ["study", "seed", "fold"])})
     print(text)
