@@ -31,12 +31,12 @@ def test_an_encoder_gets_the_joint_and_no_encoder_the_linear_head(study, joint_r
     assert load_model(str(plain)).head is None and description(plain)["training"]["head"] == "linear"
 
 
-def test_numbers_are_the_mean_of_those_of_kernel_and_trees(study, encoder, joint_regressor):
+def test_numbers_are_the_weighted_mean_of_those_of_kernel_and_trees(study, encoder, joint_regressor):
     """Held-out ones, too, in the units of the target: z-scores are, but for a scale, what the heads give."""
     kernel = run_fit(study, "ph", encoder, head="kernel", groups=study.column("site"))
     loaded = load_model(str(joint_regressor[0]))
     joint, alone = (run_predict(study, each[0])[0] for each in (joint_regressor, kernel))
-    trees = 2 * joint - alone
+    trees = (3 * joint - alone) / 2
     # Leaves of one sample know what they were grown on.
     assert np.abs(trees - study.frame["ph"].loc[trees.index]).max() < 0.01
     assert len(loaded.head.forest.roots) == joint_fit.TREES
@@ -82,7 +82,8 @@ def test_what_is_printed_and_logged_speaks_of_both(study, encoder, capsys):
     model, _, _, log = run_fit(study, "ph", encoder, head="joint")
     lines = capsys.readouterr().out.splitlines()
     assert lines[3].startswith("Kernel head: samples are compared with 48 by learnt UniFrac, shared ASVs and abund")
-    assert lines[3].endswith("). What predicts is its mean with 200 trees on the sample embedding.")
+    end = "). What predicts is its mean with 200 trees on the sample embedding, which count twice."
+    assert lines[3].endswith(end)
     facts = "".join(path.read_text() for path in Path(str(log)).glob("*.json"))
     r2 = description(model)["scores"]["inner folds/r2"]
     assert f"the joint head, which predicts, had in its inner folds: r2 {r2:.4g}" in facts
