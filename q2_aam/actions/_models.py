@@ -65,6 +65,15 @@ def seen_asvs(communities: Communities, train_rows: np.ndarray, before: Model | 
     return hashes if before is None else np.union1d(hashes, before.seen_asvs)
 
 
+def describe_new_to(encoder: Model, communities: Communities) -> str:
+    """How much of a table the given encoder has never read, in a sentence."""
+    unread = ~np.isin(asv_hashes(communities.tokens), encoder.seen_asvs)
+    if not unread.any():
+        return "The encoder has read all of these ASVs before."
+    share = communities.counts[:, unread].sum(dtype=np.float64) / communities.counts.sum(dtype=np.float64)
+    return f"Of these ASVs the encoder had never read {unread.sum()}, which hold {share:.1%} of the reads."
+
+
 def chosen_metric(metric: str, before: Model | None) -> str:
     """The UniFrac asked for; for ``auto`` the one that the given encoder learnt, or the usual one.
 

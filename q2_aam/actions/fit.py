@@ -118,7 +118,7 @@ def fit(
     given = conditioning_frame(conditioning, conditioning_columns, metadata, groups)
     head = chosen_head(head, encoder is not None, given is not None)
 
-    from q2_aam.actions._models import chosen_architecture, chosen_metric, seen_asvs, starting_network
+    from q2_aam.actions._models import chosen_architecture, chosen_metric, describe_new_to, seen_asvs, starting_network
     from q2_aam.actions._outputs import (
         certainty_frame,
         held_out_scores,
@@ -209,6 +209,8 @@ def fit(
         train_rows, validation_rows = parts if folds is None else folds.splits[0]
         chosen = replace(chosen, optimization=chosen.optimization.of(len(train_rows), devices * num_nodes))
         say(describe_data(communities, *parts))
+        if before is not None:
+            say(describe_new_to(before, communities))
         learnt, condition = None, None
         if given is not None:
             given = given.loc[communities.sample_ids]

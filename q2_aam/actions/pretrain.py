@@ -88,7 +88,7 @@ def pretrain(
     reading = settings(Reading, arguments)
     check_monitor(monitor, objective, unifrac=True)
 
-    from q2_aam.actions._models import chosen_architecture, chosen_metric, seen_asvs, starting_network
+    from q2_aam.actions._models import chosen_architecture, chosen_metric, describe_new_to, seen_asvs, starting_network
     from q2_aam.data.batches import CommunityDataset, batch_loader
     from q2_aam.data.communities import read_communities
     from q2_aam.data.splits import split_validation
@@ -131,6 +131,8 @@ def pretrain(
                 "samples, or a smaller validation_share."
             )
         say(describe_data(communities, train_rows, validation_rows))
+        if before is not None:
+            say(describe_new_to(before, communities))
         chosen = replace(chosen, optimization=chosen.optimization.of(len(train_rows), devices * num_nodes))
 
         network = starting_network(architecture, before, None, random_seed)

@@ -81,9 +81,11 @@ def test_conditioning_columns_are_refused(study, encoder):
 def test_what_is_printed_and_logged_speaks_of_both(study, encoder, capsys):
     model, _, _, log = run_fit(study, "ph", encoder, head="joint")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[3].startswith("Kernel head: samples are compared with 48 by learnt UniFrac, shared ASVs and abund")
+    # the encoder was pretrained on these samples
+    assert lines[1] == "The encoder has read all of these ASVs before."
+    assert lines[4].startswith("Kernel head: samples are compared with 48 by learnt UniFrac, shared ASVs and abund")
     end = "). What predicts is its mean with 200 trees on the sample embedding, which count twice."
-    assert lines[3].endswith(end)
+    assert lines[4].endswith(end)
     facts = "".join(path.read_text() for path in Path(str(log)).glob("*.json"))
     r2 = description(model)["scores"]["inner folds/r2"]
     assert f"the joint head, which predicts, had in its inner folds: r2 {r2:.4g}" in facts

@@ -167,11 +167,11 @@ def test_what_is_printed_and_logged_speaks_of_the_kernel(study, encoder, capsys)
     model, _, _, log = run_fit(study, "ph", encoder, head="kernel")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("48 samples (48 to learn from, 0 for validation), ")
-    assert lines[1] == "For comparison, a linear head fitted to 43 samples, judged by 5:"
-    assert lines[3].startswith("Kernel head: samples are compared with 48 by learnt UniFrac, shared ASVs and abund")
+    assert lines[2] == "For comparison, a linear head fitted to 43 samples, judged by 5:"
+    assert lines[4].startswith("Kernel head: samples are compared with 48 by learnt UniFrac, shared ASVs and abund")
     scores = description(model)["scores"]
     shown = ", ".join(f"{name} {scores[f'inner folds/{name}']:.4g}" for name in ("r2", "mae", "rmse", "spearman"))
-    assert lines[4:] == [f"Inner folds (ph): {shown}."]
+    assert lines[5:] == [f"Inner folds (ph): {shown}."]
     facts = "".join(path.read_text() for path in Path(str(log)).glob("*.json"))
     assert f"the kernel head, which predicts, had in its inner folds: {shown}." in facts
 
