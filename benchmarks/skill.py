@@ -239,6 +239,19 @@ def collect(directory: Path) -> dict[str, pd.DataFrame]:
     return {"targets": pd.DataFrame(found), "unifrac": pd.DataFrame(unifrac)}
 
 
+def losses(whole: pd.DataFrame, part: pd.DataFrame) -> str:
+    """What each method loses without some of the ASVs, mean over the seeds that both tables of scores have."""
+    by = ["study", "target", "seed"]
+    methods = [name for name in (OURS, FOREST, BALANCED, "SVM UniFrac", "SVM Jaccard") if name in part and name in whole]
+    both = whole[by + methods].merge(part[by + methods], on=by, suffixes=("", " less"))
+    rows = []
+    for (study, target), found in both.groupby(by[:2], sort=False):
+        lost = {name: (found[name] - found[f"{name} less"]).mean() for name in methods}
+        told = {name: f"{value:+.3f}" if pd.notna(value) else "" for name, value in lost.items()}
+        rows.append({"study": study, "target": target, "seeds": len(found), **told})
+    return "What is lost against all ASVs, the same seeds:\n\n" + markdown(rows) if rows else ""
+
+
 def tables(collected: dict[str, pd.DataFrame]) -> str:
     """Mean and spread over the seeds, mean ranks, and UniFrac, as Markdown."""
     scores, parts = collected["targets"], []
@@ -317,6 +330,8 @@ def main(arguments: list[str] | None = None) -> None:
     found = collect(directory)
     scores = keep(name, found["targets"], ["study", "target", "seed"])
     text = tables({"targets": scores, "unifrac": keep(f"{name}-unifrac", found["unifrac"], ["study", "seed", "fold"])})
+    if name != "skill" and (whole := PAGE.parent / "skill.tsv").exists() and len(scores):
+        text += "\n" + losses(pd.read_csv(whole, sep="\t"), scores)
     print(text)
     write_section(name, text)
 

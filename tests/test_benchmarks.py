@@ -164,6 +164,19 @@ def test_the_table_of_skill_ranks_all_methods_and_shows_what_was_measured_alone(
     assert "less the random forest -0.100.\n" in skill.tables({"targets": without, "unifrac": pd.DataFrame()})
 
 
+def test_losses_are_of_the_same_seeds(skill):
+    whole = pd.DataFrame(
+        {"study": "s", "target": "age", "seed": [0, 1, 2], "q2-aam": [0.5, 0.6, 9], "random forest": [0.4, 0.4, 9]}
+    )
+    part = whole[whole["seed"] < 2].assign(**{"q2-aam": [0.4, 0.45], "random forest": [0.5, 0.4], "covered": 0.9})
+    assert skill.losses(whole, part).splitlines()[2:] == [
+        "| study | target | seeds | q2-aam | random forest |",
+        "| --- | --- | --- | --- | --- |",
+        "| s | age | 2 | +0.125 | -0.050 |",
+    ]
+    assert skill.losses(whole, part.assign(study="another")) == ""
+
+
 def written_study(folder: Path) -> Path:
     """Files of a study: twelve samples of two classes, one of them in no group."""
     ids = [f"s{number}" for number in range(12)]
