@@ -53,6 +53,7 @@ STUDIES = {
 }
 FOLDS = 5
 OURS, FOREST, BALANCED = "q2-aam", "random forest", "balanced forest"
+METHODS = (OURS, FOREST, BALANCED, "SVM UniFrac", "SVM Jaccard")
 TRIVIAL = {"median": "trivial", "largest class": "trivial"}
 # Columns of what is kept of a target that are not a baseline's.
 OUTCOME = ("true", OURS, "lower", "upper", "probability", "group")
@@ -242,7 +243,7 @@ def collect(directory: Path) -> dict[str, pd.DataFrame]:
 def losses(whole: pd.DataFrame, part: pd.DataFrame) -> str:
     """What each method loses without some of the ASVs, mean over the seeds that both tables of scores have."""
     by = ["study", "target", "seed"]
-    methods = [name for name in (OURS, FOREST, BALANCED, "SVM UniFrac", "SVM Jaccard") if name in part and name in whole]
+    methods = [name for name in METHODS if name in part and name in whole]
     both = whole[by + methods].merge(part[by + methods], on=by, suffixes=("", " less"))
     rows = []
     for (study, target), found in both.groupby(by[:2], sort=False):
