@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ._baselines import add_columns, baseline_scores, verdict_beside
+from ._baselines import LABELS, add_columns, baseline_scores, verdict_beside
 from ._folds import folds_section
 from ._page import number
 from ._samples import listed, some
@@ -153,6 +153,8 @@ def _scores_table(page, scores, others):
         text = "Each score stands beside those of the baselines, which predicted the same samples"
         if scores["calibration"] is not None:
             text += " (without probabilities)"
+        if LABELS["balanced forest"] in others:
+            text += ". The balanced forest is the random forest with classes counting alike, as in balanced accuracy"
         beside = {label: label for label in others}
     page.section("Scores", f"{text}. A dash is a score that these samples do not define.")
     headers = {"score": "Score", "model": "Model", **beside, "meaning": "Meaning"}

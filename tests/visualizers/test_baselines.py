@@ -117,6 +117,19 @@ def test_classes_stand_beside_each_baseline(tmp_path):
     assert_works_offline(tmp_path)
 
 
+def test_the_balanced_forest_is_explained_where_it_stands(tmp_path):
+    truth, predicted, baselines = classes()
+    told = "The balanced forest is the random forest with classes counting alike, as in balanced accuracy."
+    for there in (False, True):
+        folder = tmp_path / str(there)
+        folder.mkdir()
+        given = baselines.assign(**{"balanced forest": truth} if there else {})
+        evaluate(str(folder), predictions_of(of(predicted)), categorical(of(truth)), baselines=given)
+        page = read_page(folder)
+        assert (told in page.text) == there == ("Balanced forest" in page.tables[0][0])
+    assert shown(page)["balanced accuracy"]["Balanced forest"] == "1.000"
+
+
 def test_what_does_not_fit_is_refused(tmp_path):
     truth, predicted, baselines = numbers()
     given = predictions_of(of(predicted)), numeric(of(truth))
