@@ -241,7 +241,7 @@ def collect(directory: Path) -> dict[str, pd.DataFrame]:
 
 
 def losses(whole: pd.DataFrame, part: pd.DataFrame) -> str:
-    """What each method loses without some of the ASVs, mean over the seeds that both tables of scores have."""
+    """What each method loses against scores of the usual way, mean over the seeds that both tables of scores have."""
     by = ["study", "target", "seed"]
     methods = [name for name in METHODS if name in part and name in whole]
     both = whole[by + methods].merge(part[by + methods], on=by, suffixes=("", " less"))
@@ -250,7 +250,7 @@ def losses(whole: pd.DataFrame, part: pd.DataFrame) -> str:
         lost = {name: (found[name] - found[f"{name} less"]).mean() for name in methods}
         told = {name: f"{value:+.3f}" if pd.notna(value) else "" for name, value in lost.items()}
         rows.append({"study": study, "target": target, "seeds": len(found), **told})
-    return "What is lost against all ASVs, the same seeds:\n\n" + markdown(rows) if rows else ""
+    return "What is lost against the table of skill, the same seeds:\n\n" + markdown(rows) if rows else ""
 
 
 def tables(collected: dict[str, pd.DataFrame]) -> str:
