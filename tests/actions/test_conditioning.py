@@ -118,7 +118,7 @@ def test_what_it_is_conditioned_on_is_printed(study, encoder, frame, capsys):
         study, as_column(frame["weight"]), encoder, conditioning=metadata(frame[["age", "sex"]]), freeze_encoder=True
     )
     assert re.fullmatch(
-        r"Conditioned on age \(\S+ to \S+\); sex \(female, male\)\.", capsys.readouterr().out.splitlines()[1]
+        r"Conditioned on age \(\S+ to \S+\); sex \(female, male\)\.", capsys.readouterr().out.splitlines()[2]
     )
 
 
