@@ -184,7 +184,7 @@ def test_with_encoder_what_it_had_seen_counts_as_seen(study, encoder):
 def test_frozen_encoder_is_left_as_it_was(study, encoder, capsys):
     outputs = run_fit(study, "habitat", encoder, freeze_encoder=True)
     printed = capsys.readouterr().out.splitlines()
-    assert printed[3] == "The encoder was frozen: only the head was fitted."
+    assert printed[4] == "The encoder was frozen: only the head was fitted."
     assert list(history_of(outputs).index) == [0]
     summary = json.loads((outputs[3].path / "log.json").read_text())
     assert (summary["best_epoch"], summary["epochs"]) == (0, 0)
@@ -501,12 +501,13 @@ def test_what_is_printed_is_readable(study, encoder, capsys):
     lines = out.splitlines()
     assert err == ""
     assert lines[0].startswith("48 samples (36 to learn from, 12 for validation), ")
-    assert lines[1] == "Epoch 0 is the probe: the linear head alone, fitted to the sample embeddings."
-    assert [line.split(",")[0] for line in lines[2:5]] == ["epoch 0/2", "epoch 1/2", "epoch 2/2"]
-    assert "target_loss val" in lines[2] and "target_loss train" in lines[3]
-    assert lines[5].endswith("All 2 epochs were run.")
-    assert lines[6].startswith("Validation samples (ph): r2 ") and ", mae " in lines[6]
-    assert len(lines) == 7
+    assert lines[1] == "The encoder has read all of these ASVs before."
+    assert lines[2] == "Epoch 0 is the probe: the linear head alone, fitted to the sample embeddings."
+    assert [line.split(",")[0] for line in lines[3:6]] == ["epoch 0/2", "epoch 1/2", "epoch 2/2"]
+    assert "target_loss val" in lines[3] and "target_loss train" in lines[4]
+    assert lines[6].endswith("All 2 epochs were run.")
+    assert lines[7].startswith("Validation samples (ph): r2 ") and ", mae " in lines[7]
+    assert len(lines) == 8
 
 
 def test_run_dir_keeps_what_the_log_holds(study, encoder, tmp_path):
