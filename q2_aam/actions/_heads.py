@@ -58,8 +58,7 @@ def describe_fitted(head: str, fitted) -> str:
         f"(sharpness {kernel.sharpness:g})."
     )
     if head == "joint":
-        trees = len(fitted.forest.roots)
-        told += f" What predicts is its mean with {trees} trees on the sample embedding, which count twice."
+        told += f" What predicts is its mean with {len(fitted.forest.roots)} trees on the sample embedding."
     return told
 
 

@@ -1,4 +1,4 @@
-"""Head of trees on the sample embedding, and the weighted mean of it and the kernel head."""
+"""Head of trees on the sample embedding, and the mean of it and the kernel head."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,6 @@ import torch
 from torch import Tensor
 
 from q2_aam.models.kernel_head import ROWS, Compared, KernelHead, familiarity
-
-# Weight of the trees in the joint head; the rest is the kernel head's, which is less sure to be right on few groups.
-TREES_WEIGHT = 2 / 3
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,7 @@ class ForestHead:
 
 @dataclass(frozen=True)
 class JointHead:
-    """Weighted mean of a kernel head and a forest head, of numbers or of probabilities."""
+    """Mean of a kernel head and a forest head, of numbers or of probabilities."""
 
     kernel: KernelHead
     forest: ForestHead
@@ -112,13 +109,12 @@ class JointHead:
 
     def outputs(self, samples: Compared) -> np.ndarray:
         """Target in the transform's units, or logarithms of probabilities: float32 ``[M, O]``."""
-        return joint_outputs(self.kernel.outputs(samples), self.forest.outputs(samples, self.support))
+        return mean_outputs(self.kernel.outputs(samples), self.forest.outputs(samples, self.support))
 
 
-def joint_outputs(kernel: np.ndarray, forest: np.ndarray) -> np.ndarray:
-    """Weighted mean of two heads' numbers, or logarithm of that of their probabilities: float32 ``[M, O]``."""
-    weights = 1 - TREES_WEIGHT, TREES_WEIGHT
-    if kernel.shape[1] == 1:
-        return np.average(np.float64([kernel, forest]), axis=0, weights=weights).astype(np.float32)
-    logs = [part - np.logaddexp.reduce(part, axis=1, keepdims=True) for part in np.float64([kernel, forest])]
-    return np.logaddexp(*(part + np.log(weight) for part, weight in zip(logs, weights, strict=True))).astype(np.float32)
+def mean_outputs(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Mean of two heads' numbers, or logarithm of the mean of their probabilities: float32 ``[M, O]``."""
+    if one.shape[1] == 1:
+        return ((one.astype(np.float64) + other) / 2).astype(np.float32)
+    logs = [part - np.logaddexp.reduce(part, axis=1, keepdims=True) for part in np.float64([one, other])]
+    return (np.logaddexp(*logs) - np.log(2)).astype(np.float32)

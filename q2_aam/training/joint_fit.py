@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
-from q2_aam.models.forest_head import ForestHead, JointHead, joint_outputs
+from q2_aam.models.forest_head import ForestHead, JointHead, mean_outputs
 from q2_aam.models.kernel_head import Compared
 from q2_aam.training.kernel_fit import InnerFolds, KernelFit, fit_kernel
 
@@ -43,7 +43,7 @@ def fit_joint(
         forest = fit_forest(learnt.subset(train), target[train], held_out.shape[1], random_seed, threads)
         held_out[test] = forest.outputs(samples.subset(test), others)
     forest = fit_forest(learnt, target, held_out.shape[1], random_seed, threads)
-    return KernelFit(JointHead(fitted.head, forest), joint_outputs(fitted.held_out, held_out))
+    return KernelFit(JointHead(fitted.head, forest), mean_outputs(fitted.held_out, held_out))
 
 
 def fit_forest(

@@ -31,12 +31,12 @@ def test_an_encoder_gets_the_joint_and_no_encoder_the_linear_head(study, joint_r
     assert load_model(str(plain)).head is None and description(plain)["training"]["head"] == "linear"
 
 
-def test_numbers_are_the_weighted_mean_of_those_of_kernel_and_trees(study, encoder, joint_regressor):
+def test_numbers_are_the_mean_of_those_of_kernel_and_trees(study, encoder, joint_regressor):
     """Held-out ones, too, in the units of the target: z-scores are, but for a scale, what the heads give."""
     kernel = run_fit(study, "ph", encoder, head="kernel", groups=study.column("site"))
     loaded = load_model(str(joint_regressor[0]))
     joint, alone = (run_predict(study, each[0])[0] for each in (joint_regressor, kernel))
-    trees = (3 * joint - alone) / 2
+    trees = 2 * joint - alone
     # Leaves of one sample know what they were grown on.
     assert np.abs(trees - study.frame["ph"].loc[trees.index]).max() < 0.01
     assert len(loaded.head.forest.roots) == joint_fit.TREES
@@ -84,7 +84,7 @@ def test_what_is_printed_and_logged_speaks_of_both(study, encoder, capsys):
     # the encoder was pretrained on these samples
     assert lines[1] == "The encoder has read all of these ASVs before."
     assert lines[4].startswith("Kernel head: samples are compared with 48 by learnt UniFrac, shared ASVs and abund")
-    end = "). What predicts is its mean with 200 trees on the sample embedding, which count twice."
+    end = "). What predicts is its mean with 200 trees on the sample embedding."
     assert lines[4].endswith(end)
     facts = "".join(path.read_text() for path in Path(str(log)).glob("*.json"))
     r2 = description(model)["scores"]["inner folds/r2"]

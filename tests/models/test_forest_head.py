@@ -6,7 +6,7 @@ from scipy.special import softmax
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
 from q2_aam.models import forest_head
-from q2_aam.models.forest_head import ForestHead, JointHead, joint_outputs
+from q2_aam.models.forest_head import ForestHead, JointHead, mean_outputs
 from q2_aam.models.kernel_head import Compared, KernelHead, familiarity, typical_distances
 from q2_aam.training import joint_fit
 from q2_aam.training.joint_fit import fit_forest
@@ -77,9 +77,9 @@ def test_leaves_hold_several_of_many_samples(monkeypatch):
 
 def test_no_more_than_so_many_samples_are_learnt_from(monkeypatch):
     monkeypatch.setattr(joint_fit, "MOST_LEARNT", 20)
-    # Of what they have learnt, trees whose leaves hold one sample know the answer.
     samples = compared()
     forest = fit_forest(samples, level(samples), 1)
+    # Of what they have learnt, trees whose leaves hold one sample know the answer.
     known = np.isclose(forest.outputs(samples, samples)[:, 0], level(samples), atol=1e-5)
     assert known.sum() == 20
 
@@ -165,22 +165,22 @@ def test_parts_that_are_missing_or_unknown_are_refused():
             ForestHead.from_tensors(wrong, NUMBERS, 1)
 
 
-def test_trees_count_twice_in_the_mean_of_numbers_and_of_probabilities():
+def test_the_mean_of_numbers_and_of_probabilities():
     rng = np.random.default_rng(0)
     one, other = (rng.normal(size=(5, 1)).astype(np.float32) for _ in range(2))
-    assert np.allclose(joint_outputs(one, other), (one + 2 * other) / 3)
+    assert np.allclose(mean_outputs(one, other), (one + other) / 2)
     one, other = (rng.normal(size=(5, 3)).astype(np.float32) for _ in range(2))
-    expected = (softmax(one, axis=1) + 2 * softmax(other, axis=1)) / 3
-    assert np.allclose(np.exp(joint_outputs(one, other)), expected, atol=1e-6)
-    certain = joint_outputs(np.float32([[0, -1e4]]), np.float32([[-1e4, 0]]))
-    assert np.allclose(np.exp(certain), [[1 / 3, 2 / 3]])
+    expected = (softmax(one, axis=1) + softmax(other, axis=1)) / 2
+    assert np.allclose(np.exp(mean_outputs(one, other)), expected, atol=1e-6)
+    certain = mean_outputs(np.float32([[0, -1e4]]), np.float32([[-1e4, 0]]))
+    assert np.allclose(np.exp(certain), 0.5)
 
 
-def test_the_joint_head_is_the_weighted_mean_of_its_parts():
+def test_the_joint_head_is_the_mean_of_its_parts():
     samples, new = compared(), compared(12, 1)
     kernel = KernelHead(samples, typical_distances(samples), 0.5, 0.0, np.ones((N, 1)) / N, np.zeros(1))
     forest = fit_forest(samples, level(samples), 1)
     joint = JointHead(kernel, forest)
     assert joint.support is samples
-    expected = (kernel.outputs(new) + 2 * forest.outputs(new, samples)) / 3
+    expected = (kernel.outputs(new) + forest.outputs(new, samples)) / 2
     assert np.allclose(joint.outputs(new), expected, atol=1e-6)

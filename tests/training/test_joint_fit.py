@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from q2_aam.models.forest_head import joint_outputs
+from q2_aam.models.forest_head import mean_outputs
 from q2_aam.models.kernel_head import Compared
 from q2_aam.training import joint_fit
 from q2_aam.training.joint_fit import fit_forest, fit_joint
@@ -30,17 +30,17 @@ def of_gradient(level):
 
 
 @pytest.mark.parametrize("classes", [False, True])
-def test_what_comes_out_is_the_weighted_mean_of_both_heads(classes):
+def test_what_comes_out_is_the_mean_of_both_heads(classes):
     given, level = samples()
     target = of_gradient(level) if classes else level
     folds = inner_folds(target, None, 0)
     fitted, kernel = fit_joint(given, target, folds), fit_kernel(given, target, folds)
     forest = fit_forest(given, target, 3 if classes else 1)
-    expected = joint_outputs(kernel.head.outputs(given), forest.outputs(given, given))
+    expected = mean_outputs(kernel.head.outputs(given), forest.outputs(given, given))
     assert np.allclose(fitted.head.outputs(given), expected, atol=1e-5)
     for train, test in folds.splits:
         forest = fit_forest(given.subset(train), target[train], 3 if classes else 1)
-        expected = joint_outputs(kernel.held_out[test], forest.outputs(given.subset(test), given.subset(train)))
+        expected = mean_outputs(kernel.held_out[test], forest.outputs(given.subset(test), given.subset(train)))
         assert np.allclose(fitted.held_out[test], expected, atol=1e-5)
     if classes:
         assert np.allclose(softmax(fitted.held_out, axis=1), np.exp(fitted.held_out), atol=1e-5)
