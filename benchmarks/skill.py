@@ -153,7 +153,9 @@ def run_fold(
         encoder.save(str(path))
     encoder = AAMModelDirectoryFormat(str(path), "r")
     before = directory / "facts.json"
-    facts = json.loads(before.read_text()) if before.exists() else {"unifrac": distances(study, encoder, test)}
+    facts = json.loads(before.read_text()) if before.exists() else {}
+    if ready or not facts:
+        facts["unifrac"] = distances(study, encoder, test)
     facts["took"] = took = {**facts.get("took", {}), **took}
     tests = {"": new}
     if features is not None:
@@ -309,6 +311,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--directory", type=Path, default=RESULTS / "skill")
     given = parser.parse_args(arguments)
+    if given.encoder and not given.encoder.is_dir():
+        parser.error(f"{given.encoder} is no folder. Give the folder of an encoder, as `qiime tools export` makes it.")
     name = "skill" + "-half" * given.half + "-other" * bool(given.encoder)
     directory = given.directory.with_name(given.directory.name + name.removeprefix("skill"))
     how = {} if given.epochs is None else {"epochs": given.epochs}

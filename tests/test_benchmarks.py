@@ -177,6 +177,14 @@ def test_losses_are_of_the_same_seeds(skill):
     assert skill.losses(whole, part.assign(study="another")) == ""
 
 
+def test_an_encoder_that_is_not_there_is_refused(skill, tmp_path, capsys):
+    """Else it would be pretrained on the first fold, and know samples of the others' tests."""
+    with pytest.raises(SystemExit):
+        skill.main(["--encoder", str(tmp_path / "none"), "--directory", str(tmp_path / "skill")])
+    assert f"{tmp_path / 'none'} is no folder. Give the folder of an encoder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def written_study(folder: Path) -> Path:
     """Files of a study: twelve samples of two classes, one of them in no group."""
     ids = [f"s{number}" for number in range(12)]

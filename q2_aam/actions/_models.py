@@ -70,7 +70,8 @@ def describe_new_to(encoder: Model, communities: Communities) -> str:
     unread = ~np.isin(asv_hashes(communities.tokens), encoder.seen_asvs)
     if not unread.any():
         return "The encoder has read all of these ASVs before."
-    share = communities.counts[:, unread].sum(dtype=np.float64) / communities.counts.sum(dtype=np.float64)
+    reads = np.asarray(communities.counts.sum(0, dtype=np.float64)).ravel()
+    share = reads[unread].sum() / reads.sum()
     return f"Of these ASVs the encoder had never read {unread.sum()}, which hold {share:.1%} of the reads."
 
 

@@ -12,11 +12,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 from q2_aam.data.tables import held_columns, name_ids
+from q2_aam.evaluation.calibration import with_equal_priors
 from q2_aam.evaluation.kernel_baselines import jaccard_distances, support_vector_machine
-
-# Added to a forest's probability of a class before it is divided by how frequent the class is: that no tree votes for a
-# rare class is not to say that it is impossible.
-LEAST_SHARE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -96,8 +93,8 @@ def random_forest(
 def balanced_classes(forest: BaselinePredictions, train_target) -> np.ndarray:
     """Classes that a forest names where they count alike, however frequent each is in training.
 
-    A forest's probabilities follow how frequent classes are, so it seldom names small ones. Each is divided by the
-    class's share of the training samples (Bayes' rule for another prior), and the class with the highest is named.
+    A forest's probabilities follow how frequent classes are, so it seldom names small ones; see
+    :func:`q2_aam.evaluation.calibration.with_equal_priors`.
 
     Parameters
     ----------
@@ -110,15 +107,10 @@ def balanced_classes(forest: BaselinePredictions, train_target) -> np.ndarray:
     -------
     np.ndarray `[N]`
         Class names.
-
-    References
-    ----------
-    Saerens M, Latinne P, Decaestecker C (2002). Adjusting the outputs of a classifier to new a priori probabilities: a
-    simple procedure. Neural Computation 14(1):21-41.
     """
     shares = pd.Series(_as_target(train_target, "classification")).value_counts(normalize=True)[forest.classes]
-    ratios = (forest.probabilities + LEAST_SHARE) / shares.to_numpy()
-    return np.asarray(forest.classes, dtype=object)[ratios.argmax(axis=1)]
+    named = with_equal_priors(forest.probabilities, shares).argmax(axis=1)
+    return np.asarray(forest.classes, dtype=object)[named]
 
 
 def trivial(train_counts, train_target, test_counts, *, kind: str) -> BaselinePredictions:

@@ -7,6 +7,8 @@ import numpy as np
 COVERAGE = 0.9  # of the intervals that models are saved with
 # Natural logarithms between which a temperature is sought: probabilities from all but certain to all but equal.
 LOG_TEMPERATURES = (-5.0, 3.0)
+# No class is impossible because it got no vote.
+LEAST_SHARE = 1e-3
 
 
 def residual_interval(truth, predicted, coverage: float = COVERAGE) -> dict:
@@ -89,6 +91,29 @@ def apply_interval(predicted, interval: dict) -> tuple:
     """
     predicted = np.asarray(predicted, dtype=np.float64)
     return predicted - interval["half_width"], predicted + interval["half_width"]
+
+
+def with_equal_priors(probabilities, frequency) -> np.ndarray:
+    """How likely classes would be if they counted alike, for estimators whose probabilities follow their frequency.
+
+    Parameters
+    ----------
+    probabilities : array_like of float `[n, K]`
+        Of each class.
+    frequency : array_like of float `[K]`
+        Share of each class in the samples learnt from, above 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 `[n, K]`, all above 0; rows do not add up to 1.
+
+    References
+    ----------
+    Saerens M, Latinne P, Decaestecker C (2002). Adjusting the outputs of a classifier to new a priori probabilities: a
+    simple procedure. Neural Computation 14(1):21-41.
+    """
+    return (np.asarray(probabilities, dtype=np.float64) + LEAST_SHARE) / np.asarray(frequency, dtype=np.float64)
 
 
 def fit_temperature(logits, codes) -> float:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
+from q2_aam.evaluation.calibration import with_equal_priors
 from q2_aam.models.forest_head import ForestHead, JointHead, mean_outputs
 from q2_aam.models.kernel_head import Compared
 from q2_aam.training.kernel_fit import InnerFolds, KernelFit, fit_kernel
@@ -16,8 +17,6 @@ TRIED = 1 / 3
 LEAVES = 1000
 # Samples that the trees learn from: beyond, a random choice, so that time grows no further.
 MOST_LEARNT = 10_000
-# No class is impossible because no tree has met it in a leaf.
-LEAST_SHARE = 1e-3
 
 
 def fit_joint(
@@ -93,7 +92,7 @@ def fit_forest(
         shares[:, codes] = value / value.sum(1, keepdims=True)
         frequency = np.ones(outputs)
         frequency[codes] = sizes / len(target)
-        value = (shares + LEAST_SHARE) / frequency
+        value = with_equal_priors(shares, frequency)
     return ForestHead(
         roots,
         np.concatenate(children).astype(np.int32),
