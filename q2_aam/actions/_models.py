@@ -66,13 +66,13 @@ def seen_asvs(communities: Communities, train_rows: np.ndarray, before: Model | 
 
 
 def describe_new_to(encoder: Model, communities: Communities) -> str:
-    """How much of a table the given encoder has never read, in a sentence."""
-    unread = ~np.isin(asv_hashes(communities.tokens), encoder.seen_asvs)
-    if not unread.any():
-        return "The encoder has read all of these ASVs before."
+    """How much of a table the given encoder has not learnt from, in a sentence."""
+    new = ~np.isin(asv_hashes(communities.tokens), encoder.seen_asvs)
+    if not new.any():
+        return "The encoder has learnt from all of these ASVs."
     reads = np.asarray(communities.counts.sum(0, dtype=np.float64)).ravel()
-    share = reads[unread].sum() / reads.sum()
-    return f"Of these ASVs the encoder had never read {unread.sum()}, which hold {share:.1%} of the reads."
+    share = reads[new].sum() / reads.sum()
+    return f"Of these ASVs the encoder has not learnt from {new.sum()}, which hold {share:.1%} of the reads."
 
 
 def chosen_metric(metric: str, before: Model | None) -> str:

@@ -501,7 +501,7 @@ def test_what_is_printed_is_readable(study, encoder, capsys):
     lines = out.splitlines()
     assert err == ""
     assert lines[0].startswith("48 samples (36 to learn from, 12 for validation), ")
-    assert lines[1] == "The encoder has read all of these ASVs before."
+    assert lines[1] == "The encoder has learnt from all of these ASVs."
     assert lines[2] == "Epoch 0 is the probe: the linear head alone, fitted to the sample embeddings."
     assert [line.split(",")[0] for line in lines[3:6]] == ["epoch 0/2", "epoch 1/2", "epoch 2/2"]
     assert "target_loss val" in lines[3] and "target_loss train" in lines[4]

@@ -82,7 +82,7 @@ def test_what_is_printed_and_logged_speaks_of_both(study, encoder, capsys):
     model, _, _, log = run_fit(study, "ph", encoder, head="joint")
     lines = capsys.readouterr().out.splitlines()
     # the encoder was pretrained on these samples
-    assert lines[1] == "The encoder has read all of these ASVs before."
+    assert lines[1] == "The encoder has learnt from all of these ASVs."
     assert lines[4].startswith("Kernel head: samples are compared with 48 by learnt UniFrac, shared ASVs and abund")
     end = "). What predicts is its mean with 200 trees on the sample embedding."
     assert lines[4].endswith(end)

@@ -100,7 +100,7 @@ def test_goes_on_from_an_encoder(study, encoder, capsys):
     with told() as messages:
         model, log = run_pretrain(study, encoder=encoder, epochs=1, learning_rate=1e-12)
     assert messages == []
-    assert capsys.readouterr().out.splitlines()[1] == "The encoder has read all of these ASVs before."
+    assert capsys.readouterr().out.splitlines()[1] == "The encoder has learnt from all of these ASVs."
     assert_same_weights(encoder, model, atol=1e-6)
     before = json.loads((encoder.path / "model.json").read_text())
     after = json.loads((model.path / "model.json").read_text())
