@@ -299,6 +299,11 @@ def reads_dropped(reads: float, communities) -> float:
     return float(reads - communities.counts.sum(dtype=np.float64))
 
 
+def percent(share: float) -> str:
+    """A share in percent; of what is there but rounds to nothing, that it is less."""
+    return "less than 0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
+
+
 def describe_data(communities, train_rows: np.ndarray, validation_rows: np.ndarray) -> str:
     """The same in words."""
     richness = np.diff(communities.counts.indptr)
@@ -307,5 +312,5 @@ def describe_data(communities, train_rows: np.ndarray, validation_rows: np.ndarr
         f"{len(communities)} samples ({len(train_rows)} to learn from, {len(validation_rows)} for validation), "
         f"{len(communities.tokens)} distinct ASVs, {int(np.median(richness))} a sample (median), "
         f"{richness.max()} at most."
-        + (f" Without {dropped:.2%} of the reads, whose features have no sequence." if dropped else "")
+        + (f" Without {percent(dropped)} of the reads, whose features have no sequence." if dropped else "")
     )

@@ -6,7 +6,8 @@ from dataclasses import fields
 import numpy as np
 import torch
 
-from q2_aam.data.communities import Communities, asv_hashes
+from q2_aam.actions._inputs import percent
+from q2_aam.data.communities import Communities
 from q2_aam.data.conditioning import Conditioning
 from q2_aam.data.targets import Target
 from q2_aam.data.unifrac import USUAL_METRIC
@@ -61,18 +62,18 @@ def starting_network(
 
 def seen_asvs(communities: Communities, train_rows: np.ndarray, before: Model | None) -> np.ndarray:
     """Hashes of all ASVs learnt from, int64 ``[V]``: those of the training samples and of the encoder begun with."""
-    hashes = asv_hashes(communities.tokens[communities.subset(train_rows).present_asvs()])
+    hashes = communities.hashes[communities.subset(train_rows).present_asvs()]
     return hashes if before is None else np.union1d(hashes, before.seen_asvs)
 
 
 def describe_new_to(encoder: Model, communities: Communities) -> str:
     """How much of a table the given encoder has not learnt from, in a sentence."""
-    new = ~np.isin(asv_hashes(communities.tokens), encoder.seen_asvs)
+    new = ~np.isin(communities.hashes, encoder.seen_asvs)
     if not new.any():
         return "The encoder has learnt from all of these ASVs."
     reads = np.asarray(communities.counts.sum(0, dtype=np.float64)).ravel()
     share = reads[new].sum() / reads.sum()
-    return f"Of these ASVs the encoder has not learnt from {new.sum()}, which hold {share:.1%} of the reads."
+    return f"Of these ASVs the encoder has not learnt from {new.sum()}, which hold {percent(share)} of the reads."
 
 
 def chosen_metric(metric: str, before: Model | None) -> str:

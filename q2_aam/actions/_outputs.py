@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
+from q2_aam.actions._inputs import percent
 from q2_aam.data.communities import Communities
 from q2_aam.data.targets import Target
 from q2_aam.evaluation.calibration import apply_interval, fit_temperature, residual_interval
@@ -92,9 +93,9 @@ def novelty_sentence(novelty: pd.DataFrame, n_unseen: int, n_asvs: int) -> str:
     kept = novelty["reads"] - novelty["reads_dropped"]
     share = (novelty["unseen_read_share"] * kept).sum() / kept.sum()
     worst = novelty["unseen_read_share"].idxmax()
-    most = f" (most in sample {worst}: {novelty.loc[worst, 'unseen_read_share']:.1%})" if n_unseen else ""
+    most = f" (most in sample {worst}: {percent(novelty.loc[worst, 'unseen_read_share'])})" if n_unseen else ""
     return (
-        f"Novelty: {n_unseen} of {n_asvs} ASVs, with {share:.1%} of the reads, were never seen in training{most}; "
+        f"Novelty: {n_unseen} of {n_asvs} ASVs, with {percent(share)} of the reads, were never seen in training{most}; "
         f"reads cut {novelty['reads_cut'].sum():.0f}, "
         f"dropped {novelty['reads_dropped'].sum():.0f}, ambiguous {novelty['reads_ambiguous'].sum():.0f}."
     )

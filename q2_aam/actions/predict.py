@@ -31,7 +31,7 @@ def predict(
     runtime = Runtime(random_seed=random_seed, precision=precision, device=device, threads=threads)
 
     from q2_aam.actions._outputs import certainty_frame, novelty_frame, novelty_sentence, prediction_series
-    from q2_aam.data.communities import asv_hashes, read_communities
+    from q2_aam.data.communities import read_communities
     from q2_aam.models.model_file import load_model
     from q2_aam.training.device import resolve_device, resolve_precision, use_threads
     from q2_aam.training.prediction import predict_samples
@@ -64,7 +64,7 @@ def predict(
         # Classifiers made before there were temperatures lack theirs.
         how_sure = loaded.description["intervals"], loaded.description.get("temperature")
         certainty = certainty_frame(loaded.target, communities.sample_ids, outputs, *how_sure)
-        unseen = ~np.isin(asv_hashes(communities.tokens), loaded.seen_asvs)
+        unseen = ~np.isin(communities.hashes, loaded.seen_asvs)
         novelty = novelty_frame(communities, unseen)
         if novelty["unseen_read_share"].median() > 0.5:
             warnings.warn(

@@ -4,7 +4,6 @@ import copy
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from q2_aam.data.communities import Communities, asv_hashes
+from q2_aam.data.communities import Communities
 from q2_aam.data.subcommunities import communities_a_sample, draw_parts
 from q2_aam.data.tables import TOKEN_CHOICES, keep_entries
 from q2_aam.data.tokenizer import PAD
@@ -254,11 +253,6 @@ class CommunityDataset(Dataset):
         other.token_choice, other.subcommunities = "abundant", 0
         return other
 
-    @cached_property
-    def _identity(self) -> np.ndarray:
-        """int64 ``[V]``, a number of each ASV that follows from its sequence alone."""
-        return asv_hashes(self.communities.tokens)
-
     def _limited(self, counts: sp.csr_matrix, generator: np.random.Generator) -> sp.csr_matrix:
         """Counts of the ASVs that are read of each sample."""
         lengths = np.diff(counts.indptr)
@@ -267,7 +261,7 @@ class CommunityDataset(Dataset):
         sample = np.repeat(np.arange(len(lengths)), lengths)
         # Ties among equally abundant ASVs fall to the sequence, not to the table's order, which means nothing.
         draw = generator.random(len(sample)) if self.token_choice == "random" else -counts.data.astype(np.float64)
-        order = np.lexsort((self._identity[counts.indices], draw, sample))
+        order = np.lexsort((self.communities.hashes[counts.indices], draw, sample))
         rank = np.arange(len(sample)) - np.repeat(counts.indptr[:-1], lengths)
         kept = np.zeros(counts.nnz, dtype=bool)
         kept[order[rank < self.token_limit]] = True

@@ -3,6 +3,7 @@
 import hashlib
 import warnings
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import biom
 import numpy as np
@@ -85,6 +86,11 @@ class Communities:
             reads_dropped=self.reads_dropped[rows],
             reads_ambiguous=self.reads_ambiguous[rows],
         )
+
+    @cached_property
+    def hashes(self) -> np.ndarray:
+        """Identity of each ASV, int64 `[V]` (:func:`asv_hashes`)."""
+        return asv_hashes(self.tokens)
 
     def present_asvs(self) -> np.ndarray:
         """Numbers of the ASVs that some sample holds, int64 ascending (a subset keeps the columns of all)."""

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from q2_aam.data.communities import Communities, asv_hashes
+from q2_aam.data.communities import Communities
 from q2_aam.data.tables import held_columns
 from q2_aam.models.sample_encoder import SampleEncoding, lineage_distances
 
@@ -60,7 +60,7 @@ class Compared:
         familiar: SampleEncoding | None = None,
     ) -> "Compared":
         """Samples of a table, with what the encoder found in all and in familiar ASVs."""
-        hashes, column = np.unique(asv_hashes(communities.tokens), return_inverse=True)
+        hashes, column = np.unique(communities.hashes, return_inverse=True)
         counts = communities.counts.tocsr().astype(np.float64)
         sizes = np.asarray(counts.sum(1)).ravel()
         shares = sp.diags(1 / sizes) @ counts

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
 
-from q2_aam.data.communities import Communities, asv_hashes
+from q2_aam.data.communities import Communities
 from q2_aam.data.tables import held_columns, keep_columns
 from q2_aam.models.forest_head import JointHead
 from q2_aam.models.kernel_head import (
@@ -84,7 +84,7 @@ def inner_folds(target: np.ndarray, groups: np.ndarray | None, random_seed: int)
 
 def familiar_to_others(communities: Communities, folds: InnerFolds) -> sp.csr_matrix:
     """Counts ``[N, V]`` of the ASVs alone that the samples hold which a sample's fold is compared with."""
-    _, sequence = np.unique(asv_hashes(communities.tokens), return_inverse=True)
+    _, sequence = np.unique(communities.hashes, return_inverse=True)
     counts, rows = communities.counts.tocsr(), np.arange(len(communities))
     order, parts = [], []
     for train, test in folds.splits:

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 import torch
 
 from q2_aam.data.batches import CommunityDataset, batch_loader
-from q2_aam.data.communities import Communities, asv_hashes
+from q2_aam.data.communities import Communities
 from q2_aam.data.tables import keep_columns
 from q2_aam.models.aam import AAM
 from q2_aam.models.forest_head import JointHead
@@ -139,6 +139,6 @@ def predict_samples(
     """
     if head is None:
         return predict_targets(network, encode_samples(network, communities, **how), condition)
-    known = np.isin(asv_hashes(communities.tokens), head.support.hashes)
+    known = np.isin(communities.hashes, head.support.hashes)
     familiar = keep_columns(communities.counts, known)
     return head.outputs(compare_samples(network, communities, familiar, condition, **how))

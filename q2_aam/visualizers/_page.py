@@ -189,10 +189,12 @@ def number(value) -> str:
     size = abs(value)
     if size < 1e-12:
         return "0.000"
-    if size >= 1e6 or size < 1e-3:
+    if size >= 1e6 or size < 1e-4:
         return f"{value:.2e}"
     if size >= 1000:
         return f"{value:,.0f}"
+    if size < 1e-3:
+        return f"{value:.3g}"
     return f"{value:.3f}" if size < 10 else f"{value:.4g}"
 
 

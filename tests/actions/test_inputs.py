@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from q2_aam.actions._inputs import keep_samples, readable_warnings, run_directory
+from q2_aam.actions._inputs import keep_samples, percent, readable_warnings, run_directory
 
 
 def test_run_directory_that_was_not_asked_for_is_gone_afterwards():
@@ -19,6 +19,13 @@ def test_run_directory_is_made_and_stays_empty(tmp_path):
     with run_directory(str(tmp_path / "a" / "b")) as directory:
         assert list(directory.iterdir()) == []
     assert directory.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("share", "told"), [(0, "0.0%"), (0.0004, "less than 0.1%"), (0.0005, "0.1%"), (0.1234, "12.3%"), (1, "100.0%")]
+)
+def test_what_is_there_is_not_told_as_nothing(share, told):
+    assert percent(share) == told
 
 
 def test_warnings_are_sentences(capsys):
