@@ -41,7 +41,7 @@ HEAD = (
     Str % Choices(HEADS),
     "Kernel: the encoder stays as it is, and new samples are compared with the fitted ones by the UniFrac that the encoder "
     "predicts, by shared ASVs and by abundances; takes seconds, and all samples are learnt from. Joint: the mean of that and "
-    "of trees on the sample embedding. Linear: ridge or logistic regression on the sample embedding, then everything is "
+    "of trees on the sample embedding, weighted as inner folds have it. Linear: ridge or logistic regression on the sample embedding, then everything is "
     "tuned. Auto: linear without an encoder, kernel with an encoder and conditioning columns, else joint.",
 )
 

@@ -58,7 +58,10 @@ def describe_fitted(head: str, fitted) -> str:
         f"(sharpness {kernel.sharpness:g})."
     )
     if head == "joint":
-        told += f" What predicts is its mean with {len(fitted.forest.roots)} trees on the sample embedding."
+        told += (
+            f" What predicts is its mean with {len(fitted.forest.roots)} trees on the sample embedding, which count "
+            f"for {fitted.weight:.0%}."
+        )
     return told
 
 

@@ -1,4 +1,4 @@
-"""Head of trees on the sample embedding, and the mean of it and the kernel head."""
+"""Head of trees on the sample embedding, and the weighted mean of it and the kernel head."""
 
 from dataclasses import dataclass
 
@@ -97,10 +97,16 @@ class ForestHead:
 
 @dataclass(frozen=True)
 class JointHead:
-    """Mean of a kernel head and a forest head, of numbers or of probabilities."""
+    """Weighted mean of a kernel head and a forest head, of numbers or of probabilities."""
 
     kernel: KernelHead
     forest: ForestHead
+    weight: float
+    """Of the trees, 0 to 1; the rest is the kernel's."""
+
+    def __post_init__(self):
+        if not 0 <= self.weight <= 1:
+            raise ValueError(f"The weight of a joint head's trees must be between 0 and 1, but is {self.weight}.")
 
     @property
     def support(self) -> Compared:
@@ -109,12 +115,21 @@ class JointHead:
 
     def outputs(self, samples: Compared) -> np.ndarray:
         """Target in the transform's units, or logarithms of probabilities: float32 ``[M, O]``."""
-        return mean_outputs(self.kernel.outputs(samples), self.forest.outputs(samples, self.support))
+        return weighted_mean(self.kernel.outputs(samples), self.forest.outputs(samples, self.support), self.weight)
 
 
-def mean_outputs(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Mean of two heads' numbers, or logarithm of the mean of their probabilities: float32 ``[M, O]``."""
-    if one.shape[1] == 1:
-        return ((one.astype(np.float64) + other) / 2).astype(np.float32)
-    logs = [part - np.logaddexp.reduce(part, axis=1, keepdims=True) for part in np.float64([one, other])]
-    return (np.logaddexp(*logs) - np.log(2)).astype(np.float32)
+def weighted_mean(kernel: np.ndarray, trees: np.ndarray, weight: float) -> np.ndarray:
+    """Mean of two heads' numbers, or logarithm of the mean of their probabilities: float32 ``[M, O]``.
+
+    Parameters
+    ----------
+    kernel, trees : np.ndarray
+        ``[M, O]``, a number or logits of classes.
+    weight : float
+        Of the trees, 0 to 1.
+    """
+    if kernel.shape[1] == 1:
+        return ((1 - weight) * kernel.astype(np.float64) + weight * trees).astype(np.float32)
+    logs = [part - np.logaddexp.reduce(part, axis=1, keepdims=True) for part in np.float64([kernel, trees])]
+    with np.errstate(divide="ignore"):  # what has no weight has minus infinity, and adds nothing
+        return np.logaddexp(logs[0] + np.log1p(-weight), logs[1] + np.log(weight)).astype(np.float32)

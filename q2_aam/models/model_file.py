@@ -19,8 +19,8 @@ from q2_aam.models.config import Architecture
 from q2_aam.models.forest_head import ForestHead, JointHead
 from q2_aam.models.kernel_head import KernelHead
 
-# 2: models may have a forest head.
-SCHEMA_VERSION = 2
+# 2: models may have a forest head; 3: with a weight of its own.
+SCHEMA_VERSION = 3
 WEIGHTS = "best_model.pt"
 DESCRIPTION = "model.json"
 MISFIT = (
@@ -191,6 +191,7 @@ def save_model(
     content = {**state, "seen_asvs": seen, "description_sha256": digest_of(description)}
     if isinstance(head, JointHead):
         content["forest_head"] = head.forest.to_tensors()
+        content["forest_weight"] = head.weight
         head = head.kernel
     if head is not None:
         content["kernel_head"] = head.to_tensors()
@@ -245,7 +246,9 @@ def load_model(directory: str | Path) -> Model:
         head = KernelHead.from_tensors(content["kernel_head"]) if "kernel_head" in content else None
         if "forest_head" in content:
             sizes = 2 * architecture.lineages, len(head.bias)
-            head = JointHead(head, ForestHead.from_tensors(content["forest_head"], *sizes))
+            # Before version 3 it was always one half.
+            weight = float(content.get("forest_weight", 0.5))
+            head = JointHead(head, ForestHead.from_tensors(content["forest_head"], *sizes), weight)
     except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(MISFIT) from error
     return Model(network.eval(), target, seen_asvs, description, conditioning, head)

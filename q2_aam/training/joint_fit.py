@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
 from q2_aam.evaluation.calibration import with_equal_priors
-from q2_aam.models.forest_head import ForestHead, JointHead, mean_outputs
+from q2_aam.models.forest_head import ForestHead, JointHead, weighted_mean
 from q2_aam.models.kernel_head import Compared
-from q2_aam.training.kernel_fit import InnerFolds, KernelFit, fit_kernel
+from q2_aam.training.kernel_fit import InnerFolds, KernelFit, fit_kernel, held_out_losses
 
 TREES = 200
 # Of the embedding's numbers, tried at each node.
@@ -17,12 +17,15 @@ TRIED = 1 / 3
 LEAVES = 1000
 # Samples that the trees learn from: beyond, a random choice, so that time grows no further.
 MOST_LEARNT = 10_000
+# Of the trees beside the kernel, to choose from, and what it is where nothing tells.
+WEIGHTS = np.linspace(0, 1, 11)
+USUAL_WEIGHT = 0.5
 
 
 def fit_joint(
     samples: Compared, target: np.ndarray, folds: InnerFolds, random_seed: int = 0, threads: int = 1
 ) -> KernelFit:
-    """Fit both heads to all samples, and to all but each inner fold.
+    """Fit both heads to all samples, and to all but each inner fold, by which the trees' weight is chosen.
 
     Parameters
     ----------
@@ -42,7 +45,45 @@ def fit_joint(
         forest = fit_forest(learnt.subset(train), target[train], held_out.shape[1], random_seed, threads)
         held_out[test] = forest.outputs(samples.subset(test), others)
     forest = fit_forest(learnt, target, held_out.shape[1], random_seed, threads)
-    return KernelFit(JointHead(fitted.head, forest), mean_outputs(fitted.held_out, held_out))
+    weight = chosen_weight(fitted.held_out, held_out, target, folds.members)
+    return KernelFit(JointHead(fitted.head, forest, weight), weighted_mean(fitted.held_out, held_out, weight))
+
+
+def chosen_weight(kernel: np.ndarray, trees: np.ndarray, target: np.ndarray, members: np.ndarray) -> float:
+    """Weight of the trees that errs least for certain on samples that neither head has learnt from.
+
+    A weight other than one half has to err less by more than the standard error of that difference over the groups:
+    with few of them, the weight that happens to err least is often a poor one, and one half seldom is.
+
+    Parameters
+    ----------
+    kernel, trees : np.ndarray
+        ``[N, O]``, held-out outputs of each head; NaN for rows in no fold.
+    target : np.ndarray
+        ``[N]``
+    members : np.ndarray
+        int64 ``[N]``, number of each sample's group.
+
+    References
+    ----------
+    Breiman L (1996). Stacked regressions. Machine Learning 24:49-64.
+    """
+    there = np.isfinite(kernel[:, 0]) & np.isfinite(trees[:, 0])
+    kernel, trees, target = kernel[there], trees[there], target[there]
+    _, group = np.unique(members[there], return_inverse=True)
+
+    def losses(weight: float) -> np.ndarray:
+        return held_out_losses(weighted_mean(kernel, trees, weight), target)
+
+    usual, best, most = losses(USUAL_WEIGHT), USUAL_WEIGHT, 0.0
+    if group.max() == 0:
+        return best
+    for weight in WEIGHTS:
+        gained = np.bincount(group, usual - losses(weight))
+        surely = gained.sum() - np.sqrt(len(gained)) * gained.std(ddof=1)
+        if surely > most:
+            best, most = float(weight), surely
+    return best
 
 
 def fit_forest(

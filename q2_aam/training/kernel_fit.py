@@ -44,6 +44,8 @@ class InnerFolds(NamedTuple):
     """Ascending, samples that all are compared with: ``L`` of ``N``."""
     splits: list[tuple[np.ndarray, np.ndarray]]
     """Rows fitted to and rows predicted of each fold; a row is predicted once at most."""
+    members: np.ndarray
+    """int64 ``[N]``, number of each sample's group: its own where there are no groups."""
 
 
 class KernelFit(NamedTuple):
@@ -79,7 +81,8 @@ def inner_folds(target: np.ndarray, groups: np.ndarray | None, random_seed: int)
             "(or one sample) only. Set head to 'linear', or leave groups out."
         )
     rows = np.random.default_rng(random_seed).permutation(len(target))[:MOST_SUPPORT]
-    return InnerFolds(np.sort(rows), splits)
+    members = np.arange(len(target)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    return InnerFolds(np.sort(rows), splits, members)
 
 
 def familiar_to_others(communities: Communities, folds: InnerFolds) -> sp.csr_matrix:
@@ -142,10 +145,11 @@ def fit_kernel(samples: Compared, target: np.ndarray, folds: InnerFolds) -> Kern
                 new = new @ basis
                 for place, (weight, bias) in enumerate(solve(known, target[train], penalties)):
                     held_out[place, test] = new @ weight + bias
-            scores = [_score(part, target) for part in held_out]
-            place = int(np.argmax(scores))
-            if best is None or scores[place] > best[0]:
-                best = scores[place], sharpness, loudness, penalties[place], held_out[place]
+            there = np.isfinite(held_out[0, :, 0])
+            losses = [held_out_losses(part[there], target[there]).mean() for part in held_out]
+            place = int(np.argmin(losses))
+            if best is None or losses[place] < best[0]:
+                best = losses[place], sharpness, loudness, penalties[place], held_out[place]
     _, sharpness, loudness, penalty, held_out = best
     alike = similarity(scaled, sharpness) + alike_condition(learnt, support, loudness)
     basis = directions(alike[rows])
@@ -182,14 +186,16 @@ def _logistic(features: np.ndarray, target: np.ndarray, penalties) -> list[tuple
     return found
 
 
-def _score(outputs: np.ndarray, target: np.ndarray) -> float:
-    """How good held-out outputs ``[N, O]`` are, higher is better; rows in no fold do not count."""
-    there = np.isfinite(outputs[:, 0])
-    outputs, target = outputs[there].astype(np.float64), target[there]
+def held_out_losses(outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """How far off outputs ``[N, O]`` are, float64 ``[N]``: squared errors, or minus the log probability of the class.
+
+    Classes count alike, as they do in the fit: the mean over samples is that over classes. Not by accuracy, which few
+    samples measure in coarse steps, and which does not care how sure the wrong answers were.
+    """
+    outputs = outputs.astype(np.float64)
     if outputs.shape[1] == 1:
-        return -float(np.mean((outputs[:, 0] - target) ** 2))
+        return (outputs[:, 0] - target) ** 2
     log_probabilities = outputs - np.logaddexp.reduce(outputs, axis=1, keepdims=True)
     likely = np.maximum(log_probabilities[np.arange(len(target)), target], LEAST_LOG_PROBABILITY)
-    # Classes count alike, as they do in the fit. Not by accuracy, which few samples measure in coarse steps, and which
-    # does not care how sure the wrong answers were.
-    return float(np.mean([likely[target == label].mean() for label in np.unique(target)]))
+    _, code, sizes = np.unique(target, return_inverse=True, return_counts=True)
+    return -likely * len(target) / (len(sizes) * sizes[code])

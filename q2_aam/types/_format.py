@@ -27,7 +27,7 @@ from q2_aam.types._description import (
     check_training,
 )
 
-MODEL_SCHEMA_VERSION = 2
+MODEL_SCHEMA_VERSION = 3
 LOG_SCHEMA_VERSION = 1
 
 MODEL_KEYS = (

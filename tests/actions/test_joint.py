@@ -31,21 +31,23 @@ def test_an_encoder_gets_the_joint_and_no_encoder_the_linear_head(study, joint_r
     assert load_model(str(plain)).head is None and description(plain)["training"]["head"] == "linear"
 
 
-def test_numbers_are_the_mean_of_those_of_kernel_and_trees(study, encoder, joint_regressor):
+def test_numbers_are_the_weighted_mean_of_those_of_kernel_and_trees(study, encoder, monkeypatch):
     """Held-out ones, too, in the units of the target: z-scores are, but for a scale, what the heads give."""
-    kernel = run_fit(study, "ph", encoder, head="kernel", groups=study.column("site"))
-    loaded = load_model(str(joint_regressor[0]))
-    joint, alone = (run_predict(study, each[0])[0] for each in (joint_regressor, kernel))
-    trees = 2 * joint - alone
+    monkeypatch.setattr(joint_fit, "chosen_weight", lambda *given: 0.4)
+    fitted, kernel = (
+        run_fit(study, "ph", encoder, head=head, groups=study.column("site")) for head in ("joint", "kernel")
+    )
+    joint, alone = (run_predict(study, each[0])[0] for each in (fitted, kernel))
+    trees = (joint - 0.6 * alone) / 0.4
     # Leaves of one sample know what they were grown on.
     assert np.abs(trees - study.frame["ph"].loc[trees.index]).max() < 0.01
-    assert len(loaded.head.forest.roots) == joint_fit.TREES
-    truth = study.frame["ph"].loc[joint_regressor[1].index]
-    assert regression_scores(truth, joint_regressor[1])["r2"] > 0.3
-    assert not np.allclose(joint_regressor[1], kernel[1][joint_regressor[1].index], atol=1e-3)
+    assert len(load_model(str(fitted[0])).head.forest.roots) == joint_fit.TREES
+    truth = study.frame["ph"].loc[fitted[1].index]
+    assert regression_scores(truth, fitted[1])["r2"] > 0.3
+    assert not np.allclose(fitted[1], kernel[1][fitted[1].index], atol=1e-3)
 
 
-def test_classes_are_predicted_by_the_mean_probability(study, joint_classifier):
+def test_classes_are_predicted_by_the_weighted_mean_probability(study, joint_classifier):
     model, predictions, certainty, _ = joint_classifier
     assert np.allclose(certainty.sum(1), 1) and list(certainty.idxmax(1)) == list(predictions)
     assert (predictions == study.frame["habitat"].loc[predictions.index]).mean() > 0.5
@@ -84,7 +86,8 @@ def test_what_is_printed_and_logged_speaks_of_both(study, encoder, capsys):
     # the encoder was pretrained on these samples
     assert lines[1] == "The encoder has learnt from all of these ASVs."
     assert lines[4].startswith("Kernel head: samples are compared with 48 by learnt UniFrac, shared ASVs and abund")
-    end = "). What predicts is its mean with 200 trees on the sample embedding."
+    share = load_model(str(model)).head.weight
+    end = f"). What predicts is its mean with 200 trees on the sample embedding, which count for {share:.0%}."
     assert lines[4].endswith(end)
     facts = "".join(path.read_text() for path in Path(str(log)).glob("*.json"))
     r2 = description(model)["scores"]["inner folds/r2"]
@@ -96,11 +99,20 @@ def test_what_only_tuning_reads_is_told(study, encoder):
         run_fit(study, "ph", encoder, head="auto", epochs=3)
 
 
-@pytest.mark.parametrize("without_kernel", [False, True])
-def test_a_damaged_forest_is_refused(joint_regressor, tmp_path, without_kernel):
+def test_the_weight_is_kept_and_before_there_was_one_it_was_one_half(joint_regressor, tmp_path):
+    kept = tampered(joint_regressor[0], tmp_path / "kept", lambda content: content.update(forest_weight=0.3))
+    assert load_model(str(kept)).head.weight == 0.3
+    before = tampered(joint_regressor[0], tmp_path / "before", lambda content: content.pop("forest_weight"))
+    assert load_model(str(before)).head.weight == 0.5
+
+
+@pytest.mark.parametrize("damage", ["kernel", "trees", "weight"])
+def test_a_damaged_forest_is_refused(joint_regressor, tmp_path, damage):
     def change(content):
-        if without_kernel:
+        if damage == "kernel":
             del content["kernel_head"]
+        elif damage == "weight":
+            content["forest_weight"] = 1.5
         else:
             content["forest_head"]["place"] += 10**6
 

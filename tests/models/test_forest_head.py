@@ -6,7 +6,7 @@ from scipy.special import softmax
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
 from q2_aam.models import forest_head
-from q2_aam.models.forest_head import ForestHead, JointHead, mean_outputs
+from q2_aam.models.forest_head import ForestHead, JointHead, weighted_mean
 from q2_aam.models.kernel_head import Compared, KernelHead, familiarity, typical_distances
 from q2_aam.training import joint_fit
 from q2_aam.training.joint_fit import fit_forest
@@ -165,22 +165,34 @@ def test_parts_that_are_missing_or_unknown_are_refused():
             ForestHead.from_tensors(wrong, NUMBERS, 1)
 
 
-def test_the_mean_of_numbers_and_of_probabilities():
+def test_the_weighted_mean_of_numbers_and_of_probabilities():
     rng = np.random.default_rng(0)
     one, other = (rng.normal(size=(5, 1)).astype(np.float32) for _ in range(2))
-    assert np.allclose(mean_outputs(one, other), (one + other) / 2)
+    assert np.allclose(weighted_mean(one, other, 0.5), (one + other) / 2)
+    assert np.allclose(weighted_mean(one, other, 0.2), 0.8 * one + 0.2 * other)
     one, other = (rng.normal(size=(5, 3)).astype(np.float32) for _ in range(2))
-    expected = (softmax(one, axis=1) + softmax(other, axis=1)) / 2
-    assert np.allclose(np.exp(mean_outputs(one, other)), expected, atol=1e-6)
-    certain = mean_outputs(np.float32([[0, -1e4]]), np.float32([[-1e4, 0]]))
-    assert np.allclose(np.exp(certain), 0.5)
+    expected = 0.7 * softmax(one, axis=1) + 0.3 * softmax(other, axis=1)
+    assert np.allclose(np.exp(weighted_mean(one, other, 0.3)), expected, atol=1e-6)
+    certain = np.float32([[0, -1e4]]), np.float32([[-1e4, 0]])
+    assert np.allclose(np.exp(weighted_mean(*certain, 0.2)), [[0.8, 0.2]])
 
 
-def test_the_joint_head_is_the_mean_of_its_parts():
+@pytest.mark.filterwarnings("error")
+def test_a_head_without_weight_says_nothing():
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(size=(2, 5, 3)).astype(np.float32)
+    for weight, alone in ((0, one), (1, other)):
+        assert np.allclose(np.exp(weighted_mean(one, other, weight)), softmax(alone, axis=1), atol=1e-6)
+
+
+def test_the_joint_head_is_the_weighted_mean_of_its_parts():
     samples, new = compared(), compared(12, 1)
     kernel = KernelHead(samples, typical_distances(samples), 0.5, 0.0, np.ones((N, 1)) / N, np.zeros(1))
     forest = fit_forest(samples, level(samples), 1)
-    joint = JointHead(kernel, forest)
+    joint = JointHead(kernel, forest, 0.3)
     assert joint.support is samples
-    expected = (kernel.outputs(new) + forest.outputs(new, samples)) / 2
+    expected = 0.7 * kernel.outputs(new) + 0.3 * forest.outputs(new, samples)
     assert np.allclose(joint.outputs(new), expected, atol=1e-6)
+    for wrong in (-0.1, 1.1, np.nan):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            JointHead(kernel, forest, wrong)

@@ -113,7 +113,7 @@ def test_without_conditioning_columns_the_key_is_null_and_may_be_absent(tmp_path
 
 def test_model_json_describes_all_that_is_needed(tmp_path):
     network, target, description = saved(tmp_path, "classifier")
-    assert description["schema_version"] == 2
+    assert description["schema_version"] == 3
     assert description["architecture"] == network.architecture.to_dict()
     assert description["tokenizer"] == {
         "vocabulary": ["PAD", "A", "C", "G", "T", "N", "START", "MASK"],
@@ -300,8 +300,8 @@ def test_an_unknown_setting_of_the_architecture_is_refused(tmp_path):
 
 def test_a_newer_schema_and_another_alphabet_are_refused(tmp_path):
     saved(tmp_path)
-    edit(tmp_path, schema_version=3)
-    message = "The model has schema version 3, this q2-aam reads up to 2. Update q2-aam."
+    edit(tmp_path, schema_version=4)
+    message = "The model has schema version 4, this q2-aam reads up to 3. Update q2-aam."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         load_model(tmp_path)
     edit(tmp_path, schema_version=1, tokenizer={"vocabulary": ["PAD", "T", "G"], "max_length": 30})

@@ -218,17 +218,17 @@ CONTRADICTIONS = [
         "model.json lacks the keys kind, tokenizer, scores: it is incomplete." + AGAIN,
     ),
     (
-        {"schema_version": 3, "kind": ...},
-        "model.json was made by a newer q2-aam (schema version 3, while this one reads up to 2): update "
+        {"schema_version": 4, "kind": ...},
+        "model.json was made by a newer q2-aam (schema version 4, while this one reads up to 3): update "
         "q2-aam.",
     ),
     (
         {"schema_version": "1"},
-        'model.json: schema_version is "1"; it must be a whole number from 1 to 2.' + AGAIN,
+        'model.json: schema_version is "1"; it must be a whole number from 1 to 3.' + AGAIN,
     ),
     (
         {"schema_version": True},
-        "model.json: schema_version is true; it must be a whole number from 1 to 2." + AGAIN,
+        "model.json: schema_version is true; it must be a whole number from 1 to 3." + AGAIN,
     ),
     (
         {"kind": "regressor", "target": None},
