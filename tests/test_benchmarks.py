@@ -142,6 +142,21 @@ def test_scores_of_further_seeds_are_added_to_those_that_are_there(skill, tmp_pa
     assert rows["ours"].tolist() == [0.75, 0.125, 0.5] and rows["study"].tolist() == ["a", "a", "b"]
     assert pd.read_csv(tmp_path / "skill.tsv", sep="\t").equals(rows.reset_index(drop=True))
     assert len(skill.keep("skill", pd.DataFrame(), by)) == 3
+    rows = skill.keep("skill", again.drop(columns="forest").assign(ours=1), by)
+    assert rows["ours"].tolist() == [1, 1, 0.5] and rows["forest"].tolist()[:2] == [0.5, 0.5]
+
+
+def test_studies_that_nothing_was_chosen_on_have_a_table_and_ranks_of_their_own(skill):
+    known = {"study": "soil88-ph", "target": "ph", "seed": 0, "samples": 9, "q2-aam": 0.5, "random forest": 0.6}
+    other = {**known, "study": "another", "q2-aam": 0.7}
+    unifrac = pd.DataFrame({"study": ["another"], "r": [0.9], "rmse": [0.1], "seed": [0], "fold": [0]})
+    text = skill.page({"targets": pd.DataFrame([known, other]), "unifrac": unifrac})
+    first, second = text.split("Other studies (`--study`):\n\n")
+    assert "| soil88-ph | ph |" in first and "| mean rank |  |  | 2.00 | 1.00 |" in first
+    assert "| another | ph |" in second and "| mean rank |  |  | 1.00 | 2.00 |" in second and "0.900" in second
+    assert "another" not in first and "soil88-ph" not in second
+    alone = skill.page({"targets": pd.DataFrame([known]), "unifrac": pd.DataFrame()})
+    assert "Other studies" not in alone
 
 
 def test_the_table_of_skill_ranks_all_methods_and_shows_what_was_measured_alone(skill):
