@@ -181,7 +181,7 @@ plugin.methods.register_function(
     output_descriptions={
         "model": "The fitted model, to be given to predict.",
         "predictions": "Predictions for samples by models that had not learnt from them: joint or kernel head, for all, each by "
-        "the other inner folds (which also picked three settings); linear head, for the validation samples (which picked the best "
+        "the other inner folds (which also picked a few settings); linear head, for the validation samples (which picked the best "
         "epoch).",
         "certainty": INTERVALS_OR_PROBABILITIES,
         "training_log": LOG,

@@ -58,9 +58,10 @@ def describe_fitted(head: str, fitted) -> str:
         f"(sharpness {kernel.sharpness:g})."
     )
     if head == "joint":
+        kernel, embedding, abundance = fitted.weights
         told += (
-            f" What predicts is its mean with {len(fitted.forest.roots)} trees on the sample embedding, which count "
-            f"for {fitted.weight:.0%}."
+            f" What predicts is {kernel:.0%} of that, {embedding:.0%} of trees on the sample embedding and "
+            f"{abundance:.0%} of trees on abundances of ASVs."
         )
     return told
 

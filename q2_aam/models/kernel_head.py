@@ -90,9 +90,14 @@ def familiarity(one: Compared, other: Compared) -> np.ndarray:
 
     They are where there are as many of them as the poorest quarter of the samples compared with have ASVs at most.
     """
+    found, enough = familiar_asvs(one, other)
+    return np.minimum(1, found / enough)
+
+
+def familiar_asvs(one: Compared, other: Compared) -> tuple[np.ndarray, float]:
+    """How many ASVs of each sample ``[M]`` other samples hold, and how many of them are enough."""
     mine, _ = _known(one, other)
-    enough = np.quantile(np.diff(other.shares.indptr), POOREST)
-    return np.minimum(1, np.diff(mine.indptr) / max(enough, 1))
+    return np.diff(mine.indptr), max(float(np.quantile(np.diff(other.shares.indptr), POOREST)), 1.0)
 
 
 def squared_jaccard(one: Compared, other: Compared) -> np.ndarray:
@@ -109,9 +114,33 @@ def squared_jaccard(one: Compared, other: Compared) -> np.ndarray:
 def squared_hellinger(one: Compared, other: Compared) -> np.ndarray:
     """Squared Hellinger distance of the shares of the reads in ASVs that the other samples hold, 0 to 2."""
     mine, theirs = _known(one, other)
-    reads = np.asarray(mine.sum(1)).ravel()
-    mine = sp.diags(1 / np.where(reads > 0, reads, 1)) @ mine
-    return np.maximum(2 - 2 * (mine.sqrt() @ theirs.sqrt().T).toarray(), 0)
+    return np.maximum(2 - 2 * (_relative(mine).sqrt() @ theirs.sqrt().T).toarray(), 0)
+
+
+def square_root_abundances(one: Compared, other: Compared, asvs: np.ndarray) -> sp.csr_matrix:
+    """Square roots of the same shares, of some of these ASVs alone: float32 ``[M, W]``.
+
+    Parameters
+    ----------
+    one : Compared
+        ``M`` samples.
+    other : Compared
+        Samples that hold all of the ASVs asked for, and maybe more.
+    asvs : np.ndarray
+        int64 ``[W]``, sorted hashes.
+    """
+    mine, _ = _known(one, other)
+    hashes = np.intersect1d(one.hashes, other.hashes, assume_unique=True)
+    _, column, place = np.intersect1d(hashes, asvs, assume_unique=True, return_indices=True)
+    part = _relative(mine)[:, column].tocsr()
+    # Columns of those that none of the samples holds are empty.
+    return sp.csr_matrix((np.sqrt(part.data), place[part.indices], part.indptr), (len(one), len(asvs)), np.float32)
+
+
+def _relative(shares: sp.csr_matrix) -> sp.csr_matrix:
+    """The same, such that those of a sample add up to 1; nothing where there is none."""
+    reads = np.asarray(shares.sum(1)).ravel()
+    return (sp.diags(1 / np.where(reads > 0, reads, 1)) @ shares).tocsr()
 
 
 def _known(one: Compared, other: Compared) -> tuple[sp.csr_matrix, sp.csr_matrix]:

@@ -19,7 +19,7 @@ from q2_aam.models.config import Architecture
 from q2_aam.models.forest_head import ForestHead, JointHead
 from q2_aam.models.kernel_head import KernelHead
 
-# 2: models may have a forest head; 3: with a weight of its own.
+# 2: models may have a forest head; 3: two, and weights.
 SCHEMA_VERSION = 3
 WEIGHTS = "best_model.pt"
 DESCRIPTION = "model.json"
@@ -190,8 +190,10 @@ def save_model(
     seen = torch.from_numpy(np.unique(seen_asvs).astype(np.int64))
     content = {**state, "seen_asvs": seen, "description_sha256": digest_of(description)}
     if isinstance(head, JointHead):
-        content["forest_head"] = head.forest.to_tensors()
-        content["forest_weight"] = head.weight
+        content["forest_head"] = head.embedding.to_tensors()
+        if head.abundance is not None:
+            content["abundance_head"] = head.abundance.to_tensors()
+        content["joint_weights"] = list(head.weights)
         head = head.kernel
     if head is not None:
         content["kernel_head"] = head.to_tensors()
@@ -245,10 +247,11 @@ def load_model(directory: str | Path) -> Model:
         # Encoders, linear heads and models written before there was another lack it.
         head = KernelHead.from_tensors(content["kernel_head"]) if "kernel_head" in content else None
         if "forest_head" in content:
-            sizes = 2 * architecture.lineages, len(head.bias)
-            # Before version 3 it was always one half.
-            weight = float(content.get("forest_weight", 0.5))
-            head = JointHead(head, ForestHead.from_tensors(content["forest_head"], *sizes), weight)
+            forest = ForestHead.from_tensors(content["forest_head"], 2 * architecture.lineages, len(head.bias))
+            other = content.get("abundance_head")
+            other = None if other is None else ForestHead.from_tensors(other, None, len(head.bias))
+            # Before version 3 they were always these.
+            head = JointHead(head, forest, other, tuple(content.get("joint_weights", (0.5, 0.5, 0.0))))
     except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(MISFIT) from error
     return Model(network.eval(), target, seen_asvs, description, conditioning, head)

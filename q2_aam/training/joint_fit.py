@@ -1,4 +1,4 @@
-"""Fit the joint head: the kernel head, and beside it a forest on the sample embedding."""
+"""Fit the joint head: the kernel head, and beside it forests on the sample embedding and on abundances."""
 
 from dataclasses import replace
 
@@ -6,26 +6,31 @@ import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
 from q2_aam.evaluation.calibration import with_equal_priors
-from q2_aam.models.forest_head import ForestHead, JointHead, weighted_mean
-from q2_aam.models.kernel_head import Compared
+from q2_aam.models.forest_head import ForestHead, JointHead, familiar_share, sample_weights, weighted_mean
+from q2_aam.models.kernel_head import Compared, square_root_abundances
 from q2_aam.training.kernel_fit import InnerFolds, KernelFit, fit_kernel, held_out_losses
 
-TREES = 200
-# Of the embedding's numbers, tried at each node.
+TREES, ABUNDANCE_TREES = 200, 100
+# Of a sample's numbers, tried at each node.
 TRIED = 1 / 3
+# Samples that a leaf of trees on abundances has at least. Trees on embeddings grow to the end.
+ABUNDANCE_LEAF = 3
 # Leaves a tree has at most, about: beyond that many samples leaves hold several, so that a model grows no further.
 LEAVES = 1000
-# Samples that the trees learn from: beyond, a random choice, so that time grows no further.
+# Samples that the trees learn from, and ASVs whose abundances they read: beyond, a random choice, and those that most
+# samples hold, so that time grows no further.
 MOST_LEARNT = 10_000
-# Of the trees beside the kernel, to choose from, and what it is where nothing tells.
-WEIGHTS = np.linspace(0, 1, 11)
-USUAL_WEIGHT = 0.5
+MOST_ASVS = 2_000
+# Of kernel, trees on the embedding and trees on abundances, where nothing tells. Not without the kernel, or there would
+# be nothing to choose where samples hold new ASVs alone.
+USUAL_WEIGHTS = (0.5, 0.5, 0.0)
+WEIGHTS = [(k / 10, e / 10, (10 - k - e) / 10) for k in range(1, 11) for e in range(11 - k)]
 
 
 def fit_joint(
     samples: Compared, target: np.ndarray, folds: InnerFolds, random_seed: int = 0, threads: int = 1
 ) -> KernelFit:
-    """Fit both heads to all samples, and to all but each inner fold, by which the trees' weight is chosen.
+    """Fit all heads to all samples, and to all but each inner fold, by which their weights are chosen.
 
     Parameters
     ----------
@@ -39,26 +44,36 @@ def fit_joint(
     fitted = fit_kernel(samples, target, folds)
     # What is learnt from is read with all of its ASVs.
     learnt = replace(samples, familiar=None, familiar_embedding=None)
-    held_out = np.full_like(fitted.held_out, np.nan)
+    how = fitted.held_out.shape[1], random_seed, threads
+    parts = np.stack([fitted.held_out, *np.full_like([fitted.held_out] * 2, np.nan)])
+    familiar = np.zeros(len(target))
     for train, test in folds.splits:
         others = samples.subset(np.intersect1d(folds.support, train)).as_support()
-        forest = fit_forest(learnt.subset(train), target[train], held_out.shape[1], random_seed, threads)
-        held_out[test] = forest.outputs(samples.subset(test), others)
-    forest = fit_forest(learnt, target, held_out.shape[1], random_seed, threads)
-    weight = chosen_weight(fitted.held_out, held_out, target, folds.members)
-    return KernelFit(JointHead(fitted.head, forest, weight), weighted_mean(fitted.held_out, held_out, weight))
+        asked, known = samples.subset(test), learnt.subset(train)
+        familiar[test] = familiar_share(asked, others)
+        for part, reads in zip(parts[1:], (None, others), strict=True):
+            part[test] = fit_forest(known, target[train], *how, reads).outputs(asked, others)
+    weights = chosen_weights(parts, familiar, target, folds.members)
+    embedding = fit_forest(learnt, target, *how)
+    abundance = fit_forest(learnt, target, *how, fitted.head.support) if weights[2] else None
+    held_out = weighted_mean(parts, sample_weights(weights, familiar))
+    return KernelFit(JointHead(fitted.head, embedding, abundance, weights), held_out)
 
 
-def chosen_weight(kernel: np.ndarray, trees: np.ndarray, target: np.ndarray, members: np.ndarray) -> float:
-    """Weight of the trees that errs least for certain on samples that neither head has learnt from.
+def chosen_weights(
+    parts: np.ndarray, familiar: np.ndarray, target: np.ndarray, members: np.ndarray
+) -> tuple[float, float, float]:
+    """Weights of the heads that err least, for certain, on samples that none of them has learnt from.
 
-    A weight other than one half has to err less by more than the standard error of that difference over the groups:
-    with few of them, the weight that happens to err least is often a poor one, and one half seldom is.
+    Weights other than the usual ones have to err less by more than the standard error of that difference over the
+    groups: with few groups, the weights that happen to err least are often poor ones, and the usual ones seldom are.
 
     Parameters
     ----------
-    kernel, trees : np.ndarray
-        ``[N, O]``, held-out outputs of each head; NaN for rows in no fold.
+    parts : np.ndarray
+        ``[3, N, O]``, held-out outputs of each head; NaN for rows in no fold.
+    familiar : np.ndarray
+        ``[N]``, see :func:`q2_aam.models.forest_head.familiar_share`.
     target : np.ndarray
         ``[N]``
     members : np.ndarray
@@ -68,28 +83,33 @@ def chosen_weight(kernel: np.ndarray, trees: np.ndarray, target: np.ndarray, mem
     ----------
     Breiman L (1996). Stacked regressions. Machine Learning 24:49-64.
     """
-    there = np.isfinite(kernel[:, 0]) & np.isfinite(trees[:, 0])
-    kernel, trees, target = kernel[there], trees[there], target[there]
+    there = np.isfinite(parts[0, :, 0])
+    parts, familiar, target = parts[:, there], familiar[there], target[there]
     _, group = np.unique(members[there], return_inverse=True)
 
-    def losses(weight: float) -> np.ndarray:
-        return held_out_losses(weighted_mean(kernel, trees, weight), target)
+    def losses(weights: tuple[float, float, float]) -> np.ndarray:
+        return held_out_losses(weighted_mean(parts, sample_weights(weights, familiar)), target)
 
-    usual, best, most = losses(USUAL_WEIGHT), USUAL_WEIGHT, 0.0
+    usual, best, most = losses(USUAL_WEIGHTS), USUAL_WEIGHTS, 0.0
     if group.max() == 0:
         return best
-    for weight in WEIGHTS:
-        gained = np.bincount(group, usual - losses(weight))
+    for weights in WEIGHTS:
+        gained = np.bincount(group, usual - losses(weights))
         surely = gained.sum() - np.sqrt(len(gained)) * gained.std(ddof=1)
         if surely > most:
-            best, most = float(weight), surely
+            best, most = weights, surely
     return best
 
 
 def fit_forest(
-    samples: Compared, target: np.ndarray, outputs: int, random_seed: int = 0, threads: int = 1
+    samples: Compared,
+    target: np.ndarray,
+    outputs: int,
+    random_seed: int = 0,
+    threads: int = 1,
+    support: Compared | None = None,
 ) -> ForestHead:
-    """Grow extremely randomized trees on the sample embeddings.
+    """Grow extremely randomized trees on the sample embeddings, or on abundances.
 
     Classes count alike, as in the kernel head: the share of a class in a leaf is divided by its share of all samples.
 
@@ -103,21 +123,27 @@ def fit_forest(
         1, or the number of classes.
     random_seed, threads : int
         As in :func:`fit_joint`.
+    support : Compared, optional
+        Samples compared with: abundances of the ASVs that most of them hold are read, not embeddings.
 
     References
     ----------
     Geurts P, Ernst D, Wehenkel L (2006). Extremely randomized trees. Machine Learning 63:3-42.
     """
     rows = np.sort(np.random.default_rng(random_seed).permutation(len(target))[:MOST_LEARNT])
-    embedding, target = samples.embedding.numpy()[rows], target[rows]
+    target, asvs = target[rows], None if support is None else common_asvs(support)
+    if support is None:
+        numbers = samples.embedding.numpy()[rows]
+    else:
+        numbers = square_root_abundances(samples.subset(rows), support, asvs).toarray()
     kind = ExtraTreesRegressor if outputs == 1 else ExtraTreesClassifier
     grown = kind(
-        TREES,
+        TREES if support is None else ABUNDANCE_TREES,
         max_features=TRIED,
-        min_samples_leaf=max(1, len(rows) // LEAVES),
+        min_samples_leaf=max(1 if support is None else ABUNDANCE_LEAF, len(rows) // LEAVES),
         n_jobs=threads,
         random_state=random_seed,
-    ).fit(embedding, target)
+    ).fit(numbers, target)
     trees = [estimator.tree_ for estimator in grown.estimators_]
     roots = np.cumsum([0, *(tree.node_count for tree in trees[:-1])])
     children, values = [], []
@@ -140,4 +166,12 @@ def fit_forest(
         np.maximum(np.concatenate([tree.feature for tree in trees]), 0).astype(np.int32),
         np.concatenate([tree.threshold for tree in trees]),
         value.astype(np.float32),
+        asvs,
     )
+
+
+def common_asvs(samples: Compared) -> np.ndarray:
+    """Sorted hashes of the ASVs that most samples hold, ``MOST_ASVS`` of them at most."""
+    held = np.bincount(samples.shares.indices, minlength=len(samples.hashes))
+    # Ties fall to the hash, that is to the sequence.
+    return samples.hashes[np.sort(np.argsort(-held, kind="stable")[:MOST_ASVS])]

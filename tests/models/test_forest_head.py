@@ -6,10 +6,10 @@ from scipy.special import softmax
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
 from q2_aam.models import forest_head
-from q2_aam.models.forest_head import ForestHead, JointHead, weighted_mean
+from q2_aam.models.forest_head import ForestHead, JointHead, familiar_share, sample_weights, weighted_mean
 from q2_aam.models.kernel_head import Compared, KernelHead, familiarity, typical_distances
 from q2_aam.training import joint_fit
-from q2_aam.training.joint_fit import fit_forest
+from q2_aam.training.joint_fit import common_asvs, fit_forest
 
 N, NUMBERS = 60, 7
 
@@ -165,34 +165,107 @@ def test_parts_that_are_missing_or_unknown_are_refused():
             ForestHead.from_tensors(wrong, NUMBERS, 1)
 
 
+def test_asvs_that_do_not_fit_are_refused():
+    samples = compared()
+    parts = fit_forest(samples, level(samples), 1, support=samples).to_tensors()
+    assert ForestHead.from_tensors(parts, None, 1).asvs.tolist() == list(range(9))
+    for damage in (lambda part: part.fill_(0), lambda part: part[:-1].copy_(part[1:].clone())):
+        with pytest.raises(ValueError, match="do not fit together"):
+            ForestHead.from_tensors(damaged("asvs", damage)(parts), None, 1)
+    with pytest.raises(ValueError, match="do not fit together"):
+        ForestHead.from_tensors({**parts, "asvs": parts["asvs"][:2]}, None, 1)
+    with pytest.raises(ValueError, match="either the embedding or abundances"):
+        ForestHead.from_tensors(parts, NUMBERS, 1)
+
+
+def test_abundances_are_scikit_learns():
+    """The square root of relative abundance, of ASVs whose order is another in the new table."""
+    samples, new = compared(), compared(25, 1)
+    target = samples.shares.toarray() @ np.arange(9.0)
+    forest = fit_forest(samples, target, 1, support=samples)
+    settings = {"max_features": joint_fit.TRIED, "random_state": 0, "min_samples_leaf": joint_fit.ABUNDANCE_LEAF}
+    trees = ExtraTreesRegressor(joint_fit.ABUNDANCE_TREES, **settings).fit(np.sqrt(samples.shares.toarray()), target)
+    expected = trees.predict(np.sqrt(new.shares.toarray()))
+    assert np.allclose(forest.outputs(new, samples)[:, 0], expected, atol=1e-5)
+    assert forest.asvs.tolist() == list(range(9)) and len(forest.roots) == joint_fit.ABUNDANCE_TREES
+    hashes = np.array([-5, 0, 1, 2, 3, 4, 5, 6, 7, 8, 20])
+    strange = sp.csr_matrix(np.full((25, 1), 3.0))
+    more = Compared(new.presence, sp.hstack([strange, new.shares, strange]).tocsr(), hashes, embedding=new.embedding)
+    # reads in new ASVs make the familiar ones no fewer
+    assert np.allclose(forest.outputs(more, samples)[:, 0], expected, atol=1e-5)
+
+
+def test_the_commonest_asvs_are_read(monkeypatch):
+    monkeypatch.setattr(joint_fit, "MOST_ASVS", 3)
+    held = np.array([[1, 0, 1, 1, 0], [1, 1, 1, 0, 0], [1, 0, 1, 0, 1]])
+    shares = sp.csr_matrix(held / held.sum(1, keepdims=True))
+    samples = Compared(torch.zeros(3, 1), shares, np.array([-4, -1, 0, 3, 9]))
+    # -1, 3 and 9 are each in one sample
+    assert common_asvs(samples).tolist() == [-4, -1, 0]
+
+
+def test_a_sample_without_familiar_asvs_is_not_told_by_abundances():
+    samples, new = compared(), compared(4, 1)
+    rich = new.shares[0]
+    parts = [rich, rich.multiply(np.arange(9) < 2).tocsr(), new.shares[2] * 0, rich]
+    parts[1].eliminate_zeros()
+    parts[2].eliminate_zeros()
+    # two of nine, one ASV and the same again, each with three new ones beside
+    shares = sp.hstack([sp.vstack(parts), np.full((4, 3), 0.1)]).tocsr()
+    mixed = Compared(new.presence, shares, np.arange(12), embedding=new.embedding)
+    enough = np.quantile(np.diff(samples.shares.indptr), 0.25)
+    held = np.diff(sp.vstack(parts).tocsr().indptr)
+    expected = np.minimum(1, held / np.minimum(enough, held + 3))
+    assert np.allclose(familiar_share(mixed, samples), expected) and expected[2] == 0 < expected[1] < 1
+    weights = sample_weights((0.2, 0.2, 0.6), expected)
+    assert np.allclose(weights[:, 2], [0.5, 0.5, 0]) and np.allclose(weights.sum(0), 1)
+    assert np.allclose(weights[2] / weights[0], 3 * expected)
+    # a poor sample without new ASVs is read in full
+    poor = Compared(new.presence[:1], parts[1], np.arange(9), embedding=new.embedding[:1])
+    assert familiar_share(poor, samples).tolist() == [1]
+
+
 def test_the_weighted_mean_of_numbers_and_of_probabilities():
     rng = np.random.default_rng(0)
-    one, other = (rng.normal(size=(5, 1)).astype(np.float32) for _ in range(2))
-    assert np.allclose(weighted_mean(one, other, 0.5), (one + other) / 2)
-    assert np.allclose(weighted_mean(one, other, 0.2), 0.8 * one + 0.2 * other)
-    one, other = (rng.normal(size=(5, 3)).astype(np.float32) for _ in range(2))
-    expected = 0.7 * softmax(one, axis=1) + 0.3 * softmax(other, axis=1)
-    assert np.allclose(np.exp(weighted_mean(one, other, 0.3)), expected, atol=1e-6)
-    certain = np.float32([[0, -1e4]]), np.float32([[-1e4, 0]])
-    assert np.allclose(np.exp(weighted_mean(*certain, 0.2)), [[0.8, 0.2]])
+    parts = list(rng.normal(size=(3, 5, 1)).astype(np.float32))
+    weights = rng.dirichlet(np.ones(3), 5).T
+    assert np.allclose(weighted_mean(parts, (0.5, 0.2, 0.3)), 0.5 * parts[0] + 0.2 * parts[1] + 0.3 * parts[2])
+    assert np.allclose(weighted_mean(parts, weights)[:, 0], (np.stack(parts)[:, :, 0] * weights).sum(0))
+    parts = list(rng.normal(size=(2, 5, 3)).astype(np.float32))
+    expected = 0.7 * softmax(parts[0], axis=1) + 0.3 * softmax(parts[1], axis=1)
+    assert np.allclose(np.exp(weighted_mean(parts, (0.7, 0.3))), expected, atol=1e-6)
+    certain = [np.float32([[0, -1e4]]), np.float32([[-1e4, 0]])]
+    assert np.allclose(np.exp(weighted_mean(certain, (0.8, 0.2))), [[0.8, 0.2]])
 
 
 @pytest.mark.filterwarnings("error")
 def test_a_head_without_weight_says_nothing():
-    rng = np.random.default_rng(0)
-    one, other = rng.normal(size=(2, 5, 3)).astype(np.float32)
-    for weight, alone in ((0, one), (1, other)):
-        assert np.allclose(np.exp(weighted_mean(one, other, weight)), softmax(alone, axis=1), atol=1e-6)
+    parts = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
+    for weights, alone in (((1, 0), parts[0]), ((0, 1), parts[1])):
+        assert np.allclose(np.exp(weighted_mean(list(parts), weights)), softmax(alone, axis=1), atol=1e-6)
 
 
 def test_the_joint_head_is_the_weighted_mean_of_its_parts():
     samples, new = compared(), compared(12, 1)
     kernel = KernelHead(samples, typical_distances(samples), 0.5, 0.0, np.ones((N, 1)) / N, np.zeros(1))
-    forest = fit_forest(samples, level(samples), 1)
-    joint = JointHead(kernel, forest, 0.3)
+    embedding, abundance = (fit_forest(samples, level(samples), 1, support=which) for which in (None, samples))
+    joint = JointHead(kernel, embedding, abundance, (0.5, 0.2, 0.3))
     assert joint.support is samples
-    expected = 0.7 * kernel.outputs(new) + 0.3 * forest.outputs(new, samples)
-    assert np.allclose(joint.outputs(new), expected, atol=1e-6)
-    for wrong in (-0.1, 1.1, np.nan):
-        with pytest.raises(ValueError, match="between 0 and 1"):
-            JointHead(kernel, forest, wrong)
+    both = 0.5 * kernel.outputs(new) + 0.2 * embedding.outputs(new, samples)
+    assert np.allclose(joint.outputs(new), both + 0.3 * abundance.outputs(new, samples), atol=1e-6)
+    # where all ASVs are new, the others stand in for abundances
+    strange = Compared(new.presence, new.shares, new.hashes + 100, embedding=new.embedding)
+    expected = 0.5 * kernel.outputs(strange) + 0.2 * embedding.outputs(strange, samples)
+    assert np.allclose(joint.outputs(strange), expected / 0.7, atol=1e-6)
+
+
+@pytest.mark.parametrize("weights", [(0.5, 0.2, 0.2), (-0.1, 0.6, 0.5), (0, 0, 1), (np.nan, 0.5, 0.5), (0.5, 0.5)])
+def test_weights_that_are_none_are_refused(weights):
+    with pytest.raises(ValueError, match="needs three weights that add up to 1"):
+        JointHead(None, None, object(), weights)
+
+
+@pytest.mark.parametrize("weights, abundance", [((0.5, 0.5, 0.0), object()), ((0.5, 0.3, 0.2), None)])
+def test_trees_without_weight_and_weight_without_trees_are_refused(weights, abundance):
+    with pytest.raises(ValueError, match="where these have weight, and not otherwise"):
+        JointHead(None, None, abundance, weights)

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from q2_aam.models.forest_head import weighted_mean
+from q2_aam.models.forest_head import familiar_share, weighted_mean
 from q2_aam.models.kernel_head import Compared
 from q2_aam.training import joint_fit
-from q2_aam.training.joint_fit import chosen_weight, fit_forest, fit_joint
+from q2_aam.training.joint_fit import chosen_weights, fit_forest, fit_joint
 from q2_aam.training.kernel_fit import fit_kernel, inner_folds
 from q2_aam.training.prediction import encode_samples
 from tests import tiny
@@ -16,6 +16,7 @@ N = 40
 @pytest.fixture(autouse=True)
 def few_trees(monkeypatch):
     monkeypatch.setattr(joint_fit, "TREES", 20)
+    monkeypatch.setattr(joint_fit, "ABUNDANCE_TREES", 10)
 
 
 def samples():
@@ -30,19 +31,28 @@ def of_gradient(level):
 
 
 @pytest.mark.parametrize("classes", [False, True])
-def test_what_comes_out_is_the_weighted_mean_of_both_heads(classes, monkeypatch):
-    monkeypatch.setattr(joint_fit, "chosen_weight", lambda *given: 0.3)
+@pytest.mark.parametrize("weights", [(0.5, 0.3, 0.2), (0.5, 0.5, 0.0)])
+def test_what_comes_out_is_the_weighted_mean_of_all_heads(classes, weights, monkeypatch):
+    monkeypatch.setattr(joint_fit, "chosen_weights", lambda *given: weights)
     given, level = samples()
     target = of_gradient(level) if classes else level
     folds = inner_folds(target, None, 0)
     fitted, kernel = fit_joint(given, target, folds), fit_kernel(given, target, folds)
-    forest = fit_forest(given, target, 3 if classes else 1)
-    expected = weighted_mean(kernel.head.outputs(given), forest.outputs(given, given), 0.3)
+    outputs = 3 if classes else 1
+    assert (fitted.head.abundance is None) == (weights[2] == 0)
+
+    def forests(known, learnt, asked):
+        # the ASVs that a fold's samples alone hold are new to its forests
+        kinds = (fit_forest(known, learnt, outputs, support=which) for which in (None, known))
+        return [forest.outputs(asked, known) for forest in kinds]
+
+    # every ASV is in nearly all of the samples
+    assert familiar_share(given, given).min() == 1
+    expected = weighted_mean([kernel.head.outputs(given), *forests(given, target, given)], weights)
     assert np.allclose(fitted.head.outputs(given), expected, atol=1e-5)
     for train, test in folds.splits:
-        forest = fit_forest(given.subset(train), target[train], 3 if classes else 1)
-        trees = forest.outputs(given.subset(test), given.subset(train))
-        expected = weighted_mean(kernel.held_out[test], trees, 0.3)
+        parts = forests(given.subset(train), target[train], given.subset(test))
+        expected = weighted_mean([kernel.held_out[test], *parts], weights)
         assert np.allclose(fitted.held_out[test], expected, atol=1e-5)
     if classes:
         assert np.allclose(softmax(fitted.held_out, axis=1), np.exp(fitted.held_out), atol=1e-5)
@@ -68,58 +78,75 @@ def test_a_row_in_no_fold_is_not_predicted():
 
 
 def held_out(classes, errors, n=200, seed=0):
-    """Targets, and outputs of two heads that err as much as is said."""
+    """Targets, and outputs of three heads that err as much as is said."""
     rng = np.random.default_rng(seed)
     level = rng.normal(size=n)
     seen = [(level + error * rng.normal(size=n))[:, None].astype(np.float32) for error in errors]
     if not classes:
-        return level.astype(np.float32), *seen
-    # likelihood of a class above 0 is that of the normal distribution, nearly
-    return (level > 0).astype(np.int64), *(
-        np.concatenate([-part, part], 1) * np.float32(1.7 / error) for part, error in zip(seen, errors, strict=True)
+        return level.astype(np.float32), np.stack(seen)
+    # the likelihood that it is above 0 is that of a normal distribution, nearly
+    logits = [part * np.float32(1.7 / error) for part, error in zip(seen, errors, strict=True)]
+    return (level > 0).astype(np.int64), np.stack([np.concatenate([-part, part], 1) for part in logits])
+
+
+def chosen(parts, target, members=None, familiar=None):
+    n = len(target)
+    return chosen_weights(
+        parts, np.ones(n) if familiar is None else familiar, target, np.arange(n) if members is None else members
     )
 
 
 @pytest.mark.parametrize("classes", [False, True])
-def test_the_weight_is_that_of_the_head_that_is_clearly_better(classes):
-    members = np.arange(200)
-    target, good, bad = held_out(classes, (0.3, 2.0))
-    assert chosen_weight(good, bad, target, members) <= 0.1
-    assert chosen_weight(bad, good, target, members) >= 0.9
+@pytest.mark.parametrize("best", [0, 1, 2])
+def test_the_head_that_is_clearly_better_weighs_most(classes, best):
+    errors = [2.0, 2.0, 2.0]
+    errors[best] = 0.3
+    target, parts = held_out(classes, errors)
+    assert chosen(parts, target)[best] >= 0.8
 
 
-def test_the_weight_errs_least_of_all():
-    """Numbers, of which the best weight is known: errors are independent, so it goes by their variances."""
-    target, one, other = held_out(False, (0.5, 1.0), n=20_000)
-    assert chosen_weight(one, other, target, np.arange(20_000)) == pytest.approx(0.2)
+def test_the_weights_err_least_of_all():
+    """Numbers, of which the best weights are known: errors are independent, so they go by their variances."""
+    target, parts = held_out(False, (0.5, 1.0, 0.5), n=40_000)
+    found = chosen(parts, target)
+    assert np.allclose(found, (4 / 9, 1 / 9, 4 / 9), atol=0.06) and sum(found) == pytest.approx(1)
 
 
-def test_the_weight_stays_one_half_where_few_groups_do_not_say_otherwise():
+def test_weights_stay_as_usual_where_few_groups_do_not_say_otherwise():
     """The trees err less by the sum of all samples, but by one group alone."""
-    target = np.zeros(40, dtype=np.float32)
-    members = np.arange(40) // 10
-    kernel, trees = np.full((40, 1), 0.5, dtype=np.float32), np.full((40, 1), -0.5, dtype=np.float32)
-    kernel[members == 0] = 2
-    trees[members == 0] = 0.1
-    errors = [np.sum(np.square(part)) for part in (kernel, trees, (kernel + trees) / 2)]
+    target, members = np.zeros(40, dtype=np.float32), np.arange(40) // 10
+    parts = np.full((3, 40, 1), 0.5, dtype=np.float32)
+    parts[1:] = -0.5
+    parts[0, members == 0] = 2
+    parts[1:, members == 0] = 0.1
+    errors = [np.square(part).sum() for part in (parts[0], parts[1], parts[:2].mean(0))]
     assert errors[1] < errors[2] < errors[0]
-    assert chosen_weight(kernel, trees, target, members) == 0.5
-    # as many samples, but all of their own
-    few = chosen_weight(kernel, trees, target, np.arange(40))
-    assert few > 0.5
-    assert chosen_weight(kernel, trees, target, np.zeros(40, dtype=np.int64)) == 0.5
+    usual = (0.5, 0.5, 0.0)
+    assert chosen(parts, target, members) == usual
+    # as many samples, each for itself
+    assert chosen(parts, target)[0] < 0.5
+    assert chosen(parts, target, np.zeros(40, dtype=np.int64)) == usual
 
 
 def test_rows_in_no_fold_do_not_weigh():
-    target, good, bad = held_out(False, (0.3, 2.0))
-    expected = chosen_weight(good[:150], bad[:150], target[:150], np.arange(150))
-    good[150:], bad[150:] = np.nan, np.nan
-    assert chosen_weight(good, bad, target, np.arange(200)) == expected != 0.5
+    target, parts = held_out(False, (0.3, 2.0, 2.0))
+    expected = chosen(parts[:, :150], target[:150])
+    parts[:, 150:] = np.nan
+    assert chosen(parts, target) == expected != (0.5, 0.5, 0.0)
 
 
-def test_heads_that_say_the_same_count_alike():
-    target, one, _ = held_out(True, (0.5, 1.0))
-    assert chosen_weight(one, one, target, np.arange(200)) == 0.5
+def test_heads_that_say_the_same_weigh_as_usual():
+    target, parts = held_out(True, (0.5, 0.5, 0.5))
+    assert chosen(parts[[0, 0, 0]], target) == (0.5, 0.5, 0.0)
+
+
+def test_abundances_are_judged_by_samples_that_they_speak_for():
+    """They err less where ASVs are familiar, and are left out where they are not."""
+    target, parts = held_out(False, (1.0, 1.0, 0.1))
+    parts[2, :100] = 50
+    familiar = np.repeat([0.0, 1.0], 100)
+    assert chosen(parts, target, familiar=familiar)[2] >= 0.8
+    assert chosen(parts, target)[2] == 0
 
 
 def test_groups_of_the_samples_are_those_that_are_given():

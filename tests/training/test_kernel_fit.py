@@ -178,7 +178,7 @@ def test_familiar_is_what_the_folds_learnt_from_hold(monkeypatch):
 def test_what_is_said_of_a_fold_is_what_predict_would_say(fit_head, monkeypatch):
     """The head of the other folds, given the fold as a new table is given to it."""
     monkeypatch.setattr(joint_fit, "TREES", 20)
-    monkeypatch.setattr(joint_fit, "WEIGHTS", [joint_fit.USUAL_WEIGHT])
+    monkeypatch.setattr(joint_fit, "chosen_weights", lambda *given: (0.4, 0.3, 0.3))
     network, communities = tiny.network(), tiny.survey(N)
     # An ASV that one sample alone holds, which is new to the head of the other folds.
     communities.counts[:, 0] = 0
