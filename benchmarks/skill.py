@@ -232,7 +232,8 @@ def collect(directory: Path) -> dict[str, pd.DataFrame]:
             parts = [pd.read_csv(part / f"{target}.tsv", sep="\t", dtype=text, index_col=0) for part in folds]
             frame = pd.concat(parts)
             numeric = "lower" in frame
-            methods = [OURS, *(name for name in frame if name not in OUTCOME)]
+            # Of baselines that some folds lack (`--ours`) there is no score.
+            methods = [OURS, *(name for name in frame if name not in OUTCOME and frame[name].notna().all())]
             frame["true"] = frame["true"].astype(float) if numeric else frame["true"]
             if not numeric:
                 frame[methods] = frame[methods].astype(str)
@@ -268,7 +269,7 @@ def tables(collected: dict[str, pd.DataFrame]) -> str:
     if len(scores):
         measured = ("covered", "calibration error", "by chance alone")
         other = {"study", "target", "seed", "samples", *measured}
-        methods = [name for name in scores if name not in other]
+        methods = [name for name in scores if name not in other and scores[name].notna().any()]
         rows = []
         for (study, target), part in scores.groupby(["study", "target"], sort=False):
             row = {"study": study, "target": target, "seeds": len(part)}
@@ -287,7 +288,8 @@ def tables(collected: dict[str, pd.DataFrame]) -> str:
         parts.append(markdown(rows))
         least = {name: (means[OURS] - means[name]).min() for name in (FOREST, BALANCED) if name in means}
         told = ", ".join(f"less the {name} {value:+.3f}" for name, value in least.items())
-        parts.append(f"{OURS} where it does worst: {told}.\n")
+        if told:
+            parts.append(f"{OURS} where it does worst: {told}.\n")
     unifrac = collected["unifrac"]
     if len(unifrac):
         rows = [

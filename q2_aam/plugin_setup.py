@@ -189,9 +189,10 @@ plugin.methods.register_function(
     name="Fit a regressor or classifier",
     description=(
         "Learn to predict a metadata column. With an encoder, by kernel ridge or kernel logistic regression on the distances "
-        "that it predicts, on shared ASVs and on abundances, and by trees on the sample embeddings, whose mean it takes; or by a linear "
-        "head that starts as ridge or logistic regression on the encoder's sample embeddings, after which everything is tuned at a "
-        "low rate, and whichever does better on the validation samples is kept."
+        "that it predicts, on shared ASVs and on abundances, by trees on the sample embeddings and by trees on abundances, of which "
+        "it takes a mean with weights chosen by cross-validation; or by a linear head that starts as ridge or logistic regression on "
+        "the encoder's sample embeddings, after which everything is tuned at a low rate, and whichever does better on the validation "
+        "samples is kept."
     ),
     examples={
         "Numeric column": examples.fit_regressor_example,

@@ -175,6 +175,9 @@ def test_the_table_of_skill_ranks_all_methods_and_shows_what_was_measured_alone(
         "",
         "q2-aam where it does worst: less the random forest -0.100, less the balanced forest -0.100.",
     ]
+    alone = scores.drop(columns=["random forest", "balanced forest"]).assign(**{"random forest": np.nan})
+    text = skill.tables({"targets": alone, "unifrac": pd.DataFrame()})
+    assert "nan" not in text and "forest" not in text and "worst" not in text
     without = scores[scores["target"] == "age"].drop(columns="balanced forest")
     assert "less the random forest -0.100.\n" in skill.tables({"targets": without, "unifrac": pd.DataFrame()})
 

@@ -58,17 +58,23 @@ def describe_fitted(head: str, fitted) -> str:
         f"(sharpness {kernel.sharpness:g})."
     )
     if head == "joint":
-        kernel, embedding, abundance = fitted.weights
-        told += (
-            f" What predicts is {kernel:.0%} of that, {embedding:.0%} of trees on the sample embedding and "
-            f"{abundance:.0%} of trees on abundances of ASVs."
-        )
+        told += f" {describe_weights(fitted)}"
     return told
 
 
-def describe_computed_log(head: str, scores: str) -> str:
+def describe_weights(joint) -> str:
+    """What a joint head predicts, in a sentence."""
+    shares = [f"{weight:.0%}" for weight in joint.weights]
+    return (
+        f"The prediction is a weighted mean: kernel head {shares[0]}, trees on the sample embedding {shares[1]}, "
+        f"trees on abundances of ASVs {shares[2]}."
+    )
+
+
+def describe_computed_log(head: str, fitted, scores: str) -> str:
     """What the training log of a joint or kernel head shows, which was computed rather than trained."""
+    mean = f" {describe_weights(fitted)}" if head == "joint" else ""
     return (
         "The encoder was left as it is, and nothing was trained. What is shown is a linear head, for comparison; the "
-        f"{head} head, which predicts, had in its inner folds: {scores}."
+        f"{head} head, which predicts, had in its inner folds: {scores}.{mean}"
     )

@@ -312,5 +312,5 @@ def describe_data(communities, train_rows: np.ndarray, validation_rows: np.ndarr
         f"{len(communities)} samples ({len(train_rows)} to learn from, {len(validation_rows)} for validation), "
         f"{len(communities.tokens)} distinct ASVs, {int(np.median(richness))} a sample (median), "
         f"{richness.max()} at most."
-        + (f" Without {percent(dropped)} of the reads, whose features have no sequence." if dropped else "")
+        + (f" Left out: {percent(dropped)} of the reads, whose features have no sequence." if dropped else "")
     )

@@ -294,7 +294,7 @@ def fit(
         )
         shown = ", ".join(f"{k.split('/')[1]} {v:.4g}" for k, v in scores.items() if k.startswith(f"{stage}/"))
         if computed:
-            result = replace(result, stopped=describe_computed_log(head, shown))
+            result = replace(result, stopped=describe_computed_log(head, fitted, shown))
         pack_log(result, "fit", target.name, log)
         say(describe_fitted(head, fitted) if computed else result.describe())
         say(f"{'Inner folds' if computed else 'Validation samples'} ({target.name}): {shown}.")

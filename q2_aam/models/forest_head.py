@@ -11,9 +11,9 @@ from q2_aam.models.kernel_head import (
     ROWS,
     Compared,
     KernelHead,
-    familiar_asvs,
     familiarity,
     square_root_abundances,
+    trust_in_abundances,
 )
 
 
@@ -74,16 +74,16 @@ class ForestHead:
         return {name: torch.as_tensor(part) for name, part in vars(self).items() if part is not None}
 
     @classmethod
-    def from_tensors(cls, parts: dict[str, Tensor], numbers: int | None, outputs: int) -> "ForestHead":
+    def from_tensors(cls, parts: dict[str, Tensor], kernel: KernelHead, numbers: int) -> "ForestHead":
         """What :meth:`to_tensors` gave.
 
         Parameters
         ----------
         parts : dict
-        numbers : int or None
-            Of a sample embedding; None where abundances are read.
-        outputs : int
-            Of the head beside it.
+        kernel : KernelHead
+            The head beside it: as many outputs, and the samples whose abundances are read.
+        numbers : int
+            Of a sample embedding.
 
         Raises
         ------
@@ -91,23 +91,25 @@ class ForestHead:
             If parts are missing or do not fit each other, or a way through a tree has no end.
         """
         forest = cls(**{name: part.numpy() for name, part in parts.items()})
-        if (forest.asvs is None) != (numbers is not None):
-            raise ValueError("A forest head reads either the embedding or abundances.")
-        if forest.asvs is not None:
-            numbers = len(forest.asvs)
+        asvs, outputs = forest.asvs, len(kernel.bias)
+        counted = [forest.roots, forest.children, forest.place] + ([] if asvs is None else [asvs])
         nodes, own = len(forest.children), np.arange(len(forest.children))[:, None]
         fits = (
-            forest.children.shape == (nodes, 2)
+            all(np.issubdtype(part.dtype, np.integer) for part in counted)
+            and forest.children.shape == (nodes, 2)
             and forest.place.shape == forest.threshold.shape == (nodes,)
             and forest.value.shape == (nodes, outputs)
+            and forest.roots.ndim == 1
             and len(forest.roots)
             and ((forest.roots >= 0) & (forest.roots < nodes)).all()
             and ((forest.children >= own) & (forest.children < nodes)).all()
             and ((forest.children == own).all(1) == (forest.children == own).any(1)).all()
-            and ((forest.place >= 0) & (forest.place < numbers)).all()
+            and ((forest.place >= 0) & (forest.place < (numbers if asvs is None else len(asvs)))).all()
+            and np.isfinite(forest.threshold).all()
             and np.isfinite(forest.value).all()
             and (outputs == 1 or (forest.value > 0).all())
-            and (forest.asvs is None or (np.diff(forest.asvs) > 0).all())
+            and (asvs is None or (asvs.ndim == 1 and (np.diff(asvs) > 0).all()))
+            and (asvs is None or np.isin(asvs, kernel.support.hashes).all())
         )
         if not fits:
             raise ValueError("The trees of a forest head do not fit together.")
@@ -122,8 +124,8 @@ class JointHead:
     """
 
     kernel: KernelHead
-    embedding: ForestHead
-    """Trees on the sample embedding."""
+    embedding: ForestHead | None
+    """Trees on the sample embedding; None where they have no weight."""
     abundance: ForestHead | None
     """Trees on abundances of ASVs; None where they have no weight."""
     weights: tuple[float, float, float]
@@ -131,12 +133,14 @@ class JointHead:
 
     def __post_init__(self):
         weights = np.array(self.weights, dtype=np.float64)
-        add_up = weights.shape == (3,) and weights.min() >= 0 and np.isclose(weights.sum(), 1)
-        # Where all ASVs are new, there is nothing beside the first two.
-        if not (add_up and weights[:2].sum() > 0):
+        # The kernel has a say always: the others have none of some samples.
+        if not (weights.shape == (3,) and weights[0] > 0 and weights.min() >= 0 and np.isclose(weights.sum(), 1)):
             raise ValueError(f"A joint head needs three weights that add up to 1, but was given {self.weights}.")
-        if (self.abundance is None) != (weights[2] == 0):
-            raise ValueError("A joint head has trees on abundances where these have weight, and not otherwise.")
+        for forest, weight in ((self.embedding, weights[1]), (self.abundance, weights[2])):
+            if (forest is None) != (weight == 0):
+                raise ValueError("A joint head has trees where these have weight, and not otherwise.")
+        if getattr(self.embedding, "asvs", None) is not None or getattr(self.abundance, "asvs", ()) is None:
+            raise ValueError("The trees of a joint head read the embedding and abundances, in that order.")
 
     @property
     def support(self) -> Compared:
@@ -145,27 +149,42 @@ class JointHead:
 
     def outputs(self, samples: Compared) -> np.ndarray:
         """Target in the transform's units, or logarithms of probabilities: float32 ``[M, O]``."""
-        parts = [self.kernel.outputs(samples), self.embedding.outputs(samples, self.support)]
-        if self.abundance is None:
-            return weighted_mean(parts, self.weights[:2])
-        parts.append(self.abundance.outputs(samples, self.support))
-        return weighted_mean(parts, sample_weights(self.weights, familiar_share(samples, self.support)))
+        kernel = self.kernel.outputs(samples)
+        parts = [kernel, *(np.zeros_like(kernel) for _ in range(2))]
+        trust = np.ones(len(samples))
+        if self.embedding is not None:
+            parts[1] = self.embedding.outputs(samples, self.support)
+        if self.abundance is not None:
+            parts[2] = self.abundance.outputs(samples, self.support)
+            trust = trust_in_abundances(samples, self.support, self.abundance.asvs)
+        return weighted_mean(parts, sample_weights(self.weights, trust))
+
+    def to_tensors(self) -> dict:
+        """Everything but the kernel head, as it is kept in ``best_model.pt``."""
+        forests = {"embedding": self.embedding, "abundance": self.abundance}
+        kept = {name: forest.to_tensors() for name, forest in forests.items() if forest is not None}
+        return {"weights": torch.tensor(self.weights, dtype=torch.float64), **kept}
+
+    @classmethod
+    def from_tensors(cls, parts: dict, kernel: KernelHead, numbers: int) -> "JointHead":
+        """What :meth:`to_tensors` gave, beside its kernel head; a sample embedding has so many numbers.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            If parts are missing or do not fit each other.
+        """
+        forests = {
+            name: ForestHead.from_tensors(parts[name], kernel, numbers) if name in parts else None
+            for name in ("embedding", "abundance")
+        }
+        return cls(kernel, **forests, weights=tuple(parts["weights"].tolist()))
 
 
-def familiar_share(samples: Compared, support: Compared) -> np.ndarray:
-    """How far abundances of familiar ASVs speak for each sample, 0 to 1 ``[M]``.
-
-    Fully where as many are familiar as the poorest quarter of the samples learnt from have, or the sample itself has.
-    """
-    found, enough = familiar_asvs(samples, support)
-    own = np.diff(samples.shares.indptr)
-    return np.minimum(1, found / np.maximum(np.minimum(enough, own), 1))
-
-
-def sample_weights(weights: tuple[float, float, float], familiar: np.ndarray) -> np.ndarray:
-    """Weights ``[3, M]`` of the parts of a joint head for each sample: less of the last where few ASVs are familiar."""
-    each = np.repeat(np.array(weights, dtype=np.float64)[:, None], len(familiar), 1)
-    each[2] *= familiar
+def sample_weights(weights: tuple[float, float, float], trust: np.ndarray) -> np.ndarray:
+    """Weights ``[3, M]`` of a joint head's parts for each sample: less of the last where abundances tell little."""
+    each = np.repeat(np.array(weights, dtype=np.float64)[:, None], len(trust), 1)
+    each[2] *= trust
     return each / each.sum(0)
 
 

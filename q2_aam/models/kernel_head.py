@@ -90,14 +90,9 @@ def familiarity(one: Compared, other: Compared) -> np.ndarray:
 
     They are where there are as many of them as the poorest quarter of the samples compared with have ASVs at most.
     """
-    found, enough = familiar_asvs(one, other)
-    return np.minimum(1, found / enough)
-
-
-def familiar_asvs(one: Compared, other: Compared) -> tuple[np.ndarray, float]:
-    """How many ASVs of each sample ``[M]`` other samples hold, and how many of them are enough."""
-    mine, _ = _known(one, other)
-    return np.diff(mine.indptr), max(float(np.quantile(np.diff(other.shares.indptr), POOREST)), 1.0)
+    mine, _, _ = _known(one, other)
+    enough = np.quantile(np.diff(other.shares.indptr), POOREST)
+    return np.minimum(1, np.diff(mine.indptr) / max(enough, 1))
 
 
 def squared_jaccard(one: Compared, other: Compared) -> np.ndarray:
@@ -105,7 +100,7 @@ def squared_jaccard(one: Compared, other: Compared) -> np.ndarray:
 
     ASVs that none of the other samples holds are not counted: they would make a sample with many new ones unlike all.
     """
-    mine, theirs = _known(one, other)
+    mine, theirs, _ = _known(one, other)
     shared = ((mine > 0).astype(np.float64) @ (theirs > 0).astype(np.float64).T).toarray()
     either = np.diff(mine.indptr)[:, None] + np.diff(other.shares.indptr)[None] - shared
     return (1 - shared / np.maximum(either, 1)) ** 2
@@ -113,7 +108,7 @@ def squared_jaccard(one: Compared, other: Compared) -> np.ndarray:
 
 def squared_hellinger(one: Compared, other: Compared) -> np.ndarray:
     """Squared Hellinger distance of the shares of the reads in ASVs that the other samples hold, 0 to 2."""
-    mine, theirs = _known(one, other)
+    mine, theirs, _ = _known(one, other)
     return np.maximum(2 - 2 * (_relative(mine).sqrt() @ theirs.sqrt().T).toarray(), 0)
 
 
@@ -129,12 +124,24 @@ def square_root_abundances(one: Compared, other: Compared, asvs: np.ndarray) -> 
     asvs : np.ndarray
         int64 ``[W]``, sorted hashes.
     """
-    mine, _ = _known(one, other)
-    hashes = np.intersect1d(one.hashes, other.hashes, assume_unique=True)
+    mine, _, hashes = _known(one, other)
     _, column, place = np.intersect1d(hashes, asvs, assume_unique=True, return_indices=True)
     part = _relative(mine)[:, column].tocsr()
     # Columns of those that none of the samples holds are empty.
     return sp.csr_matrix((np.sqrt(part.data), place[part.indices], part.indptr), (len(one), len(asvs)), np.float32)
+
+
+def trust_in_abundances(one: Compared, other: Compared, asvs: np.ndarray) -> np.ndarray:
+    """How far abundances of these ASVs speak for each sample, 0 to 1 ``[M]``.
+
+    Fully where a sample holds as many of them as the poorest quarter of the other samples do at most, or where it holds
+    nothing else.
+    """
+    mine, theirs = (
+        np.diff(each.shares[:, np.isin(each.hashes, asvs)].tocsr().indptr) for each in (one, other)
+    )
+    enough = np.minimum(np.quantile(theirs, POOREST), np.diff(one.shares.indptr))
+    return np.minimum(1, mine / np.maximum(enough, 1))
 
 
 def _relative(shares: sp.csr_matrix) -> sp.csr_matrix:
@@ -143,12 +150,12 @@ def _relative(shares: sp.csr_matrix) -> sp.csr_matrix:
     return (sp.diags(1 / np.where(reads > 0, reads, 1)) @ shares).tocsr()
 
 
-def _known(one: Compared, other: Compared) -> tuple[sp.csr_matrix, sp.csr_matrix]:
-    """Shares of both in the ASVs that stand in both tables."""
+def _known(one: Compared, other: Compared) -> tuple[sp.csr_matrix, sp.csr_matrix, np.ndarray]:
+    """Shares of both in the ASVs that stand in both tables, and the hashes of these."""
     if one.hashes is other.hashes:
-        return one.shares, other.shares
-    _, mine, theirs = np.intersect1d(one.hashes, other.hashes, assume_unique=True, return_indices=True)
-    return one.shares[:, mine].tocsr(), other.shares[:, theirs].tocsr()
+        return one.shares, other.shares, one.hashes
+    hashes, mine, theirs = np.intersect1d(one.hashes, other.hashes, assume_unique=True, return_indices=True)
+    return one.shares[:, mine].tocsr(), other.shares[:, theirs].tocsr(), hashes
 
 
 DISTANCES = {"unifrac": squared_unifrac, "jaccard": squared_jaccard, "hellinger": squared_hellinger}

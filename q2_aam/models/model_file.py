@@ -16,10 +16,10 @@ from q2_aam.data.targets import Target
 from q2_aam.data.tokenizer import VOCABULARY
 from q2_aam.models.aam import AAM
 from q2_aam.models.config import Architecture
-from q2_aam.models.forest_head import ForestHead, JointHead
+from q2_aam.models.forest_head import JointHead
 from q2_aam.models.kernel_head import KernelHead
 
-# 2: models may have a forest head; 3: two, and weights.
+# 2: models may have trees beside the kernel head; 3: two kinds of them, and weights.
 SCHEMA_VERSION = 3
 WEIGHTS = "best_model.pt"
 DESCRIPTION = "model.json"
@@ -190,10 +190,7 @@ def save_model(
     seen = torch.from_numpy(np.unique(seen_asvs).astype(np.int64))
     content = {**state, "seen_asvs": seen, "description_sha256": digest_of(description)}
     if isinstance(head, JointHead):
-        content["forest_head"] = head.embedding.to_tensors()
-        if head.abundance is not None:
-            content["abundance_head"] = head.abundance.to_tensors()
-        content["joint_weights"] = list(head.weights)
+        content["joint_head"] = head.to_tensors()
         head = head.kernel
     if head is not None:
         content["kernel_head"] = head.to_tensors()
@@ -246,12 +243,14 @@ def load_model(directory: str | Path) -> Model:
         seen_asvs = content["seen_asvs"].numpy()
         # Encoders, linear heads and models written before there was another lack it.
         head = KernelHead.from_tensors(content["kernel_head"]) if "kernel_head" in content else None
-        if "forest_head" in content:
-            forest = ForestHead.from_tensors(content["forest_head"], 2 * architecture.lineages, len(head.bias))
-            other = content.get("abundance_head")
-            other = None if other is None else ForestHead.from_tensors(other, None, len(head.bias))
-            # Before version 3 they were always these.
-            head = JointHead(head, forest, other, tuple(content.get("joint_weights", (0.5, 0.5, 0.0))))
+        joint = content.get("joint_head")
+        if description["schema_version"] == 2 and "forest_head" in content:
+            # Of trees on the embedding alone, which counted for one half.
+            joint = {"weights": torch.tensor([0.5, 0.5, 0.0]), "embedding": content["forest_head"]}
+        if joint is not None:
+            head = JointHead.from_tensors(joint, head, 2 * architecture.lineages)
+        elif description.get("training", {}).get("head") == "joint":
+            raise ValueError(MISFIT)
     except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(MISFIT) from error
     return Model(network.eval(), target, seen_asvs, description, conditioning, head)

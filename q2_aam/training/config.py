@@ -174,7 +174,7 @@ class Head:
     """What predicts the target from what the encoder finds."""
 
     head: str = "auto"
-    """Kernel on distances with a frozen encoder, alone or joint with a forest, or linear and tuned; ``auto`` is joint
+    """Kernel on distances with a frozen encoder, alone or joint with forests, or linear and tuned; ``auto`` is joint
     where there is an encoder, and kernel where there are conditioning columns, too."""
 
     def __post_init__(self):

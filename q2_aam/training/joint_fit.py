@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+from scipy.stats import t as student_t
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
 from q2_aam.evaluation.calibration import with_equal_priors
-from q2_aam.models.forest_head import ForestHead, JointHead, familiar_share, sample_weights, weighted_mean
-from q2_aam.models.kernel_head import Compared, square_root_abundances
+from q2_aam.models.forest_head import ForestHead, JointHead, sample_weights, weighted_mean
+from q2_aam.models.kernel_head import Compared, square_root_abundances, trust_in_abundances
 from q2_aam.training.kernel_fit import InnerFolds, KernelFit, fit_kernel, held_out_losses
 
 TREES, ABUNDANCE_TREES = 200, 100
@@ -21,10 +22,11 @@ LEAVES = 1000
 # samples hold, so that time grows no further.
 MOST_LEARNT = 10_000
 MOST_ASVS = 2_000
-# Of kernel, trees on the embedding and trees on abundances, where nothing tells. Not without the kernel, or there would
-# be nothing to choose where samples hold new ASVs alone.
+# Of kernel, trees on the embedding and trees on abundances, where nothing tells, and all that may be chosen.
 USUAL_WEIGHTS = (0.5, 0.5, 0.0)
 WEIGHTS = [(k / 10, e / 10, (10 - k - e) / 10) for k in range(1, 11) for e in range(11 - k)]
+# How sure one has to be, by a t-test over the groups, that other weights err less.
+SURE = 0.95
 
 
 def fit_joint(
@@ -46,34 +48,41 @@ def fit_joint(
     learnt = replace(samples, familiar=None, familiar_embedding=None)
     how = fitted.held_out.shape[1], random_seed, threads
     parts = np.stack([fitted.held_out, *np.full_like([fitted.held_out] * 2, np.nan)])
-    familiar = np.zeros(len(target))
+    trust = np.zeros(len(target))
     for train, test in folds.splits:
         others = samples.subset(np.intersect1d(folds.support, train)).as_support()
-        asked, known = samples.subset(test), learnt.subset(train)
-        familiar[test] = familiar_share(asked, others)
+        asked = samples.subset(test)
         for part, reads in zip(parts[1:], (None, others), strict=True):
-            part[test] = fit_forest(known, target[train], *how, reads).outputs(asked, others)
-    weights = chosen_weights(parts, familiar, target, folds.members)
-    embedding = fit_forest(learnt, target, *how)
-    abundance = fit_forest(learnt, target, *how, fitted.head.support) if weights[2] else None
-    held_out = weighted_mean(parts, sample_weights(weights, familiar))
-    return KernelFit(JointHead(fitted.head, embedding, abundance, weights), held_out)
+            forest = fit_forest(learnt, target, train, *how, reads)
+            part[test] = forest.outputs(asked, others)
+        trust[test] = trust_in_abundances(asked, others, forest.asvs)
+    weights = chosen_weights(parts, trust, target, folds.members)
+    everyone = np.arange(len(target))
+    forests = [
+        fit_forest(learnt, target, everyone, *how, reads) if weight else None
+        for weight, reads in zip(weights[1:], (None, fitted.head.support), strict=True)
+    ]
+    held_out = weighted_mean(parts, sample_weights(weights, trust))
+    return KernelFit(JointHead(fitted.head, *forests, weights), held_out)
 
 
 def chosen_weights(
-    parts: np.ndarray, familiar: np.ndarray, target: np.ndarray, members: np.ndarray
+    parts: np.ndarray, trust: np.ndarray, target: np.ndarray, members: np.ndarray
 ) -> tuple[float, float, float]:
-    """Weights of the heads that err least, for certain, on samples that none of them has learnt from.
+    """Weights of the heads that err least on samples that none of them was fitted to, where that is sure.
 
-    Weights other than the usual ones have to err less by more than the standard error of that difference over the
-    groups: with few groups, the weights that happen to err least are often poor ones, and the usual ones seldom are.
+    Weights other than the usual ones have to err less even at the lower end of the (one-sided, 95%) confidence interval
+    of that difference over the groups, and those are taken for which that end is highest. With few groups, weights that
+    merely happen to err least are often poor ones.
+
+    The kernel's settings were picked on the same samples, which favours it a little.
 
     Parameters
     ----------
     parts : np.ndarray
         ``[3, N, O]``, held-out outputs of each head; NaN for rows in no fold.
-    familiar : np.ndarray
-        ``[N]``, see :func:`q2_aam.models.forest_head.familiar_share`.
+    trust : np.ndarray
+        ``[N]``, see :func:`q2_aam.models.kernel_head.trust_in_abundances`.
     target : np.ndarray
         ``[N]``
     members : np.ndarray
@@ -84,18 +93,19 @@ def chosen_weights(
     Breiman L (1996). Stacked regressions. Machine Learning 24:49-64.
     """
     there = np.isfinite(parts[0, :, 0])
-    parts, familiar, target = parts[:, there], familiar[there], target[there]
+    parts, trust, target = parts[:, there], trust[there], target[there]
     _, group = np.unique(members[there], return_inverse=True)
 
     def losses(weights: tuple[float, float, float]) -> np.ndarray:
-        return held_out_losses(weighted_mean(parts, sample_weights(weights, familiar)), target)
+        return held_out_losses(weighted_mean(parts, sample_weights(weights, trust)), target)
 
-    usual, best, most = losses(USUAL_WEIGHTS), USUAL_WEIGHTS, 0.0
-    if group.max() == 0:
+    usual, best, most, groups = losses(USUAL_WEIGHTS), USUAL_WEIGHTS, 0.0, group.max() + 1
+    if groups == 1:
         return best
+    width = student_t.ppf(SURE, groups - 1) * np.sqrt(groups)
     for weights in WEIGHTS:
         gained = np.bincount(group, usual - losses(weights))
-        surely = gained.sum() - np.sqrt(len(gained)) * gained.std(ddof=1)
+        surely = gained.sum() - width * gained.std(ddof=1)
         if surely > most:
             best, most = weights, surely
     return best
@@ -104,6 +114,7 @@ def chosen_weights(
 def fit_forest(
     samples: Compared,
     target: np.ndarray,
+    rows: np.ndarray,
     outputs: int,
     random_seed: int = 0,
     threads: int = 1,
@@ -119,6 +130,8 @@ def fit_forest(
         ``N`` samples.
     target : np.ndarray
         ``[N]`` float32 in the transform's units, or int64 codes of classes.
+    rows : np.ndarray
+        int, the samples to learn from; of more than ``MOST_LEARNT`` a random choice.
     outputs : int
         1, or the number of classes.
     random_seed, threads : int
@@ -130,7 +143,7 @@ def fit_forest(
     ----------
     Geurts P, Ernst D, Wehenkel L (2006). Extremely randomized trees. Machine Learning 63:3-42.
     """
-    rows = np.sort(np.random.default_rng(random_seed).permutation(len(target))[:MOST_LEARNT])
+    rows = rows[np.sort(np.random.default_rng(random_seed).permutation(len(rows))[:MOST_LEARNT])]
     target, asvs = target[rows], None if support is None else common_asvs(support)
     if support is None:
         numbers = samples.embedding.numpy()[rows]

@@ -38,7 +38,7 @@ LEAST_LOG_PROBABILITY = -9.0
 
 
 class InnerFolds(NamedTuple):
-    """What the kernel head's settings are chosen by."""
+    """What the settings of the kernel head, and the weights of a joint one, are chosen by."""
 
     support: np.ndarray
     """Ascending, samples that all are compared with: ``L`` of ``N``."""

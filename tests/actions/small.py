@@ -20,6 +20,7 @@ from q2_aam.actions.predict import predict
 from q2_aam.actions.pretrain import pretrain
 from q2_aam.data.cautions import Caution
 from q2_aam.framework import qiime2
+from q2_aam.models.model_file import digest_of
 
 SIZES = {"dim": 16, "heads": 2, "lineages": 16}
 RUN = {"precision": "32", "threads": 1}
@@ -71,14 +72,15 @@ def shuffled(table, random_seed=0):
     return table.sort_order(order[0]).sort_order(order[1], axis="observation")
 
 
-def tampered(model, folder, change):
-    """A copy of a model whose weights were changed, with a checksum that fits them."""
+def tampered(model, folder, change, **described):
+    """A copy of a model whose weights, and some of what describes it, were changed, with checksums that fit."""
     shutil.copytree(str(model), folder)
     path = folder / "best_model.pt"
     content = torch.load(path, weights_only=True)
     change(content)
+    facts = {**description(folder), **described}
+    content["description_sha256"] = digest_of(facts)
     torch.save(content, path)
-    facts = description(folder)
     facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     (folder / "model.json").write_text(json.dumps(facts))
     return folder

@@ -44,14 +44,15 @@ def test_numbers_are_the_weighted_mean_of_those_of_kernel_and_trees(study, encod
         """Of samples learnt from, by the model; and the inner folds'."""
         return np.array([run_predict(study, made[0])[0][made[1].index], made[1]])
 
-    kernel, embedding, half = (both(fitted(*weights)) for weights in ((1, 0, 0), (0, 1, 0), (0.5, 0, 0.5)))
+    kernel, *half = (both(fitted(*weights)) for weights in ((1, 0, 0), (0.5, 0.5, 0), (0.5, 0, 0.5)))
+    embedding, abundance = (2 * part - kernel for part in half)
     alone = run_fit(study, "ph", encoder, head="kernel", groups=study.column("site"))
     assert np.allclose(both(alone), kernel, atol=1e-5)
     truth = study.frame["ph"].loc[alone[1].index].to_numpy()
     # Leaves of one sample know what they were grown on.
     assert np.abs(embedding[0] - truth).max() < 0.01 < np.abs(embedding[1] - truth).max()
     made = fitted(0.4, 0.2, 0.4)
-    off = np.abs(both(made) - (0.4 * kernel + 0.2 * embedding + 0.4 * (2 * half - kernel)))
+    off = np.abs(both(made) - (0.4 * kernel + 0.2 * embedding + 0.4 * abundance))
     # In inner folds some samples have an ASV or two that are new, for which abundances count a little less.
     assert off[0].max() < 1e-5 and off[1].max() < 2e-3
     head = load_model(str(made[0])).head
@@ -99,14 +100,15 @@ def test_what_is_printed_and_logged_speaks_of_both(study, encoder, capsys):
     assert lines[1] == "The encoder has learnt from all of these ASVs."
     assert lines[4].startswith("Kernel head: samples are compared with 48 by learnt UniFrac, shared ASVs and abund")
     told = re.fullmatch(
-        r".* What predicts is (\d+)% of that, (\d+)% of trees on the sample embedding and "
-        r"(\d+)% of trees on abundances of ASVs\.",
+        r".*(The prediction is a weighted mean: kernel head (\d+)%, trees on the sample embedding (\d+)%, "
+        r"trees on abundances of ASVs (\d+)%\.)",
         lines[4],
     )
-    assert [int(part) / 100 for part in told.groups()] == list(load_model(str(model)).head.weights)
+    assert [int(part) / 100 for part in told.groups()[1:]] == list(load_model(str(model)).head.weights)
     facts = "".join(path.read_text() for path in Path(str(log)).glob("*.json"))
     r2 = description(model)["scores"]["inner folds/r2"]
     assert f"the joint head, which predicts, had in its inner folds: r2 {r2:.4g}" in facts
+    assert told.group(1) in facts
 
 
 def test_what_only_tuning_reads_is_told(study, encoder):
@@ -114,26 +116,29 @@ def test_what_only_tuning_reads_is_told(study, encoder):
         run_fit(study, "ph", encoder, head="auto", epochs=3)
 
 
-def test_weights_are_kept_and_before_there_were_any_they_were_one_half(joint_regressor, tmp_path):
+def test_a_model_of_version_2_is_the_mean_of_kernel_and_trees_on_the_embedding(study, encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr(joint_fit, "chosen_weights", lambda *given: (0.5, 0.5, 0.0))
+    model = run_fit(study, "ph", encoder, head="joint")[0]
+
     def older(content):
-        content.pop("abundance_head", None)
-        del content["joint_weights"]
+        content["forest_head"] = content.pop("joint_head")["embedding"]
 
-    before = load_model(str(tampered(joint_regressor[0], tmp_path / "before", older))).head
-    assert before.weights == (0.5, 0.5, 0.0) and before.abundance is None
-    weights = load_model(str(joint_regressor[0])).head.weights
-    assert weights in joint_fit.WEIGHTS
+    before = tampered(model, tmp_path / "before", older, schema_version=2)
+    assert load_model(str(before)).head.weights == (0.5, 0.5, 0.0)
+    assert np.array_equal(run_predict(study, before)[0], run_predict(study, model)[0])
 
 
-@pytest.mark.parametrize("damage", ["kernel", "trees", "weights"])
+@pytest.mark.parametrize("damage", ["kernel", "trees", "weights", "all"])
 def test_a_damaged_forest_is_refused(joint_regressor, tmp_path, damage):
     def change(content):
         if damage == "kernel":
             del content["kernel_head"]
         elif damage == "weights":
-            content["joint_weights"] = [0.5, 0.5, 0.5]
+            content["joint_head"]["weights"] += 0.5
+        elif damage == "all":
+            del content["joint_head"]
         else:
-            content["forest_head"]["place"] += 10**6
+            content["joint_head"]["embedding"]["place"] += 10**6
 
     model = tampered(joint_regressor[0], tmp_path / "model", change)
     with pytest.raises(ValueError, match="do not fit the architecture"):

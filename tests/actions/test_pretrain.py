@@ -244,7 +244,7 @@ def test_features_without_a_sequence_are_left_out_with_a_count(study, tmp_path, 
     assert messages == []
     first = capsys.readouterr().out.splitlines()[0]
     assert ", 117 distinct ASVs, " in first
-    assert first.endswith(f" at most. Without {share:.2%} of the reads, whose features have no sequence.")
+    assert first.endswith(f" at most. Left out: {share:.1%} of the reads, whose features have no sequence.")
 
 
 def test_what_is_printed_is_readable(study, capsys):

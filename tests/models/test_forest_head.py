@@ -6,8 +6,8 @@ from scipy.special import softmax
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
 from q2_aam.models import forest_head
-from q2_aam.models.forest_head import ForestHead, JointHead, familiar_share, sample_weights, weighted_mean
-from q2_aam.models.kernel_head import Compared, KernelHead, familiarity, typical_distances
+from q2_aam.models.forest_head import ForestHead, JointHead, sample_weights, weighted_mean
+from q2_aam.models.kernel_head import Compared, KernelHead, familiarity, trust_in_abundances, typical_distances
 from q2_aam.training import joint_fit
 from q2_aam.training.joint_fit import common_asvs, fit_forest
 
@@ -33,6 +33,21 @@ def codes(samples):
     return np.digitize(level(samples), np.quantile(level(samples), [0.75, 0.9])).astype(np.int64)
 
 
+def grow(samples, target, outputs, **how):
+    return fit_forest(samples, target, np.arange(len(target)), outputs, **how)
+
+
+def kernel_of(samples, outputs=1):
+    """A kernel head whose outputs do not matter."""
+    n = len(samples)
+    weight, bias = np.ones((n, outputs)) / n, np.zeros(outputs)
+    return KernelHead(samples, typical_distances(samples), 0.5, 0.0, weight, bias)
+
+
+def read(parts, samples, outputs=1):
+    return ForestHead.from_tensors(parts, kernel_of(samples, outputs), NUMBERS)
+
+
 def grown(kind, samples, target, **settings):
     settings = {"max_features": joint_fit.TRIED, "random_state": 0, **settings}
     return kind(joint_fit.TREES, **settings).fit(samples.embedding.numpy(), target)
@@ -40,7 +55,7 @@ def grown(kind, samples, target, **settings):
 
 def test_numbers_are_scikit_learns():
     samples, new = compared(), compared(25, 1)
-    forest = fit_forest(samples, level(samples), 1)
+    forest = grow(samples, level(samples), 1)
     expected = grown(ExtraTreesRegressor, samples, level(samples)).predict(new.embedding.numpy())
     assert np.allclose(forest.outputs(new, samples)[:, 0], expected, atol=1e-5)
     assert len(forest.roots) == joint_fit.TREES and forest.outputs(new, samples).dtype == np.float32
@@ -49,7 +64,7 @@ def test_numbers_are_scikit_learns():
 def test_classes_are_scikit_learns_brought_to_like_frequencies():
     samples, new = compared(), compared(25, 1)
     target = codes(samples)
-    forest = fit_forest(samples, target, 3)
+    forest = grow(samples, target, 3)
     expected = grown(ExtraTreesClassifier, samples, target).predict_proba(new.embedding.numpy())
     expected = (expected + 0.001) / (np.bincount(target) / N)
     outputs = forest.outputs(new, samples)
@@ -60,15 +75,15 @@ def test_classes_are_scikit_learns_brought_to_like_frequencies():
 def test_a_class_that_is_not_there_is_not_named():
     samples = compared()
     target = codes(samples) * 2
-    outputs = fit_forest(samples, target, 5).outputs(samples, samples)
+    outputs = grow(samples, target, 5).outputs(samples, samples)
     assert np.exp(outputs[:, [1, 3]]).max() < 0.01 and np.isfinite(outputs).all()
 
 
 def test_leaves_hold_several_of_many_samples(monkeypatch):
     samples = compared()
-    whole = fit_forest(samples, level(samples), 1)
+    whole = grow(samples, level(samples), 1)
     monkeypatch.setattr(joint_fit, "LEAVES", 10)
-    few = fit_forest(samples, level(samples), 1)
+    few = grow(samples, level(samples), 1)
     expected = grown(ExtraTreesRegressor, samples, level(samples), min_samples_leaf=6)
     expected = expected.predict(samples.embedding.numpy())
     assert np.allclose(few.outputs(samples, samples)[:, 0], expected, atol=1e-5)
@@ -78,7 +93,7 @@ def test_leaves_hold_several_of_many_samples(monkeypatch):
 def test_no_more_than_so_many_samples_are_learnt_from(monkeypatch):
     monkeypatch.setattr(joint_fit, "MOST_LEARNT", 20)
     samples = compared()
-    forest = fit_forest(samples, level(samples), 1)
+    forest = grow(samples, level(samples), 1)
     # Of what they have learnt, trees whose leaves hold one sample know the answer.
     known = np.isclose(forest.outputs(samples, samples)[:, 0], level(samples), atol=1e-5)
     assert known.sum() == 20
@@ -87,7 +102,7 @@ def test_no_more_than_so_many_samples_are_learnt_from(monkeypatch):
 @pytest.mark.parametrize("classes", [False, True])
 def test_new_asvs_are_read_as_far_as_familiar_ones_are_few(classes):
     samples = compared()
-    forest = fit_forest(samples, codes(samples) if classes else level(samples), 3 if classes else 1)
+    forest = grow(samples, codes(samples) if classes else level(samples), 3 if classes else 1)
     new = compared(3, 1)
     parts = [new.shares[0], new.shares[1].copy(), new.shares[2] * 0]
     parts[1].data[2:] = 0
@@ -108,9 +123,9 @@ def test_new_asvs_are_read_as_far_as_familiar_ones_are_few(classes):
 
 def test_kept_as_tensors_it_predicts_the_same_whatever_the_portions(tmp_path, monkeypatch):
     samples = compared()
-    forest = fit_forest(samples, codes(samples), 3)
+    forest = grow(samples, codes(samples), 3)
     torch.save(forest.to_tensors(), tmp_path / "head.pt")
-    again = ForestHead.from_tensors(torch.load(tmp_path / "head.pt", weights_only=True), NUMBERS, 3)
+    again = read(torch.load(tmp_path / "head.pt", weights_only=True), samples, 3)
     expected = forest.outputs(samples, samples)
     monkeypatch.setattr(forest_head, "ROWS", 7)
     assert np.array_equal(again.outputs(samples, samples), expected)
@@ -135,6 +150,8 @@ def damaged(name, change):
         damaged("roots", lambda part: part.fill_(10**6)),
         damaged("place", lambda part: part.fill_(NUMBERS)),
         damaged("value", lambda part: part.fill_(torch.nan)),
+        damaged("threshold", lambda part: part[0].fill_(torch.nan)),
+        lambda parts: {**parts, "place": parts["place"].double()},
         damaged("children", lambda part: part[0].fill_(10**6)),
         # A way back to the root has no end.
         damaged("children", lambda part: part[1].fill_(0)),
@@ -143,46 +160,44 @@ def damaged(name, change):
 )
 def test_trees_that_do_not_fit_are_refused(damage):
     samples = compared()
-    parts = fit_forest(samples, level(samples), 1).to_tensors()
-    ForestHead.from_tensors(parts, NUMBERS, 1)
+    parts = grow(samples, level(samples), 1).to_tensors()
+    read(parts, samples)
     with pytest.raises(ValueError, match="do not fit together"):
-        ForestHead.from_tensors(damage(parts), NUMBERS, 1)
+        read(damage(parts), samples)
 
 
 def test_a_class_less_likely_than_not_at_all_is_refused():
     samples = compared()
-    parts = fit_forest(samples, codes(samples), 3).to_tensors()
-    ForestHead.from_tensors(parts, NUMBERS, 3)
+    parts = grow(samples, codes(samples), 3).to_tensors()
+    read(parts, samples, 3)
     with pytest.raises(ValueError, match="do not fit together"):
-        ForestHead.from_tensors(damaged("value", lambda part: part[0].fill_(-1))(parts), NUMBERS, 3)
+        read(damaged("value", lambda part: part[0].fill_(-1))(parts), samples, 3)
 
 
 def test_parts_that_are_missing_or_unknown_are_refused():
     samples = compared()
-    parts = fit_forest(samples, level(samples), 1).to_tensors()
+    parts = grow(samples, level(samples), 1).to_tensors()
     for wrong in ({**parts, "more": parts["value"]}, {name: parts[name] for name in list(parts)[1:]}):
         with pytest.raises(TypeError):
-            ForestHead.from_tensors(wrong, NUMBERS, 1)
+            read(wrong, samples)
 
 
 def test_asvs_that_do_not_fit_are_refused():
     samples = compared()
-    parts = fit_forest(samples, level(samples), 1, support=samples).to_tensors()
-    assert ForestHead.from_tensors(parts, None, 1).asvs.tolist() == list(range(9))
-    for damage in (lambda part: part.fill_(0), lambda part: part[:-1].copy_(part[1:].clone())):
+    parts = grow(samples, level(samples), 1, support=samples).to_tensors()
+    asvs = parts["asvs"]
+    assert read(parts, samples).asvs.tolist() == list(range(9))
+    # in no order, too few, of other numbers, in a square, that no sample holds
+    for wrong in (asvs * 0, asvs.flip(0), asvs[:2], asvs.double(), asvs.reshape(3, 3), asvs + 1):
         with pytest.raises(ValueError, match="do not fit together"):
-            ForestHead.from_tensors(damaged("asvs", damage)(parts), None, 1)
-    with pytest.raises(ValueError, match="do not fit together"):
-        ForestHead.from_tensors({**parts, "asvs": parts["asvs"][:2]}, None, 1)
-    with pytest.raises(ValueError, match="either the embedding or abundances"):
-        ForestHead.from_tensors(parts, NUMBERS, 1)
+            read({**parts, "asvs": wrong}, samples)
 
 
 def test_abundances_are_scikit_learns():
     """The square root of relative abundance, of ASVs whose order is another in the new table."""
     samples, new = compared(), compared(25, 1)
     target = samples.shares.toarray() @ np.arange(9.0)
-    forest = fit_forest(samples, target, 1, support=samples)
+    forest = grow(samples, target, 1, support=samples)
     settings = {"max_features": joint_fit.TRIED, "random_state": 0, "min_samples_leaf": joint_fit.ABUNDANCE_LEAF}
     trees = ExtraTreesRegressor(joint_fit.ABUNDANCE_TREES, **settings).fit(np.sqrt(samples.shares.toarray()), target)
     expected = trees.predict(np.sqrt(new.shares.toarray()))
@@ -210,19 +225,22 @@ def test_a_sample_without_familiar_asvs_is_not_told_by_abundances():
     parts = [rich, rich.multiply(np.arange(9) < 2).tocsr(), new.shares[2] * 0, rich]
     parts[1].eliminate_zeros()
     parts[2].eliminate_zeros()
-    # two of nine, one ASV and the same again, each with three new ones beside
+    # each with three new ones beside
     shares = sp.hstack([sp.vstack(parts), np.full((4, 3), 0.1)]).tocsr()
     mixed = Compared(new.presence, shares, np.arange(12), embedding=new.embedding)
     enough = np.quantile(np.diff(samples.shares.indptr), 0.25)
     held = np.diff(sp.vstack(parts).tocsr().indptr)
     expected = np.minimum(1, held / np.minimum(enough, held + 3))
-    assert np.allclose(familiar_share(mixed, samples), expected) and expected[2] == 0 < expected[1] < 1
+    trust = trust_in_abundances(mixed, samples, np.arange(9))
+    assert np.allclose(trust, expected) and expected[2] == 0 < expected[1] < 1
     weights = sample_weights((0.2, 0.2, 0.6), expected)
     assert np.allclose(weights[:, 2], [0.5, 0.5, 0]) and np.allclose(weights.sum(0), 1)
     assert np.allclose(weights[2] / weights[0], 3 * expected)
     # a poor sample without new ASVs is read in full
     poor = Compared(new.presence[:1], parts[1], np.arange(9), embedding=new.embedding[:1])
-    assert familiar_share(poor, samples).tolist() == [1]
+    assert trust_in_abundances(poor, samples, np.arange(9)).tolist() == [1]
+    # and one whose familiar ASVs are not among those that are read, not at all
+    assert trust_in_abundances(poor, samples, np.arange(6, 9)).tolist() == [0]
 
 
 def test_the_weighted_mean_of_numbers_and_of_probabilities():
@@ -245,27 +263,48 @@ def test_a_head_without_weight_says_nothing():
         assert np.allclose(np.exp(weighted_mean(list(parts), weights)), softmax(alone, axis=1), atol=1e-6)
 
 
+def both_forests(samples):
+    return [grow(samples, level(samples), 1, support=which) for which in (None, samples)]
+
+
 def test_the_joint_head_is_the_weighted_mean_of_its_parts():
     samples, new = compared(), compared(12, 1)
-    kernel = KernelHead(samples, typical_distances(samples), 0.5, 0.0, np.ones((N, 1)) / N, np.zeros(1))
-    embedding, abundance = (fit_forest(samples, level(samples), 1, support=which) for which in (None, samples))
+    kernel, (embedding, abundance) = kernel_of(samples), both_forests(samples)
     joint = JointHead(kernel, embedding, abundance, (0.5, 0.2, 0.3))
     assert joint.support is samples
-    both = 0.5 * kernel.outputs(new) + 0.2 * embedding.outputs(new, samples)
-    assert np.allclose(joint.outputs(new), both + 0.3 * abundance.outputs(new, samples), atol=1e-6)
+    parts = [kernel.outputs(new), embedding.outputs(new, samples), abundance.outputs(new, samples)]
+    assert np.allclose(joint.outputs(new), 0.5 * parts[0] + 0.2 * parts[1] + 0.3 * parts[2], atol=1e-6)
+    assert np.allclose(JointHead(kernel, embedding, None, (0.4, 0.6, 0)).outputs(new), 0.4 * parts[0] + 0.6 * parts[1])
+    assert np.allclose(JointHead(kernel, None, abundance, (0.4, 0, 0.6)).outputs(new), 0.4 * parts[0] + 0.6 * parts[2])
+    assert np.allclose(JointHead(kernel, None, None, (1, 0, 0)).outputs(new), parts[0])
     # where all ASVs are new, the others stand in for abundances
     strange = Compared(new.presence, new.shares, new.hashes + 100, embedding=new.embedding)
     expected = 0.5 * kernel.outputs(strange) + 0.2 * embedding.outputs(strange, samples)
     assert np.allclose(joint.outputs(strange), expected / 0.7, atol=1e-6)
 
 
-@pytest.mark.parametrize("weights", [(0.5, 0.2, 0.2), (-0.1, 0.6, 0.5), (0, 0, 1), (np.nan, 0.5, 0.5), (0.5, 0.5)])
+@pytest.mark.parametrize("weights", [(0.5, 0.2, 0.3), (0.4, 0.6, 0.0), (0.4, 0.0, 0.6)])
+def test_a_joint_head_kept_as_tensors_predicts_the_same(weights, tmp_path):
+    samples, new = compared(), compared(12, 1)
+    forests = [forest if weight else None for forest, weight in zip(both_forests(samples), weights[1:], strict=True)]
+    joint = JointHead(kernel_of(samples), *forests, weights)
+    torch.save(joint.to_tensors(), tmp_path / "head.pt")
+    parts = torch.load(tmp_path / "head.pt", weights_only=True)
+    again = JointHead.from_tensors(parts, joint.kernel, NUMBERS)
+    assert again.weights == weights and np.array_equal(again.outputs(new), joint.outputs(new))
+    del parts["abundance" if weights[2] else "embedding"]
+    with pytest.raises(ValueError, match="where these have weight, and not otherwise"):
+        JointHead.from_tensors(parts, joint.kernel, NUMBERS)
+
+
+def test_trees_in_each_others_place_are_refused():
+    samples = compared()
+    for wrong in (both_forests(samples)[::-1], both_forests(samples)[:1] * 2, both_forests(samples)[1:] * 2):
+        with pytest.raises(ValueError, match="read the embedding and abundances, in that order"):
+            JointHead(kernel_of(samples), *wrong, (0.5, 0.2, 0.3))
+
+
+@pytest.mark.parametrize("weights", [(0.5, 0.2, 0.2), (0.6, -0.1, 0.5), (0, 0.5, 0.5), (np.nan, 0.5, 0.5), (0.5, 0.5)])
 def test_weights_that_are_none_are_refused(weights):
     with pytest.raises(ValueError, match="needs three weights that add up to 1"):
-        JointHead(None, None, object(), weights)
-
-
-@pytest.mark.parametrize("weights, abundance", [((0.5, 0.5, 0.0), object()), ((0.5, 0.3, 0.2), None)])
-def test_trees_without_weight_and_weight_without_trees_are_refused(weights, abundance):
-    with pytest.raises(ValueError, match="where these have weight, and not otherwise"):
-        JointHead(None, None, abundance, weights)
+        JointHead(None, None, None, weights)

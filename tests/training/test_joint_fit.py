@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from q2_aam.models.forest_head import familiar_share, weighted_mean
-from q2_aam.models.kernel_head import Compared
-from q2_aam.training import joint_fit
+from q2_aam.models.forest_head import weighted_mean
+from q2_aam.models.kernel_head import Compared, trust_in_abundances
+from q2_aam.training import joint_fit, kernel_fit
 from q2_aam.training.joint_fit import chosen_weights, fit_forest, fit_joint
-from q2_aam.training.kernel_fit import fit_kernel, inner_folds
-from q2_aam.training.prediction import encode_samples
+from q2_aam.training.kernel_fit import familiar_to_others, fit_kernel, inner_folds
+from q2_aam.training.prediction import compare_samples, encode_samples
 from tests import tiny
 
 N = 40
@@ -31,33 +31,75 @@ def of_gradient(level):
 
 
 @pytest.mark.parametrize("classes", [False, True])
-@pytest.mark.parametrize("weights", [(0.5, 0.3, 0.2), (0.5, 0.5, 0.0)])
+@pytest.mark.parametrize("weights", [(0.5, 0.3, 0.2), (0.5, 0.5, 0.0), (0.4, 0.0, 0.6)])
 def test_what_comes_out_is_the_weighted_mean_of_all_heads(classes, weights, monkeypatch):
     monkeypatch.setattr(joint_fit, "chosen_weights", lambda *given: weights)
     given, level = samples()
     target = of_gradient(level) if classes else level
     folds = inner_folds(target, None, 0)
     fitted, kernel = fit_joint(given, target, folds), fit_kernel(given, target, folds)
-    outputs = 3 if classes else 1
-    assert (fitted.head.abundance is None) == (weights[2] == 0)
+    kept = (fitted.head.embedding, fitted.head.abundance)
+    assert [part is not None for part in kept] == [weight > 0 for weight in weights[1:]]
 
-    def forests(known, learnt, asked):
-        # the ASVs that a fold's samples alone hold are new to its forests
-        kinds = (fit_forest(known, learnt, outputs, support=which) for which in (None, known))
+    def forests(train, asked):
+        known = given.subset(train)
+        kinds = (fit_forest(given, target, train, 3 if classes else 1, support=which) for which in (None, known))
         return [forest.outputs(asked, known) for forest in kinds]
 
+    everyone = np.arange(N)
     # every ASV is in nearly all of the samples
-    assert familiar_share(given, given).min() == 1
-    expected = weighted_mean([kernel.head.outputs(given), *forests(given, target, given)], weights)
+    assert trust_in_abundances(given, given, given.hashes).min() == 1
+    expected = weighted_mean([kernel.head.outputs(given), *forests(everyone, given)], weights)
     assert np.allclose(fitted.head.outputs(given), expected, atol=1e-5)
     for train, test in folds.splits:
-        parts = forests(given.subset(train), target[train], given.subset(test))
-        expected = weighted_mean([kernel.held_out[test], *parts], weights)
+        expected = weighted_mean([kernel.held_out[test], *forests(train, given.subset(test))], weights)
         assert np.allclose(fitted.held_out[test], expected, atol=1e-5)
     if classes:
         assert np.allclose(softmax(fitted.held_out, axis=1), np.exp(fitted.held_out), atol=1e-5)
     else:
         assert np.corrcoef(fitted.held_out[:, 0], level)[0, 1] > 0.8
+
+
+def test_weights_are_chosen_by_groups_and_by_what_is_familiar_to_other_folds(monkeypatch):
+    """Samples 7 and 8 hold two ASVs each, of which one is in no other sample."""
+    communities = tiny.survey(N)
+    communities.counts[[7, 8]] = 0
+    communities.counts[:, [0, 1]] = 0
+    communities.counts[[7, 7, 8, 8], [0, 5, 1, 6]] = 50
+    communities.counts.eliminate_zeros()
+    groups = np.arange(N) // 4
+    level = (4 * tiny.gradient(N) - 2).astype(np.float32)
+    folds = inner_folds(level, groups, 0)
+    network, asked = tiny.network(), []
+
+    def chosen(*given):
+        asked.append(given)
+        return 0.3, 0.3, 0.4
+
+    monkeypatch.setattr(joint_fit, "chosen_weights", chosen)
+    given = compare_samples(network, communities, familiar_to_others(communities, folds))
+    fitted = fit_joint(given, level, folds)
+    ((parts, trust, target, members),) = asked
+    assert np.array_equal(members, groups) and np.array_equal(target, level)
+    assert trust[[7, 8]].tolist() == [0.5, 0.5] and (np.delete(trust, [7, 8]) == 1).all()
+    weights = np.array([0.3, 0.3, 0.4 * 0.5]) / 0.8
+    assert np.allclose(fitted.held_out[[7, 8], 0], weights @ parts[:, [7, 8], 0], atol=1e-5)
+    assert np.allclose(fitted.held_out[0, 0], np.array([0.3, 0.3, 0.4]) @ parts[:, 0, 0], atol=1e-5)
+
+
+def test_beyond_so_many_samples_folds_are_predicted_as_new_samples_are(monkeypatch):
+    """Abundances are of ASVs that the samples compared with hold, which are not all that are learnt from."""
+    monkeypatch.setattr(kernel_fit, "MOST_SUPPORT", 15)
+    monkeypatch.setattr(joint_fit, "chosen_weights", lambda *given: (0.3, 0.3, 0.4))
+    given, level = samples()
+    folds = inner_folds(level, None, 0)
+    kernel, fitted = fit_kernel(given, level, folds), fit_joint(given, level, folds)
+    assert len(fitted.head.support) == 15
+    for train, test in folds.splits:
+        others = given.subset(np.intersect1d(train, folds.support)).as_support()
+        forests = [fit_forest(given, level, train, 1, support=which) for which in (None, others)]
+        parts = [kernel.held_out[test], *(forest.outputs(given.subset(test), others) for forest in forests)]
+        assert np.allclose(fitted.held_out[test], weighted_mean(parts, (0.3, 0.3, 0.4)), atol=1e-5)
 
 
 def test_threads_change_nothing_and_the_seed_does():
@@ -89,10 +131,10 @@ def held_out(classes, errors, n=200, seed=0):
     return (level > 0).astype(np.int64), np.stack([np.concatenate([-part, part], 1) for part in logits])
 
 
-def chosen(parts, target, members=None, familiar=None):
+def chosen(parts, target, members=None, trust=None):
     n = len(target)
     return chosen_weights(
-        parts, np.ones(n) if familiar is None else familiar, target, np.arange(n) if members is None else members
+        parts, np.ones(n) if trust is None else trust, target, np.arange(n) if members is None else members
     )
 
 
@@ -128,6 +170,17 @@ def test_weights_stay_as_usual_where_few_groups_do_not_say_otherwise():
     assert chosen(parts, target, np.zeros(40, dtype=np.int64)) == usual
 
 
+def test_with_few_groups_weights_are_seldom_chosen_in_vain():
+    """Two heads that are equally good and a bad one: the usual weights are the best, and nearly always stay."""
+    changed = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        target, parts = held_out(False, (1.0, 1.0, 3.0), n=40, seed=seed)
+        parts += rng.normal(size=(3, 4)).repeat(10, 1)[..., None].astype(np.float32)
+        changed += chosen(parts, target, np.arange(40) // 10) != (0.5, 0.5, 0.0)
+    assert changed <= 8
+
+
 def test_rows_in_no_fold_do_not_weigh():
     target, parts = held_out(False, (0.3, 2.0, 2.0))
     expected = chosen(parts[:, :150], target[:150])
@@ -144,8 +197,8 @@ def test_abundances_are_judged_by_samples_that_they_speak_for():
     """They err less where ASVs are familiar, and are left out where they are not."""
     target, parts = held_out(False, (1.0, 1.0, 0.1))
     parts[2, :100] = 50
-    familiar = np.repeat([0.0, 1.0], 100)
-    assert chosen(parts, target, familiar=familiar)[2] >= 0.8
+    trust = np.repeat([0.0, 1.0], 100)
+    assert chosen(parts, target, trust=trust)[2] >= 0.8
     assert chosen(parts, target)[2] == 0
 
 
