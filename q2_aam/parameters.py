@@ -40,9 +40,9 @@ ASV_CACHE = Str % Choices(ASV_CACHES)
 HEAD = (
     Str % Choices(HEADS),
     "Kernel: the encoder stays as it is, and new samples are compared with the fitted ones by the UniFrac that the encoder "
-    "predicts, by shared ASVs and by abundances; all samples are learnt from. Joint: the mean of that, "
-    "of trees on the sample embedding and of trees on abundances, with weights chosen by cross-validation. Linear: ridge or logistic regression on the sample embedding, then everything is "
-    "tuned. Auto: linear without an encoder, kernel with an encoder and conditioning columns, else joint.",
+    "predicts, by shared ASVs and by abundances; all samples are learnt from. Joint: the mean of that, of trees on the sample "
+    "embedding and of trees on abundances, with weights chosen by cross-validation. Linear: ridge or logistic regression on the "
+    "sample embedding, then everything is tuned. Auto: linear without an encoder, kernel with an encoder and conditioning columns, else joint.",
 )
 
 PRETRAIN_MONITORS = (
