@@ -4,7 +4,8 @@ Whole groups are predicted by what was learnt without them: `pretrain`, `fit` an
 their defaults. Folds are scikit-learn's StratifiedGroupKFold on the study's class column, the same for all its targets,
 so that these share an encoder. Each fold's outcome is kept in `--directory`: a run that was stopped goes on where it
 was. Scores of seeds with all folds are kept in `docs/skill.tsv` and `docs/skill-unifrac.tsv`, in place of older ones of
-the same study, target and seed; the tables are of everything in there. Remove both files after a change of the method.
+the same study, target and seed; the tables are of all seeds that have a score of ours in there. After a change of the
+heads empty the column `q2-aam` of the first, and what was measured of ours; of the encoders, remove the second, too.
 
     python benchmarks/skill.py --studies ecam-infant-age --seeds 0 1 2
 
@@ -255,6 +256,7 @@ def losses(whole: pd.DataFrame, part: pd.DataFrame) -> str:
     by = ["study", "target", "seed"]
     methods = [name for name in METHODS if name in part and name in whole]
     both = whole[by + methods].merge(part[by + methods], on=by, suffixes=("", " less"))
+    both = both[both[OURS].notna() & both[f"{OURS} less"].notna()]
     rows = []
     for (study, target), found in both.groupby(by[:2], sort=False):
         lost = {name: (found[name] - found[f"{name} less"]).mean() for name in methods}
@@ -266,6 +268,9 @@ def losses(whole: pd.DataFrame, part: pd.DataFrame) -> str:
 def tables(collected: dict[str, pd.DataFrame]) -> str:
     """Mean and spread over the seeds, mean ranks, and UniFrac, as Markdown."""
     scores, parts = collected["targets"], []
+    if len(scores):
+        # Seeds of which baselines alone are kept wait for ours.
+        scores = scores[scores[OURS].notna()]
     if len(scores):
         measured = ("covered", "calibration error", "by chance alone")
         other = {"study", "target", "seed", "samples", *measured}

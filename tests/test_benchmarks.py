@@ -175,6 +175,9 @@ def test_the_table_of_skill_ranks_all_methods_and_shows_what_was_measured_alone(
         "",
         "q2-aam where it does worst: less the random forest -0.100, less the balanced forest -0.100.",
     ]
+    waiting = pd.concat([scores, scores.assign(seed=2, **{"q2-aam": np.nan, "random forest": 0.9})])
+    assert skill.tables({"targets": waiting, "unifrac": pd.DataFrame()}) == text
+    assert skill.tables({"targets": waiting[waiting["seed"] == 2], "unifrac": pd.DataFrame()}) == ""
     alone = scores.drop(columns=["random forest", "balanced forest"]).assign(**{"random forest": np.nan})
     text = skill.tables({"targets": alone, "unifrac": pd.DataFrame()})
     assert "nan" not in text and "forest" not in text and "worst" not in text
@@ -193,6 +196,8 @@ def test_losses_are_of_the_same_seeds(skill):
         "| s | age | 2 | +0.125 | -0.050 |",
     ]
     assert skill.losses(whole, part.assign(study="another")) == ""
+    waiting = whole.assign(**{"q2-aam": [0.5, np.nan, 9]})
+    assert "| s | age | 1 | +0.100 | -0.100 |" in skill.losses(waiting, part)
 
 
 def test_an_encoder_that_is_not_there_is_refused(skill, tmp_path, capsys):
