@@ -185,6 +185,25 @@ def test_the_table_of_skill_ranks_all_methods_and_shows_what_was_measured_alone(
     assert "less the random forest -0.100.\n" in skill.tables({"targets": without, "unifrac": pd.DataFrame()})
 
 
+def test_a_baseline_that_some_folds_lack_has_no_score(skill, tmp_path):
+    """As it is where the folds were begun with `--ours`."""
+    for fold in range(skill.FOLDS):
+        folder = tmp_path / "study" / "seed-0" / f"fold-{fold}"
+        folder.mkdir(parents=True)
+        (folder / "facts.json").write_text('{"unifrac": {"r": 0.9, "rmse": 0.1, "samples": 2}}')
+        age = pd.DataFrame({"true": [1.0, 2.0], "q2-aam": [1.0, 2.0], "lower": 0.0, "upper": 1.5, "group": ["a", "b"]})
+        kind = pd.DataFrame({"true": ["a", "b"], "q2-aam": ["a", "b"], "probability": 0.9, "group": ["a", "b"]})
+        for name, frame in (("age", age), ("kind", kind)):
+            frame["median" if name == "age" else "largest class"] = frame["true"]
+            if fold < 2:
+                frame["random forest"] = frame["true"]
+            frame.index = pd.Index([f"{fold}-1", f"{fold}-2"], name="sample-id")
+            frame.to_csv(folder / f"{name}.tsv", sep="\t")
+    rows = skill.collect(tmp_path)["targets"].set_index("target")
+    assert "random forest" not in rows
+    assert (rows[["q2-aam", "trivial"]] == 1).all(axis=None) and rows.loc["age", "covered"] == 0.5
+
+
 def test_losses_are_of_the_same_seeds(skill):
     whole = pd.DataFrame(
         {"study": "s", "target": "age", "seed": [0, 1, 2], "q2-aam": [0.5, 0.6, 9], "random forest": [0.4, 0.4, 9]}
