@@ -103,7 +103,8 @@ def test_a_compiled_network_learns_the_same(tmp_path, monkeypatch):
         assert bool(torch._dynamo.utils.counters["stats"]["unique_graphs"]) == compiled
         for encoder in (run.network.asv_encoder, run.network.sample_encoder):
             assert portions.alone(encoder) == compiled
-    assert np.allclose(*histories, rtol=1e-3, equal_nan=True)
+    # On a processor with AMX a validation loss of 0.0348 differs by 0.00004.
+    assert np.allclose(*histories, rtol=1e-3, atol=1e-4, equal_nan=True)
 
 
 def test_compile_without_a_compiler_is_refused(monkeypatch):
