@@ -188,18 +188,18 @@ def sample_weights(weights: tuple[float, float, float], trust: np.ndarray) -> np
     return each / each.sum(0)
 
 
-def weighted_mean(parts: list[np.ndarray], weights) -> np.ndarray:
+def weighted_mean(parts, weights) -> np.ndarray:
     """Mean of heads' numbers, or logarithm of the mean of their probabilities: float32 ``[M, O]``.
 
     Parameters
     ----------
-    parts : list of np.ndarray
-        Of each head ``[M, O]``, a number or logits of classes.
+    parts : array_like
+        ``[P, M, O]``, of each head a number or logits of classes.
     weights : array_like
         ``[P]`` or ``[P, M]``, of each head; they add up to 1.
     """
     weights = np.asarray(weights, dtype=np.float64).reshape(len(parts), -1, 1)
-    parts = np.stack(parts).astype(np.float64)
+    parts = np.asarray(parts, dtype=np.float64)
     if parts.shape[2] == 1:
         return (weights * parts).sum(0).astype(np.float32)
     logs = parts - np.logaddexp.reduce(parts, axis=2, keepdims=True)

@@ -137,9 +137,7 @@ def trust_in_abundances(one: Compared, other: Compared, asvs: np.ndarray) -> np.
     Fully where a sample holds as many of them as the poorest quarter of the other samples do at most, or where it holds
     nothing else.
     """
-    mine, theirs = (
-        np.diff(each.shares[:, np.isin(each.hashes, asvs)].tocsr().indptr) for each in (one, other)
-    )
+    mine, theirs = (np.diff(each.shares[:, np.isin(each.hashes, asvs)].tocsr().indptr) for each in (one, other))
     enough = np.minimum(np.quantile(theirs, POOREST), np.diff(one.shares.indptr))
     return np.minimum(1, mine / np.maximum(enough, 1))
 

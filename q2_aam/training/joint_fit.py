@@ -47,7 +47,8 @@ def fit_joint(
     # What is learnt from is read with all of its ASVs.
     learnt = replace(samples, familiar=None, familiar_embedding=None)
     how = fitted.held_out.shape[1], random_seed, threads
-    parts = np.stack([fitted.held_out, *np.full_like([fitted.held_out] * 2, np.nan)])
+    parts = np.full((3, *fitted.held_out.shape), np.nan, dtype=np.float32)
+    parts[0] = fitted.held_out
     trust = np.zeros(len(target))
     for train, test in folds.splits:
         others = samples.subset(np.intersect1d(folds.support, train)).as_support()
@@ -55,6 +56,7 @@ def fit_joint(
         for part, reads in zip(parts[1:], (None, others), strict=True):
             forest = fit_forest(learnt, target, train, *how, reads)
             part[test] = forest.outputs(asked, others)
+        # The last forest is the one on abundances.
         trust[test] = trust_in_abundances(asked, others, forest.asvs)
     weights = chosen_weights(parts, trust, target, folds.members)
     everyone = np.arange(len(target))

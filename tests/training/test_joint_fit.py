@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from q2_aam.models.forest_head import weighted_mean
+from q2_aam.models.forest_head import sample_weights, weighted_mean
 from q2_aam.models.kernel_head import Compared, trust_in_abundances
 from q2_aam.training import joint_fit, kernel_fit
 from q2_aam.training.joint_fit import chosen_weights, fit_forest, fit_joint
@@ -91,15 +91,21 @@ def test_beyond_so_many_samples_folds_are_predicted_as_new_samples_are(monkeypat
     """Abundances are of ASVs that the samples compared with hold, which are not all that are learnt from."""
     monkeypatch.setattr(kernel_fit, "MOST_SUPPORT", 15)
     monkeypatch.setattr(joint_fit, "chosen_weights", lambda *given: (0.3, 0.3, 0.4))
-    given, level = samples()
+    communities = tiny.survey(N)
+    level = (4 * tiny.gradient(N) - 2).astype(np.float32)
     folds = inner_folds(level, None, 0)
+    communities.counts[folds.support[:, None], np.arange(5)] = 0
+    communities.counts.eliminate_zeros()
+    given = Compared.of(communities, encode_samples(tiny.network(), communities))
     kernel, fitted = fit_kernel(given, level, folds), fit_joint(given, level, folds)
     assert len(fitted.head.support) == 15
+    assert len(fitted.head.abundance.asvs) <= len(given.hashes) - 5
     for train, test in folds.splits:
-        others = given.subset(np.intersect1d(train, folds.support)).as_support()
+        others, asked = given.subset(np.intersect1d(train, folds.support)).as_support(), given.subset(test)
         forests = [fit_forest(given, level, train, 1, support=which) for which in (None, others)]
-        parts = [kernel.held_out[test], *(forest.outputs(given.subset(test), others) for forest in forests)]
-        assert np.allclose(fitted.held_out[test], weighted_mean(parts, (0.3, 0.3, 0.4)), atol=1e-5)
+        parts = [kernel.held_out[test], *(forest.outputs(asked, others) for forest in forests)]
+        weights = sample_weights((0.3, 0.3, 0.4), trust_in_abundances(asked, others, forests[1].asvs))
+        assert np.allclose(fitted.held_out[test], weighted_mean(parts, weights), atol=1e-5)
 
 
 def test_threads_change_nothing_and_the_seed_does():
