@@ -1,14 +1,7 @@
-"""What the actions share: reading artifacts, reporting, packing what a run leaves."""
+"""What the actions share of reading and checking what they are given."""
 
-import contextlib
-import json
-import shutil
-import sys
-import tempfile
 import warnings
-from collections.abc import Iterator
 from dataclasses import fields
-from pathlib import Path
 
 import biom
 import numpy as np
@@ -22,26 +15,6 @@ from q2_aam.training.config import Distances, Objective, TargetObjective, Target
 def settings(kind, arguments: dict):
     """Fill a settings dataclass from an action's arguments of the same names."""
     return kind(**{field.name: arguments[field.name] for field in fields(kind)})
-
-
-def say(message: str) -> None:
-    """A line for `--verbose`, at once also where the output goes to a file."""
-    print(message, flush=True)
-
-
-@contextlib.contextmanager
-def readable_warnings() -> Iterator[None]:
-    """Warnings as one sentence each, without the line of our code that raised them."""
-    before = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_args, **_kwargs: f"Warning: {message}\n"
-    try:
-        with warnings.catch_warnings():
-            # They speak of inner folds, of which the user knows nothing and about which there is nothing to do.
-            warnings.filterwarnings("ignore", module=r"sklearn\.")
-            yield
-    finally:
-        warnings.formatwarning = before
-        sys.stderr.flush()
 
 
 def check_monitor(monitor: str, objective: Objective, unifrac: bool, kind: str | None = None) -> None:
@@ -221,96 +194,3 @@ def left_out(sample_ids: np.ndarray, *columns: pd.Series) -> dict[str, int]:
         counts["samples_without_value"] += int((known & ~valued).sum())
         kept = kept[valued]
     return counts
-
-
-@contextlib.contextmanager
-def run_directory(run_dir: str | None) -> Iterator[Path]:
-    """The directory asked for, made where it is not there, or one that is gone afterwards.
-
-    Raises
-    ------
-    ValueError
-        If nothing can be written there.
-    """
-    if run_dir is None:
-        with tempfile.TemporaryDirectory(prefix="q2-aam-") as temporary:
-            yield Path(temporary)
-        return
-    directory = Path(run_dir)
-    if directory.exists() and not directory.is_dir():
-        raise ValueError(f"run_dir {run_dir} is a file. Give a directory; it is made where it is not there.")
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except OSError as error:
-        raise ValueError(
-            f"Nothing can be written to run_dir {run_dir} ({error.strerror}). Give another directory."
-        ) from error
-    yield directory
-
-
-def pack_log(result, action: str, target: str | None, log) -> None:
-    """Copy what a run left into a training log artifact's directory."""
-    directory = Path(str(log))
-    shutil.copy(result.directory / "history.tsv", directory / "history.tsv")
-    for folder, pattern in (("events", "events.out.tfevents.*"), ("plots", "epoch-*.png")):
-        found = sorted((result.directory / folder).glob(pattern))
-        if found:
-            (directory / folder).mkdir()
-        for path in found:
-            shutil.copy(path, directory / folder / path.name)
-    summary = {
-        "schema_version": 1,
-        "action": action,
-        "monitor": result.monitor,
-        "mode": result.mode,
-        "best_epoch": result.best_epoch,
-        "epochs": result.epochs,
-        "stopped": result.stopped,
-        "target": target,
-    }
-    (directory / "log.json").write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
-
-
-def best_scores(result) -> dict[str, float]:
-    """What was measured in the best epoch, by the names of ``history.tsv``."""
-    history = pd.read_csv(result.directory / "history.tsv", sep="\t", index_col="epoch")
-    row = history.loc[result.best_epoch].drop(["learning_rate", "seconds"]).astype(float)
-    return {name: float(value) for name, value in row.items() if np.isfinite(value)}
-
-
-def data_summary(communities, train_rows: np.ndarray, validation_rows: np.ndarray, dropped: dict) -> dict:
-    """Sizes of what was learnt from and of what was ``dropped`` before, for ``model.json``."""
-    return {
-        "samples": len(communities),
-        "training_samples": len(train_rows),
-        "validation_samples": len(validation_rows),
-        "features": communities.n_features,
-        "asvs": len(communities.tokens),
-        "features_cut": communities.n_cut,
-        "reads": float(communities.counts.sum(dtype=np.float64)),
-        **dropped,
-    }
-
-
-def reads_dropped(reads: float, communities) -> float:
-    """Reads in features without a sequence or that are no tip, of a table that had so many ``reads``."""
-    return float(reads - communities.counts.sum(dtype=np.float64))
-
-
-def percent(share: float) -> str:
-    """A share in percent; of what is there but rounds to nothing, that it is less."""
-    return "less than 0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
-
-
-def describe_data(communities, train_rows: np.ndarray, validation_rows: np.ndarray) -> str:
-    """The same in words."""
-    richness = np.diff(communities.counts.indptr)
-    dropped = communities.reads_dropped.sum() / (communities.reads_dropped.sum() + communities.counts.sum())
-    return (
-        f"{len(communities)} samples ({len(train_rows)} to learn from, {len(validation_rows)} for validation), "
-        f"{len(communities.tokens)} distinct ASVs, {int(np.median(richness))} a sample (median), "
-        f"{richness.max()} at most."
-        + (f" Left out: {percent(dropped)} of the reads, whose features have no sequence." if dropped else "")
-    )

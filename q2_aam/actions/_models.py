@@ -6,7 +6,7 @@ from dataclasses import fields
 import numpy as np
 import torch
 
-from q2_aam.actions._inputs import percent
+from q2_aam.actions._reporting import percent
 from q2_aam.data.communities import Communities
 from q2_aam.data.conditioning import Conditioning
 from q2_aam.data.targets import Target

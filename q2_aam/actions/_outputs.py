@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from q2_aam.actions._inputs import percent
+from q2_aam.actions._reporting import percent
 from q2_aam.data.communities import Communities
 from q2_aam.data.targets import Target
 from q2_aam.evaluation.calibration import apply_interval, fit_temperature, residual_interval

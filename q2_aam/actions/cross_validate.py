@@ -6,7 +6,8 @@ import biom
 import numpy as np
 import pandas as pd
 
-from q2_aam.actions._inputs import readable_warnings, refuse_id_headers, say, settings
+from q2_aam.actions._inputs import refuse_id_headers, settings
+from q2_aam.actions._reporting import readable_warnings, say
 from q2_aam.data.cautions import Caution, warn_of_cautions
 from q2_aam.data.tables import name_ids
 from q2_aam.framework import qiime2

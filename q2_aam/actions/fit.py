@@ -10,25 +10,19 @@ from q2_types.tree import NewickFormat
 
 from q2_aam.actions._heads import chosen_head, describe_computed_log, describe_fitted, warn_of_tuning
 from q2_aam.actions._inputs import (
-    best_scores,
     check_monitor,
     conditioning_frame,
-    data_summary,
-    describe_data,
     drawn,
     fasta_sequences,
     keep_samples,
     left_out,
-    pack_log,
-    readable_warnings,
-    reads_dropped,
     refuse_id_headers,
     refuse_lost_classes,
-    run_directory,
-    say,
     settings,
     warn_of_unused,
 )
+from q2_aam.actions._reporting import describe_data, readable_warnings, say
+from q2_aam.actions._runs import best_scores, data_summary, pack_log, reads_dropped, run_directory
 from q2_aam.framework import qiime2
 from q2_aam.models.config import Architecture
 from q2_aam.training.config import (

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from q2_aam.actions._inputs import say
+from q2_aam.actions._reporting import say
 from q2_aam.data.tables import name_ids
 from q2_aam.framework import qiime2
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
 
-from q2_aam.actions._inputs import condition_of, drawn, fasta_sequences, readable_warnings, say
+from q2_aam.actions._inputs import condition_of, drawn, fasta_sequences
+from q2_aam.actions._reporting import readable_warnings, say
 from q2_aam.framework import qiime2
 from q2_aam.training.config import Prediction, Reading, Runtime
 from q2_aam.types import AAMModelDirectoryFormat

@@ -4,7 +4,8 @@ import biom
 import pandas as pd
 from q2_types.tree import NewickFormat
 
-from q2_aam.actions._inputs import drawn, keep_samples, readable_warnings, say
+from q2_aam.actions._inputs import drawn, keep_samples
+from q2_aam.actions._reporting import readable_warnings, say
 from q2_aam.framework import qiime2
 from q2_aam.training.config import MetadataReading, Reading, Runtime
 

@@ -8,20 +8,9 @@ import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
 from q2_types.tree import NewickFormat
 
-from q2_aam.actions._inputs import (
-    best_scores,
-    check_monitor,
-    data_summary,
-    describe_data,
-    drawn,
-    fasta_sequences,
-    pack_log,
-    readable_warnings,
-    reads_dropped,
-    run_directory,
-    say,
-    settings,
-)
+from q2_aam.actions._inputs import check_monitor, drawn, fasta_sequences, settings
+from q2_aam.actions._reporting import describe_data, readable_warnings, say
+from q2_aam.actions._runs import best_scores, data_summary, pack_log, reads_dropped, run_directory
 from q2_aam.models.config import Architecture
 from q2_aam.training.config import Distances, Objective, Optimization, PretrainingSampling, Reading, Runtime, Settings
 from q2_aam.types import AAMModelDirectoryFormat, AAMTrainingLogDirectoryFormat

@@ -5,7 +5,9 @@ import warnings
 import numpy as np
 import pytest
 
-from q2_aam.actions._inputs import keep_samples, percent, readable_warnings, run_directory
+from q2_aam.actions._inputs import keep_samples
+from q2_aam.actions._reporting import percent, readable_warnings
+from q2_aam.actions._runs import run_directory
 
 
 def test_run_directory_that_was_not_asked_for_is_gone_afterwards():
