@@ -280,7 +280,9 @@ def tables(collected: dict[str, pd.DataFrame]) -> str:
             row = {"study": study, "target": target, "seeds": len(part)}
             for name in (*methods, *measured):
                 there = name in part and part[name].notna().any()
-                spread = f" ± {part[name].std(ddof=0):.3f}" if there and name in methods else ""
+                # One seed has no spread.
+                several = there and name in methods and part[name].notna().sum() > 1
+                spread = f" ± {part[name].std(ddof=0):.3f}" if several else ""
                 row[name] = f"{part[name].mean():.3f}{spread}" if there else ""
             rows.append(row)
         means = scores.groupby(["study", "target"], sort=False)[methods].mean()
