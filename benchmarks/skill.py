@@ -279,11 +279,10 @@ def tables(collected: dict[str, pd.DataFrame]) -> str:
         for (study, target), part in scores.groupby(["study", "target"], sort=False):
             row = {"study": study, "target": target, "seeds": len(part)}
             for name in (*methods, *measured):
-                there = name in part and part[name].notna().any()
+                found = part[name].dropna() if name in part else ()
                 # One seed has no spread.
-                several = there and name in methods and part[name].notna().sum() > 1
-                spread = f" ± {part[name].std(ddof=0):.3f}" if several else ""
-                row[name] = f"{part[name].mean():.3f}{spread}" if there else ""
+                spread = f" ± {found.std():.3f}" if name in methods and len(found) > 1 else ""
+                row[name] = f"{found.mean():.3f}{spread}" if len(found) else ""
             rows.append(row)
         means = scores.groupby(["study", "target"], sort=False)[methods].mean()
         # Of numbers there are no classes to balance: both forests are the same.

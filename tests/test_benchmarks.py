@@ -170,7 +170,7 @@ def test_the_table_of_skill_ranks_all_methods_and_shows_what_was_measured_alone(
     text = skill.tables({"targets": scores, "unifrac": pd.DataFrame()})
     assert text.splitlines()[2:] == [
         "| s | age | 2 | 0.500 ± 0.000 | 0.600 ± 0.000 |  | 0.900 |  |  |",
-        "| s | kind | 2 | 0.600 ± 0.100 | 0.400 ± 0.000 | 0.450 ± 0.000 |  |  |  |",
+        "| s | kind | 2 | 0.600 ± 0.141 | 0.400 ± 0.000 | 0.450 ± 0.000 |  |  |  |",
         # of numbers both forests are one: ranks 3, 1.5 and 1.5
         "| mean rank |  |  | 2.00 | 2.25 | 1.75 |  |  |  |",
         "",

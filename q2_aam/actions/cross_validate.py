@@ -6,7 +6,7 @@ import biom
 import numpy as np
 import pandas as pd
 
-from q2_aam.actions._inputs import refuse_id_headers, settings
+from q2_aam.actions._inputs import keep_samples, refuse_id_headers, settings
 from q2_aam.actions._reporting import readable_warnings, say
 from q2_aam.data.cautions import Caution, warn_of_cautions
 from q2_aam.data.tables import name_ids
@@ -204,7 +204,6 @@ def _warn_of_same_folds(ways: list, leave_one_group_out: bool) -> None:
 
 def _known_samples(table, metadata, groups, missing_samples, sampling_depth) -> tuple:
     """IDs of the samples that have all that is needed; their values and groups, in this order."""
-    from q2_aam.actions._inputs import keep_samples
     from q2_aam.data.metadata import match_metadata
 
     for column in (metadata,) if groups is None else (metadata, groups):
