@@ -23,7 +23,7 @@ def write_tree(path: Path, tips: int) -> None:
     import bp
     from large_survey import draw_tree
 
-    from q2_aam.data.phylogeny import Phylogeny
+    from q2_aam.study.phylogeny import Phylogeny
 
     rng = np.random.default_rng(0)
     sizes, _ = draw_tree(tips, rng)
@@ -38,7 +38,7 @@ def measure(path: Path, samples: int, threads: int) -> dict:
     import biom
     from large_survey import draw_counts
 
-    from q2_aam.data.unifrac import UniFracDistances, read_phylogeny
+    from q2_aam.study.unifrac import UniFracDistances, read_phylogeny
 
     with stage() as reading:
         tree = read_phylogeny(path)

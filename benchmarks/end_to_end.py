@@ -21,14 +21,14 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from q2_aam.data.communities import read_communities, read_sequences
-from q2_aam.data.splits import split_validation
-from q2_aam.data.unifrac import UniFracDistances
+from q2_aam.encoder.sample_encoder import lineage_distances
 from q2_aam.evaluation import baselines, metrics
 from q2_aam.framework import Artifact, qiime2
-from q2_aam.models.model_file import load_model
-from q2_aam.models.sample_encoder import lineage_distances
-from q2_aam.training.prediction import encode_samples
+from q2_aam.model_file import load_model
+from q2_aam.prediction import encode_samples
+from q2_aam.study.communities import read_communities, read_sequences
+from q2_aam.study.splits import split_validation
+from q2_aam.study.unifrac import UniFracDistances
 from q2_aam.types import AAMModelDirectoryFormat
 
 # The launcher beside this Python: another qiime may not have the plugin.

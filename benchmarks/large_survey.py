@@ -3,7 +3,7 @@
 Samples draw their ASVs from one endless power law, so that every batch of samples looks alike whatever the number of
 samples, and the number of ASVs in the table grows with the samples as it does in surveys: 1,000 samples hold about
 40,000, 10,000 hold 200,000, and 100,000 a million.
-(`q2_aam.data.simulate` makes small ones whose metadata can be learnt.)
+(`q2_aam.simulation.survey` makes small ones whose metadata can be learnt.)
 
     python benchmarks/large_survey.py DIRECTORY --samples 10000
 """
@@ -18,7 +18,7 @@ import bp
 import numpy as np
 import scipy.sparse as sp
 
-from q2_aam.data.phylogeny import Phylogeny
+from q2_aam.study.phylogeny import Phylogeny
 
 RICHNESS = 225  # draws of ASVs a sample; some are the same ASV
 FLAT = 70.0  # about as many ASVs are equally common

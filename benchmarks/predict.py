@@ -14,10 +14,10 @@ def predict(size: str, precision: str, threads: int, batch_size: int) -> dict:
     """Measure the prediction of one size's samples, in this process."""
     import torch
 
-    from q2_aam.models.aam import AAM
-    from q2_aam.models.config import Architecture
-    from q2_aam.training.device import resolve_precision
-    from q2_aam.training.prediction import encode_samples, predict_targets
+    from q2_aam.encoder.aam import AAM
+    from q2_aam.encoder.device import resolve_precision
+    from q2_aam.prediction import encode_samples, predict_targets
+    from q2_aam.settings import Architecture
 
     torch.set_num_threads(threads)
     how = SIZES[size]

@@ -31,9 +31,9 @@ def read(directory: Path, threads: int):
     """Files to communities and distances, as `pretrain` reads them."""
     import biom
 
-    from q2_aam.data.communities import read_communities, read_sequences
-    from q2_aam.data.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
-    from q2_aam.models.config import Architecture
+    from q2_aam.settings import Architecture
+    from q2_aam.study.communities import read_communities, read_sequences
+    from q2_aam.study.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
 
     table = biom.load_table(str(directory / "table.biom"))
     tree = read_phylogeny(str(directory / "tree.nwk"))
@@ -50,7 +50,7 @@ def reading(directory: Path, threads: int) -> dict:
     import biom  # noqa: F401 that importing libraries is no part of it
     import unifrac  # noqa: F401
 
-    from q2_aam.data import batches, communities  # noqa: F401
+    from q2_aam.study import batches, communities  # noqa: F401
 
     with stage() as took:
         read(directory, threads)
@@ -59,14 +59,13 @@ def reading(directory: Path, threads: int) -> dict:
 
 def training(directory: Path, threads: int, steps: int) -> dict:
     """What some training steps took after reading."""
-    from q2_aam.data.batches import CommunityDataset, batch_loader
-    from q2_aam.models.aam import AAM
-    from q2_aam.models.config import Architecture
-    from q2_aam.training.config import Objective, Optimization, PretrainingSampling, Runtime, Settings
-    from q2_aam.training.device import use_threads
-    from q2_aam.training.starting import start_from_data
-    from q2_aam.training.task import Task
-    from q2_aam.training.trainer import train
+    from q2_aam.encoder.aam import AAM
+    from q2_aam.encoder.device import use_threads
+    from q2_aam.encoder.training.starting import start_from_data
+    from q2_aam.encoder.training.task import Task
+    from q2_aam.encoder.training.trainer import train
+    from q2_aam.settings import Architecture, Objective, Optimization, PretrainingSampling, Runtime, Settings
+    from q2_aam.study.batches import CommunityDataset, batch_loader
 
     optimization = Optimization(epochs=1)
     sampling = PretrainingSampling(validation_share=0.0)
@@ -89,11 +88,10 @@ def prediction(directory: Path, threads: int, most: int | None) -> dict:
     """What encoding samples took after reading: all of them, or some of the table."""
     import torch
 
-    from q2_aam.models.aam import AAM
-    from q2_aam.models.config import Architecture
-    from q2_aam.training.config import Runtime
-    from q2_aam.training.device import use_threads
-    from q2_aam.training.prediction import encode_samples
+    from q2_aam.encoder.aam import AAM
+    from q2_aam.encoder.device import use_threads
+    from q2_aam.prediction import encode_samples
+    from q2_aam.settings import Architecture, Runtime
 
     with use_threads(Runtime(threads=threads)):
         communities, _ = read(directory, threads)

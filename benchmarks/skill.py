@@ -36,14 +36,14 @@ from q2_aam.actions.fit import fit
 from q2_aam.actions.predict import predict
 from q2_aam.actions.predict_baselines import predict_baselines
 from q2_aam.actions.pretrain import pretrain
-from q2_aam.data.communities import read_communities, read_sequences
-from q2_aam.data.unifrac import UniFracDistances, read_phylogeny
+from q2_aam.encoder.sample_encoder import lineage_distances
 from q2_aam.evaluation.curves import calibration_error_by_chance, reliability_bins
 from q2_aam.evaluation.metrics import classification_scores, regression_scores
 from q2_aam.framework import qiime2
-from q2_aam.models.model_file import load_model
-from q2_aam.models.sample_encoder import lineage_distances
-from q2_aam.training.prediction import encode_samples
+from q2_aam.model_file import load_model
+from q2_aam.prediction import encode_samples
+from q2_aam.study.communities import read_communities, read_sequences
+from q2_aam.study.unifrac import UniFracDistances, read_phylogeny
 from q2_aam.types import AAMModelDirectoryFormat
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

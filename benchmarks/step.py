@@ -28,8 +28,8 @@ OPERATORS_SHOWN = 12
 
 def simulate(samples: int, asvs: int, richness: int, length: int = LENGTH, random_seed: int = 0):
     """Communities of random sequences, some ASVs common and most rare; all that matters for time is their number."""
-    from q2_aam.data.communities import Communities
-    from q2_aam.data.tokenizer import START
+    from q2_aam.study.communities import Communities
+    from q2_aam.study.tokenizer import START
 
     rng = np.random.default_rng(random_seed)
     commonness = rng.normal(0, 1, asvs)
@@ -52,14 +52,13 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
     from products import Products, seconds_alone
     from torch.profiler import ProfilerActivity, profile
 
-    from q2_aam.data.batches import CommunityDataset, batch_loader
-    from q2_aam.models.aam import AAM
-    from q2_aam.models.config import Architecture
-    from q2_aam.training.config import PretrainingSampling, Settings
-    from q2_aam.training.device import autocast, resolve_precision, share_memory_among_threads
-    from q2_aam.training.meters import EpochMeter
-    from q2_aam.training.optimizers import build_optimizer
-    from q2_aam.training.task import Task
+    from q2_aam.encoder.aam import AAM
+    from q2_aam.encoder.device import autocast, resolve_precision, share_memory_among_threads
+    from q2_aam.encoder.training.meters import EpochMeter
+    from q2_aam.encoder.training.optimizers import build_optimizer
+    from q2_aam.encoder.training.task import Task
+    from q2_aam.settings import Architecture, PretrainingSampling, Settings
+    from q2_aam.study.batches import CommunityDataset, batch_loader
 
     share_memory_among_threads()
     how = SIZES[size]

@@ -23,7 +23,7 @@ run() { # show a command as it would be typed, then run it
 }
 
 step "1. A survey to work on: 200 samples of 40 sites. Ten sites are kept apart, as if sampled later."
-run python -m q2_aam.data.simulate . --keep-apart 0.25
+run python -m q2_aam.simulation.survey . --keep-apart 0.25
 
 step "2. Import. The table is parted by the metadata: train.qza to learn from, new.qza to predict."
 run qiime tools import --type 'FeatureTable[Frequency]' --input-format BIOMV210Format \

@@ -12,7 +12,7 @@ from q2_types.feature_table import FeatureTable, Frequency
 from q2_types.sample_data import SampleData
 from q2_types.tree import Phylogeny, Rooted
 
-from q2_aam import __version__, examples, parameters
+from q2_aam import __version__
 from q2_aam.actions.fit import fit
 from q2_aam.actions.predict import predict
 from q2_aam.actions.pretrain import pretrain
@@ -30,7 +30,9 @@ from q2_aam.framework import (
     Str,
     TypeMap,
 )
-from q2_aam.parameters import (
+from q2_aam.registration import examples, parameters
+from q2_aam.registration.evaluation import register_judging
+from q2_aam.registration.parameters import (
     ARCHITECTURE,
     LEARNING,
     OBJECTIVE,
@@ -40,7 +42,6 @@ from q2_aam.parameters import (
     descriptions,
     types,
 )
-from q2_aam.setup_judging import register_judging
 from q2_aam.types import (
     AAMModel,
     AAMScores,

@@ -30,19 +30,20 @@ def test_contracts_are_kept():
 
 
 def test_a_broken_arrow_is_seen(tmp_path):
-    # the same contracts on an empty house of the same plan, in which `data` imports `models` and the framework
+    # the same contracts on an empty house of the same plan, in which `study` imports `encoder` and the framework
     package = tmp_path / "q2_aam"
-    for name in ("actions", "visualizers", "training", "evaluation", "models", "data", "types"):
+    rooms = ("actions", "visualizers", "registration", "encoder", "heads", "evaluation", "study", "types", "simulation")
+    for name in rooms:
         (package / name).mkdir(parents=True)
         (package / name / "__init__.py").touch()
-    for name in ("__init__", "plugin_setup", "framework"):
+    for name in ("__init__", "plugin_setup", "framework", "settings", "fitting", "prediction", "model_file"):
         (package / f"{name}.py").touch()
     contracts = "[tool.importlinter]" + (ROOT / "pyproject.toml").read_text().split("[tool.importlinter]", 1)[1]
     (tmp_path / "pyproject.toml").write_text(contracts)
     assert lint_imports(tmp_path, "pyproject.toml").returncode == 0
-    (package / "data" / "__init__.py").write_text("import q2_aam.models\nimport qiime2\n")
+    (package / "study" / "__init__.py").write_text("import q2_aam.encoder\nimport qiime2\n")
     result = lint_imports(tmp_path, "pyproject.toml")
     assert result.returncode == 1
     assert "Contracts: 2 kept, 2 broken." in result.stdout
-    assert "q2_aam.data is not allowed to import q2_aam.models" in result.stdout
-    assert "q2_aam.data is not allowed to import qiime2" in result.stdout
+    assert "q2_aam.study is not allowed to import q2_aam.encoder" in result.stdout
+    assert "q2_aam.study is not allowed to import qiime2" in result.stdout

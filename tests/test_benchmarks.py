@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from q2_aam.data.communities import read_communities, read_sequences
-from q2_aam.data.unifrac import UniFracDistances
+from q2_aam.study.communities import read_communities, read_sequences
+from q2_aam.study.unifrac import UniFracDistances
 
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
 

@@ -18,8 +18,8 @@ def score_table():
 
 
 def test_scores_stand_beside_those_of_the_forest_and_of_a_guess(score_table, tmp_path, capsys):
-    from q2_aam.data.simulate import keep_sites_apart, simulate_survey
     from q2_aam.framework import Artifact
+    from q2_aam.simulation.survey import keep_sites_apart, simulate_survey
 
     survey = simulate_survey(60, 120, random_seed=3)
     survey.write(tmp_path)

@@ -5,8 +5,8 @@ import os
 import biom
 import pytest
 
-from q2_aam import examples
 from q2_aam.framework import sdk, usage
+from q2_aam.registration import examples
 
 TYPES = {
     ("pretrain", "Small survey"): {"encoder": "AAMModel[Encoder]", "pretraining_log": "AAMTrainingLog"},

@@ -12,19 +12,22 @@ from pathlib import Path
 import pytest
 
 import q2_aam
-from q2_aam import parameters
-from q2_aam.data.tables import MISSING_FEATURES, TOKEN_CHOICES
-from q2_aam.data.targets import TRANSFORMS
-from q2_aam.data.unifrac import METRICS
-from q2_aam.models.config import Architecture
 from q2_aam.plugin_setup import plugin
-from q2_aam.training.config import (
+from q2_aam.registration import parameters
+from q2_aam.settings import (
     ASV_CACHES,
     DEVICES,
     LARGEST_SEED,
+    METRICS,
+    MISSING_FEATURES,
     NON_FINITE,
     PRECISIONS,
+    PRETRAINING,
     SCHEDULERS,
+    TOKEN_CHOICES,
+    TRANSFORMS,
+    Architecture,
+    CrossValidation,
     Distances,
     FineTuning,
     Head,
@@ -39,7 +42,6 @@ from q2_aam.training.config import (
     TargetObjective,
     TargetReading,
 )
-from q2_aam.training.fold_config import PRETRAINING, CrossValidation
 
 PACKAGE = Path(q2_aam.__file__).parent
 SETTINGS = {

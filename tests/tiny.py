@@ -8,14 +8,13 @@ import pandas as pd
 import scipy.sparse as sp
 import torch
 
-from q2_aam.data.batches import BatchKey, CommunityDataset
-from q2_aam.data.communities import Communities, read_communities
-from q2_aam.data.targets import Target
-from q2_aam.models.aam import AAM
-from q2_aam.models.config import Architecture
-from q2_aam.training.config import Objective, Optimization, PretrainingSampling, Runtime, Settings
-from q2_aam.training.task import Task
-from q2_aam.training.trainer import train
+from q2_aam.encoder.aam import AAM
+from q2_aam.encoder.training.task import Task
+from q2_aam.encoder.training.trainer import train
+from q2_aam.settings import Architecture, Objective, Optimization, PretrainingSampling, Runtime, Settings
+from q2_aam.study.batches import BatchKey, CommunityDataset
+from q2_aam.study.communities import Communities, read_communities
+from q2_aam.study.targets import Target
 
 SAMPLES = 20
 TRAIN_ROWS, VALIDATION_ROWS = np.arange(0, 15), np.arange(15, 20)

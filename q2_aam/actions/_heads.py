@@ -3,7 +3,7 @@
 import warnings
 from dataclasses import fields
 
-from q2_aam.training.config import FineTuning, Head, Runtime, Sampling, TargetObjective
+from q2_aam.settings import FineTuning, Head, Runtime, Sampling, TargetObjective
 
 # Arguments that only the steps of a tuned network read.
 TUNING = {

@@ -7,9 +7,9 @@ import biom
 import numpy as np
 import pandas as pd
 
-from q2_aam.data.tables import name_ids, rarefy
 from q2_aam.framework import qiime2
-from q2_aam.training.config import Distances, Objective, TargetObjective, TargetReading, measured_names
+from q2_aam.settings import Distances, Objective, TargetObjective, TargetReading, measured_names
+from q2_aam.study.tables import name_ids, rarefy
 
 
 def settings(kind, arguments: dict):
@@ -69,7 +69,7 @@ def warn_of_unused(kind: str, phylogeny: bool, target_transform: str, metric: st
 
 def fasta_sequences(sequences) -> dict[str, str] | None:
     """Sequences by feature ID of an optional FASTA format."""
-    from q2_aam.data.communities import read_sequences
+    from q2_aam.study.communities import read_sequences
 
     return None if sequences is None else read_sequences(str(sequences))
 
@@ -98,7 +98,7 @@ def conditioning_frame(metadata, columns: list | None, target, groups) -> pd.Dat
     target, groups : MetadataColumn
         The column to predict and, where given, the group column, which are refused.
     """
-    from q2_aam.data.conditioning import choose_columns
+    from q2_aam.study.covariates import choose_columns
 
     if metadata is None:
         if columns:
@@ -123,7 +123,7 @@ def condition_of(learnt, metadata, sample_ids: np.ndarray) -> np.ndarray | None:
     sample_ids : np.ndarray
         ``[N]``, the samples of the table.
     """
-    from q2_aam.data.conditioning import rows_of_samples
+    from q2_aam.study.covariates import rows_of_samples
 
     if learnt is None:
         if metadata is not None:

@@ -7,13 +7,12 @@ import numpy as np
 import torch
 
 from q2_aam.actions._reporting import percent
-from q2_aam.data.communities import Communities
-from q2_aam.data.conditioning import Conditioning
-from q2_aam.data.targets import Target
-from q2_aam.data.unifrac import USUAL_METRIC
-from q2_aam.models.aam import AAM
-from q2_aam.models.config import Architecture
-from q2_aam.models.model_file import Model, conditions_of, outputs_of
+from q2_aam.encoder.aam import AAM
+from q2_aam.model_file import Model, conditions_of, outputs_of
+from q2_aam.settings import USUAL_METRIC, Architecture
+from q2_aam.study.communities import Communities
+from q2_aam.study.covariates import Conditioning
+from q2_aam.study.targets import Target
 
 
 def chosen_architecture(arguments: dict, before: Model | None) -> Architecture:

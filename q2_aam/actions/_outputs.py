@@ -7,10 +7,10 @@ import pandas as pd
 from scipy.special import softmax
 
 from q2_aam.actions._reporting import percent
-from q2_aam.data.communities import Communities
-from q2_aam.data.targets import Target
 from q2_aam.evaluation.calibration import apply_interval, fit_temperature, residual_interval
 from q2_aam.evaluation.metrics import classification_scores, regression_scores
+from q2_aam.study.communities import Communities
+from q2_aam.study.targets import Target
 
 
 def prediction_series(target: Target, sample_ids: np.ndarray, outputs: np.ndarray) -> pd.Series:

@@ -8,12 +8,10 @@ import pandas as pd
 
 from q2_aam.actions._inputs import keep_samples, refuse_id_headers, settings
 from q2_aam.actions._reporting import readable_warnings, say
-from q2_aam.data.cautions import Caution, warn_of_cautions
-from q2_aam.data.tables import name_ids
 from q2_aam.framework import qiime2
-from q2_aam.models.config import Architecture
-from q2_aam.training.config import LARGEST_SEED, Head, Reading, Runtime, TargetReading
-from q2_aam.training.fold_config import CrossValidation
+from q2_aam.settings import LARGEST_SEED, Architecture, CrossValidation, Head, Reading, Runtime, TargetReading
+from q2_aam.study.cautions import Caution, warn_of_cautions
+from q2_aam.study.tables import name_ids
 
 
 def cross_validate(
@@ -59,7 +57,7 @@ def cross_validate(
 
     from dataclasses import asdict
 
-    from q2_aam.data.folds import cross_validation_folds
+    from q2_aam.study.folds import cross_validation_folds
 
     filter_samples = ctx.get_action("feature_table", "filter_samples")
     names = ("pretrain", "fit", "predict", "predict_baselines", "merge_folds", "evaluate")
@@ -204,7 +202,7 @@ def _warn_of_same_folds(ways: list, leave_one_group_out: bool) -> None:
 
 def _known_samples(table, metadata, groups, missing_samples, sampling_depth) -> tuple:
     """IDs of the samples that have all that is needed; their values and groups, in this order."""
-    from q2_aam.data.metadata import match_metadata
+    from q2_aam.study.metadata import match_metadata
 
     for column in (metadata,) if groups is None else (metadata, groups):
         table = keep_samples(table, match_metadata(table.ids(), column.to_series(), missing_samples))

@@ -24,8 +24,8 @@ from q2_aam.actions._inputs import (
 from q2_aam.actions._reporting import describe_data, readable_warnings, say
 from q2_aam.actions._runs import best_scores, data_summary, pack_log, reads_dropped, run_directory
 from q2_aam.framework import qiime2
-from q2_aam.models.config import Architecture
-from q2_aam.training.config import (
+from q2_aam.settings import (
+    Architecture,
     Distances,
     FineTuning,
     Head,
@@ -120,21 +120,22 @@ def fit(
         prediction_series,
         temperature_of,
     )
-    from q2_aam.data.batches import CommunityDataset, batch_loader
-    from q2_aam.data.cautions import warn_of_cautions
-    from q2_aam.data.communities import read_communities
-    from q2_aam.data.conditioning import Conditioning, refuse_missing
-    from q2_aam.data.metadata import match_metadata
-    from q2_aam.data.splits import split_validation
-    from q2_aam.models.model_file import load_model, save_model, sha256_of
-    from q2_aam.training.device import resolve_device, resolve_precision, use_threads
-    from q2_aam.training.fitting import encode_target, start_head
-    from q2_aam.training.joint_fit import fit_joint
-    from q2_aam.training.kernel_fit import familiar_to_others, fit_kernel, inner_folds
-    from q2_aam.training.prediction import compare_samples, predict_samples
-    from q2_aam.training.starting import start_from_data
-    from q2_aam.training.task import Task
-    from q2_aam.training.trainer import train
+    from q2_aam.encoder.device import resolve_device, resolve_precision, use_threads
+    from q2_aam.encoder.files import sha256_of
+    from q2_aam.encoder.training.starting import start_from_data
+    from q2_aam.encoder.training.task import Task
+    from q2_aam.encoder.training.trainer import train
+    from q2_aam.fitting import encode_target, start_head
+    from q2_aam.heads.ensemble_fit import fit_joint
+    from q2_aam.heads.kernel_fit import familiar_to_others, fit_kernel, inner_folds
+    from q2_aam.model_file import load_model, save_model
+    from q2_aam.prediction import compare_samples, predict_samples
+    from q2_aam.study.batches import CommunityDataset, batch_loader
+    from q2_aam.study.cautions import warn_of_cautions
+    from q2_aam.study.communities import read_communities
+    from q2_aam.study.covariates import Conditioning, refuse_missing
+    from q2_aam.study.metadata import match_metadata
+    from q2_aam.study.splits import split_validation
 
     with readable_warnings(), use_threads(chosen.runtime) as cores, run_directory(run_dir) as directory:
         warn_of_unused(metadata.type, phylogeny is not None, target_transform, metric, unifrac_weight)
@@ -163,8 +164,8 @@ def fit(
         dropped["samples_below_sampling_depth"], reads = known - table.shape[1], table.matrix_data.sum()
         unifrac, distances, tree = None, None, None
         if head == "linear" and phylogeny is not None and objective.unifrac_weight:
-            from q2_aam.data.tables import without_features
-            from q2_aam.data.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
+            from q2_aam.study.tables import without_features
+            from q2_aam.study.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
 
             metric = chosen_metric(metric, before)
             tree = read_phylogeny(str(phylogeny))

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from q2_aam.actions._reporting import say
-from q2_aam.data.tables import name_ids
 from q2_aam.framework import qiime2
+from q2_aam.study.tables import name_ids
 
 
 def merge_folds(

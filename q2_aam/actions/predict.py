@@ -10,7 +10,7 @@ from q2_types.feature_data import DNAFASTAFormat
 from q2_aam.actions._inputs import condition_of, drawn, fasta_sequences
 from q2_aam.actions._reporting import readable_warnings, say
 from q2_aam.framework import qiime2
-from q2_aam.training.config import Prediction, Reading, Runtime
+from q2_aam.settings import Prediction, Reading, Runtime
 from q2_aam.types import AAMModelDirectoryFormat
 
 
@@ -32,10 +32,10 @@ def predict(
     runtime = Runtime(random_seed=random_seed, precision=precision, device=device, threads=threads)
 
     from q2_aam.actions._outputs import certainty_frame, novelty_frame, novelty_sentence, prediction_series
-    from q2_aam.data.communities import read_communities
-    from q2_aam.models.model_file import load_model
-    from q2_aam.training.device import resolve_device, resolve_precision, use_threads
-    from q2_aam.training.prediction import predict_samples
+    from q2_aam.encoder.device import resolve_device, resolve_precision, use_threads
+    from q2_aam.model_file import load_model
+    from q2_aam.prediction import predict_samples
+    from q2_aam.study.communities import read_communities
 
     with readable_warnings(), use_threads(runtime):
         loaded = load_model(str(model))

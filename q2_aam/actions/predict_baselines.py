@@ -7,7 +7,7 @@ from q2_types.tree import NewickFormat
 from q2_aam.actions._inputs import drawn, keep_samples
 from q2_aam.actions._reporting import readable_warnings, say
 from q2_aam.framework import qiime2
-from q2_aam.training.config import MetadataReading, Reading, Runtime
+from q2_aam.settings import MetadataReading, Reading, Runtime
 
 
 def predict_baselines(
@@ -25,10 +25,10 @@ def predict_baselines(
     """Predict by the baselines; the parameters are described where they are registered."""
     runtime = Runtime(random_seed=random_seed, threads=threads)
 
-    from q2_aam.data.metadata import match_metadata
-    from q2_aam.data.unifrac import read_phylogeny
+    from q2_aam.encoder.device import use_threads
     from q2_aam.evaluation.baselines import predict_by_baselines
-    from q2_aam.training.device import use_threads
+    from q2_aam.study.metadata import match_metadata
+    from q2_aam.study.unifrac import read_phylogeny
 
     with readable_warnings(), use_threads(runtime) as cores:
         for column in (metadata,) if groups is None else (metadata, groups):

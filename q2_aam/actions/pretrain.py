@@ -11,8 +11,16 @@ from q2_types.tree import NewickFormat
 from q2_aam.actions._inputs import check_monitor, drawn, fasta_sequences, settings
 from q2_aam.actions._reporting import describe_data, readable_warnings, say
 from q2_aam.actions._runs import best_scores, data_summary, pack_log, reads_dropped, run_directory
-from q2_aam.models.config import Architecture
-from q2_aam.training.config import Distances, Objective, Optimization, PretrainingSampling, Reading, Runtime, Settings
+from q2_aam.settings import (
+    Architecture,
+    Distances,
+    Objective,
+    Optimization,
+    PretrainingSampling,
+    Reading,
+    Runtime,
+    Settings,
+)
 from q2_aam.types import AAMModelDirectoryFormat, AAMTrainingLogDirectoryFormat
 
 
@@ -78,16 +86,17 @@ def pretrain(
     check_monitor(monitor, objective, unifrac=True)
 
     from q2_aam.actions._models import chosen_architecture, chosen_metric, describe_new_to, seen_asvs, starting_network
-    from q2_aam.data.batches import CommunityDataset, batch_loader
-    from q2_aam.data.communities import read_communities
-    from q2_aam.data.splits import split_validation
-    from q2_aam.data.tables import without_features
-    from q2_aam.data.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
-    from q2_aam.models.model_file import load_model, save_model, sha256_of
-    from q2_aam.training.device import resolve_device, resolve_precision, use_threads
-    from q2_aam.training.starting import start_from_data
-    from q2_aam.training.task import Task
-    from q2_aam.training.trainer import train
+    from q2_aam.encoder.device import resolve_device, resolve_precision, use_threads
+    from q2_aam.encoder.files import sha256_of
+    from q2_aam.encoder.training.starting import start_from_data
+    from q2_aam.encoder.training.task import Task
+    from q2_aam.encoder.training.trainer import train
+    from q2_aam.model_file import load_model, save_model
+    from q2_aam.study.batches import CommunityDataset, batch_loader
+    from q2_aam.study.communities import read_communities
+    from q2_aam.study.splits import split_validation
+    from q2_aam.study.tables import without_features
+    from q2_aam.study.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
 
     with readable_warnings(), use_threads(chosen.runtime) as cores, run_directory(run_dir) as directory:
         resolve_precision(precision, resolve_device(device))

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from q2_aam.data.tables import held_columns, name_ids
 from q2_aam.evaluation.calibration import with_equal_priors
 from q2_aam.evaluation.kernel_baselines import jaccard_distances, support_vector_machine
+from q2_aam.study.tables import held_columns, name_ids
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def predict_by_baselines(
     learn = {"kind": kind, "groups": groups, "random_state": random_state}
     target = _as_target(train_target, kind)
     if phylogeny is not None:
-        from q2_aam.data.unifrac import UniFracDistances, match_tips, tip_names
+        from q2_aam.study.unifrac import UniFracDistances, match_tips, tip_names
 
         placed = match_tips(merged, tip_names(phylogeny), missing_features)
 

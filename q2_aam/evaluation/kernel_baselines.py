@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
-from q2_aam.data.folds import cross_validation_folds
+from q2_aam.study.folds import cross_validation_folds
 
 # What a machine is chosen from.
 GAMMAS = (0.25, 1.0, 4.0)

@@ -3,6 +3,7 @@
 import json
 
 from q2_aam.framework import ValidationError
+from q2_aam.settings import TRANSFORMS
 from q2_aam.types._checks import check_keys, is_finite, is_integer, wrong_value
 
 # The kind of target that each kind of model has.
@@ -19,7 +20,6 @@ ARCHITECTURE_SIZES = (
     "feed_forward",
     "max_length",
 )
-TRANSFORMS = ("none", "zscore", "minmax", "log1p")
 CONDITIONING_KEYS = ("name", "kind", "location", "scale", "lowest", "highest", "categories")
 TARGET_KEYS = ("name", "kind", "transform", "location", "scale", "classes", "class_weights")
 

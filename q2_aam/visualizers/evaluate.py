@@ -3,9 +3,9 @@
 import pandas as pd
 from q2_sample_classifier._format import PredictionsDirectoryFormat
 
-from q2_aam.data.cautions import cautions
 from q2_aam.framework import qiime2
-from q2_aam.training.config import MetadataReading
+from q2_aam.settings import MetadataReading
+from q2_aam.study.cautions import cautions
 
 from ._baselines import add_baselines
 from ._classification import classification_page

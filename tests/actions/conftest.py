@@ -2,7 +2,7 @@
 
 import pytest
 
-from q2_aam.data.simulate import simulate_survey
+from q2_aam.simulation.survey import simulate_survey
 
 from .small import Study, run_fit, run_pretrain
 

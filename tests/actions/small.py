@@ -18,9 +18,9 @@ from q2_types.tree import NewickFormat
 from q2_aam.actions.fit import fit
 from q2_aam.actions.predict import predict
 from q2_aam.actions.pretrain import pretrain
-from q2_aam.data.cautions import Caution
 from q2_aam.framework import qiime2
-from q2_aam.models.model_file import digest_of
+from q2_aam.model_file import digest_of
+from q2_aam.study.cautions import Caution
 
 SIZES = {"dim": 16, "heads": 2, "lineages": 16}
 RUN = {"precision": "32", "threads": 1}

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from scipy.stats import linregress
 
+from q2_aam.encoder.training import trainer
 from q2_aam.framework import qiime2
-from q2_aam.models.model_file import load_model
-from q2_aam.training import trainer
+from q2_aam.model_file import load_model
 
 from .small import as_column, run_fit, run_predict, told
 

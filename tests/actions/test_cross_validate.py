@@ -8,9 +8,9 @@ from sklearn.metrics import r2_score
 
 from q2_aam.actions.cross_validate import cross_validate
 from q2_aam.actions.merge_folds import merge_folds
-from q2_aam.data.folds import cross_validation_folds
 from q2_aam.framework import Artifact, qiime2, sdk
 from q2_aam.plugin_setup import plugin
+from q2_aam.study.folds import cross_validation_folds
 
 from .small import RUN, SIZES, as_column, told
 
@@ -202,7 +202,7 @@ def test_a_leak_would_be_seen(table, frame, monkeypatch):
     )
     assert found & here == here
     leaking = [(np.sort(np.append(train, rows[-1:])), rows) for train, rows in parts]
-    monkeypatch.setattr("q2_aam.data.folds.cross_validation_folds", lambda *_, **__: leaking)
+    monkeypatch.setattr("q2_aam.study.folds.cross_validation_folds", lambda *_, **__: leaking)
     [found] = differing([run(table, frame)[1]], [run(*other)[1]])
     assert found & here == here
 
@@ -254,7 +254,7 @@ def test_what_is_predicted_is_unseen_by_the_real_actions(study, survey, monkeypa
         parts = [(learnt, second[:-1]), (second[:-1], learnt)]
     # the inner folds of the baselines are as they are
     monkeypatch.setattr(
-        "q2_aam.data.folds.cross_validation_folds",
+        "q2_aam.study.folds.cross_validation_folds",
         lambda n, *given, **named: parts if n == 16 else cross_validation_folds(n, *given, **named),
     )
     before, after = really(study, *survey), really(study, *other_samples(*survey))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from q2_types.feature_data import DNAFASTAFormat
 
-from q2_aam.data.unifrac import UniFracDistances
-from q2_aam.training import trainer
+from q2_aam.encoder.training import trainer
+from q2_aam.study.unifrac import UniFracDistances
 
 from .small import run_fit, run_pretrain
 

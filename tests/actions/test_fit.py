@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from q2_aam.data.cautions import Caution, cautions
-from q2_aam.data.tokenizer import PAD, tokenize
-from q2_aam.models.model_file import load_model
-from q2_aam.training import fitting
-from q2_aam.training.config import FineTuning
-from q2_aam.training.probe import fit_probe
+from q2_aam import fitting
+from q2_aam.heads.linear import fit_probe
+from q2_aam.model_file import load_model
+from q2_aam.settings import FineTuning
+from q2_aam.study.cautions import Caution, cautions
+from q2_aam.study.tokenizer import PAD, tokenize
 
 from .small import as_column, run_fit, run_predict, told
 

@@ -45,7 +45,7 @@ def test_warnings_of_inner_folds_are_not_shown():
         warnings.simplefilter("always")
         with readable_warnings():
             warnings.warn_explicit("fold", UserWarning, "f.py", 1, module="sklearn.model_selection._split")
-            warnings.warn_explicit("ours", UserWarning, "f.py", 1, module="q2_aam.data.targets")
+            warnings.warn_explicit("ours", UserWarning, "f.py", 1, module="q2_aam.study.targets")
     assert [str(warning.message) for warning in caught] == ["ours"]
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from q2_aam.evaluation.metrics import regression_scores
 from q2_aam.framework import qiime2
-from q2_aam.models.forest_head import JointHead
-from q2_aam.models.model_file import load_model
-from q2_aam.training import joint_fit
+from q2_aam.heads import ensemble_fit as joint_fit
+from q2_aam.heads.trees import JointHead
+from q2_aam.model_file import load_model
 
 from .small import description, run_fit, run_predict, shuffled, tampered
 

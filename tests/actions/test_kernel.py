@@ -11,7 +11,7 @@ from q2_types.feature_data import DNAFASTAFormat
 from scipy.special import softmax
 
 from q2_aam.evaluation.metrics import regression_scores
-from q2_aam.models.model_file import load_model
+from q2_aam.model_file import load_model
 
 from .small import as_column, description, run_fit, run_predict, shuffled, tampered
 

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from q2_aam.actions._models import describe_new_to
-from q2_aam.data.communities import asv_hashes
+from q2_aam.study.communities import asv_hashes
 from tests import tiny
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from q2_aam.actions.predict_baselines import predict_baselines
-from q2_aam.data.phylogeny import read_phylogeny
 from q2_aam.evaluation.baselines import predict_by_baselines
+from q2_aam.study.phylogeny import read_phylogeny
 
 from .small import as_column, told
 

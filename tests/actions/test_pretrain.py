@@ -9,9 +9,10 @@ import skbio
 import torch
 from q2_types.feature_data import DNAFASTAFormat
 
-from q2_aam.data.tokenizer import tokenize
-from q2_aam.models.model_file import load_model, read_tensors
-from q2_aam.training.config import Objective, Optimization, PretrainingSampling, Runtime
+from q2_aam.encoder.files import read_tensors
+from q2_aam.model_file import load_model
+from q2_aam.settings import Objective, Optimization, PretrainingSampling, Runtime
+from q2_aam.study.tokenizer import tokenize
 
 from .small import SIZES, newick, run_pretrain, told
 

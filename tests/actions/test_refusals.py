@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from q2_types.feature_data import DNAFASTAFormat
 
-from q2_aam.training import trainer
+from q2_aam.encoder.training import trainer
 
 from .small import SIZES, as_column, newick, run_fit, run_predict, run_pretrain, told
 

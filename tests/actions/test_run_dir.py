@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from q2_aam.training.callbacks import History
+from q2_aam.encoder.training.callbacks import History
 
 from .small import as_column, newick, run_fit, run_pretrain, told
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from q2_aam.data.simulate import keep_sites_apart, simulate_survey, write_metadata
 from q2_aam.framework import Artifact, sdk
+from q2_aam.simulation.survey import keep_sites_apart, simulate_survey, write_metadata
 
 SIZES = (
     "--p-dim 16 --p-heads 2 --p-nucleotide-layers 1 --p-sample-layers 1 --p-lineages 16 --p-epochs 2 --p-threads 1 "

@@ -7,8 +7,8 @@ import subprocess
 import sys
 import time
 
-from q2_aam.models.model_file import read_tensors
-from tests.training.test_resume import same
+from q2_aam.encoder.files import read_tensors
+from tests.encoder.training.test_resume import same
 
 from .conftest import SIZES
 

@@ -8,8 +8,6 @@ from scipy.sparse import csr_matrix
 from skbio.diversity import beta_diversity
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-from q2_aam.data.phylogeny import read_phylogeny
-from q2_aam.data.simulate import simulate_survey
 from q2_aam.evaluation.baselines import (
     BaselinePredictions,
     balanced_classes,
@@ -19,6 +17,8 @@ from q2_aam.evaluation.baselines import (
     trivial,
 )
 from q2_aam.evaluation.kernel_baselines import support_vector_machine
+from q2_aam.simulation.survey import simulate_survey
+from q2_aam.study.phylogeny import read_phylogeny
 
 
 def simulated(n=60, n_asvs=12, seed=0):

@@ -7,8 +7,9 @@ from dataclasses import fields
 import pytest
 
 from q2_aam.framework import Artifact, ValidationError
+from q2_aam.settings import TRANSFORMS
 from q2_aam.types import AAMModelDirectoryFormat
-from q2_aam.types._description import ARCHITECTURE_SIZES, CONDITIONING_KEYS, TARGET_KEYS, TRANSFORMS
+from q2_aam.types._description import ARCHITECTURE_SIZES, CONDITIONING_KEYS, TARGET_KEYS
 from tests.types.conftest import CLASSES_TARGET, INTERVALS, NUMERIC_TARGET, describe, write_torch_file
 
 AGE = {
@@ -430,23 +431,23 @@ def test_models_with_and_without_conditioning_columns_are_accepted(conditioning,
 
 
 def test_the_keys_of_a_conditioning_column_are_those_of_the_core():
-    conditioning = pytest.importorskip("q2_aam.data.conditioning")
+    conditioning = pytest.importorskip("q2_aam.study.covariates")
     learnt = conditioning.Conditioning([conditioning.ConditioningColumn("x", "numeric")]).to_dict()
     assert list(CONDITIONING_KEYS) == list(learnt["columns"][0])
 
 
 def test_the_keys_of_a_target_are_those_of_the_core():
-    targets = pytest.importorskip("q2_aam.data.targets")
+    targets = pytest.importorskip("q2_aam.study.targets")
     assert list(TARGET_KEYS) == list(targets.Target("x", "numeric").to_dict())
 
 
 def test_the_transforms_are_those_of_the_core():
-    targets = pytest.importorskip("q2_aam.data.targets")
+    targets = pytest.importorskip("q2_aam.study.targets")
     assert TRANSFORMS == targets.TRANSFORMS
 
 
 def test_the_sizes_of_an_architecture_are_those_of_the_core():
-    config = pytest.importorskip("q2_aam.models.config")
+    config = pytest.importorskip("q2_aam.settings")
     assert ARCHITECTURE_SIZES == tuple(field.name for field in fields(config.Architecture) if field.type is int)
 
 

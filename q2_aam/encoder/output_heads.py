@@ -1,0 +1,55 @@
+"""Heads: sample embedding -> target, ASV in context -> its abundance."""
+
+import torch
+from torch import Tensor, nn
+
+from q2_aam.settings import Architecture
+
+# Standardised embeddings are cut there: a new sample may hold a lineage that training samples hardly did.
+FEATURE_LIMIT = 4.0
+
+
+class CountHead(nn.Module):
+    """Guess the withheld abundance of an ASV (as ``log_share``) from its context: ``[..., D]`` to ``[...]``."""
+
+    def __init__(self, architecture: Architecture):
+        super().__init__()
+        self.level = nn.Linear(architecture.dim, 1)
+
+    def forward(self, contextual: Tensor) -> Tensor:
+        return self.level(contextual).float().squeeze(-1)
+
+
+class TargetHead(nn.Module):
+    """Linear map from the standardised sample embedding ``[B, E]`` to the target ``[B, O]``.
+
+    Linear, so that it can begin as the ridge or logistic solution on the frozen encoder's embeddings.
+    ``O`` is 1 for a numeric target (in the transform's units) and the number of classes for a categorical one (logits).
+    Beside the embedding it may read a condition ``[B, C]`` (conditioning columns as numbers), as it comes: it is
+    standardised already, and a category is 1 or 0 however rare it is.
+    """
+
+    def __init__(self, features: int, outputs: int, conditions: int = 0):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+        self.linear = nn.Linear(features + conditions, outputs)
+
+    def forward(self, embedding: Tensor, condition: Tensor | None = None) -> Tensor:
+        # In float32: a target is predicted in its own units, and bf16 holds three digits.
+        with torch.autocast(embedding.device.type, enabled=False):
+            standard = ((embedding.float() - self.mean) / self.scale).clamp(-FEATURE_LIMIT, FEATURE_LIMIT)
+            if condition is not None:
+                standard = torch.cat([standard, condition.float()], 1)
+            return self.linear(standard)
+
+    @torch.no_grad()
+    def start_from(self, mean: Tensor, scale: Tensor, weight: Tensor, bias: Tensor) -> None:
+        """Take over a probe: standardisation ``[E]``, ``[E]`` and the linear solution ``[O, E + C]``, ``[O]``."""
+        for own, given in (
+            (self.mean, mean),
+            (self.scale, scale),
+            (self.linear.weight, weight),
+            (self.linear.bias, bias),
+        ):
+            own.copy_(given)

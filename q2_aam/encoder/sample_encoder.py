@@ -1,0 +1,142 @@
+"""ASV embeddings and abundances of a sample to its embedding."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from q2_aam.encoder.attention import Transformer
+from q2_aam.settings import Architecture
+
+# Shares of reads span about 1e-6 to 1; their logarithms are brought near zero mean and unit spread.
+LOG_SHARE_MEAN = -6.0
+LOG_SHARE_SPREAD = 3.0
+
+
+class SampleEncoding(NamedTuple):
+    """What the sample encoder says of the samples of a batch."""
+
+    presence: Tensor
+    """``[B, K]``, how much of each learnt branch (lineage) the sample holds; UniFrac is computed on it."""
+    share: Tensor
+    """``[B, K]``, share of the sample's reads in each lineage, 0 to 1."""
+
+    @property
+    def embedding(self) -> Tensor:
+        """The sample embedding ``[B, 2 K]``: presence beside the square root of the share; 0 for a row without ASVs."""
+        # At 0 the root's slope is infinite, and infinity times 0 is not a number.
+        root = self.share.clamp_min(1e-12).sqrt()
+        return torch.cat([self.presence, torch.where(self.share > 0, root, torch.zeros_like(root))], 1)
+
+
+class SampleEncoder(nn.Module):
+    """Set transformer over a sample's ASVs, then lineages. Nothing in it knows the ASVs' order.
+
+    UniFrac compares the branches of a phylogeny that two samples hold. Here the branches are learnt: each ASV belongs
+    to lineage ``k`` with a probability, a sample holds the lineage unless none of its ASVs belongs to it (a soft OR),
+    and the distance is UniFrac's own formula on what the samples hold. The number of ASVs is never averaged away.
+    """
+
+    def __init__(self, architecture: Architecture):
+        super().__init__()
+        dim = architecture.dim
+        self.abundance = nn.Sequential(nn.Linear(1, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim))
+        self.hidden_abundance = nn.Parameter(torch.empty(dim).normal_(std=dim**-0.5))
+        self.transformer = Transformer(
+            architecture.sample_layers, dim, architecture.heads, architecture.feed_forward, architecture.dropout
+        )
+        self.norm = nn.LayerNorm(dim, bias=False)
+        self.membership = nn.Linear(dim, architecture.lineages)
+        # A lineage begins as a half-space that a few of the ASVs are in, so that samples differ from the first step on.
+        nn.init.normal_(self.membership.weight, std=3 * dim**-0.5)
+        nn.init.constant_(self.membership.bias, -5.0)
+        self.log_branch_length = nn.Parameter(torch.zeros(architecture.lineages))
+
+    def forward(self, asv_embeddings: Tensor, abundance: Tensor, mask: Tensor) -> SampleEncoding:
+        """Encode samples.
+
+        Parameters
+        ----------
+        asv_embeddings, abundance, mask : Tensor
+            As in :meth:`contextual`.
+
+        Returns
+        -------
+        SampleEncoding
+            All zeros for a row without any ASV.
+        """
+        logits = self.membership(self.contextual(asv_embeddings, abundance, mask)).float()
+        # In float32, since it decides distances.
+        with torch.autocast(logits.device.type, enabled=False):
+            presence = soft_or(F.softplus(logits), mask) * self.log_branch_length.exp()
+            share = torch.einsum("bs,bsk->bk", abundance * mask, logits.sigmoid())
+        return SampleEncoding(presence, share)
+
+    def contextual(
+        self, asv_embeddings: Tensor, abundance: Tensor, mask: Tensor, hidden: Tensor | None = None
+    ) -> Tensor:
+        """Each ASV in the light of the others, ``[B, S, D]``.
+
+        Parameters
+        ----------
+        asv_embeddings : Tensor
+            ``[B, S, D]``.
+        abundance : Tensor
+            ``[B, S]``, share of the sample's reads, 0 to 1.
+        mask : Tensor
+            ``[B, S]`` boolean, True where there is an ASV.
+        hidden : Tensor, optional
+            ``[B, S]`` boolean, ASVs whose abundance is withheld (the count head has to guess it).
+        """
+        level = self.abundance(log_share(abundance).unsqueeze(-1))
+        if hidden is not None:
+            level = torch.where(hidden.unsqueeze(-1), self.hidden_abundance.to(level.dtype), level)
+        return self.norm(self.transformer(asv_embeddings + level, mask))
+
+
+def soft_or(doubt: Tensor, mask: Tensor) -> Tensor:
+    """Probability that at least one ASV of a sample belongs to a lineage: one minus the product over its ASVs.
+
+    Parameters
+    ----------
+    doubt : Tensor
+        ``[B, S, K]``, minus the logarithm of the probability that the ASV does not belong: softplus of the logit.
+    mask : Tensor
+        ``[B, S]`` boolean.
+
+    Returns
+    -------
+    Tensor
+        ``[B, K]``, 0 for a row without any ASV.
+    """
+    # As a product: no copy of what is summed.
+    return -torch.expm1(-torch.einsum("bs,bsk->bk", mask.to(doubt.dtype), doubt))
+
+
+def log_share(abundance: Tensor) -> Tensor:
+    """Shares of reads on a logarithmic scale near zero mean and unit spread; zero shares are as the rarest seen."""
+    return (abundance.clamp_min(1e-8).log() - LOG_SHARE_MEAN) / LOG_SHARE_SPREAD
+
+
+def lineage_distances(presence: Tensor, others: Tensor | None = None) -> Tensor:
+    """UniFrac's formula on learnt branches: length held by one of two samples over length held by either.
+
+    Parameters
+    ----------
+    presence : Tensor
+        ``[B, K]``, not negative, each lineage's presence times its branch length.
+    others : Tensor, optional
+        ``[M, K]``, samples to which the distances are; left out: the same ones.
+
+    Returns
+    -------
+    Tensor
+        ``[B, B]`` or ``[B, M]`` float32, 0 (same lineages) to 1 (none shared); two samples without any lineage are at
+        0.
+    """
+    presence = presence.float()
+    others = presence if others is None else others.float()
+    apart = torch.cdist(presence, others, p=1)
+    # sum(max(a, b)) = (sum(a) + sum(b) + sum(|a - b|)) / 2
+    return 2 * apart / (presence.sum(1)[:, None] + others.sum(1)[None, :] + apart).clamp_min(1e-12)

@@ -1,0 +1,130 @@
+"""Losses and metrics of an epoch."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from q2_aam.encoder.training.distributed import gather, on_first
+from q2_aam.evaluation.metrics import classification_scores, regression_scores
+from q2_aam.study.targets import Target
+from q2_aam.study.tokenizer import A
+
+# Metrics of which more is better; all others are losses or errors.
+HIGHER_IS_BETTER = ("unifrac_r", "nucleotide_accuracy", "r2", "accuracy", "balanced_accuracy")
+
+
+def mode_of(metric: str) -> str:
+    """'max' or 'min', for a metric with or without its ``train/`` or ``val/``."""
+    return "max" if metric.split("/")[-1] in HIGHER_IS_BETTER else "min"
+
+
+class EpochMeter:
+    """Collects what the network said during an epoch and what was true.
+
+    Parameters
+    ----------
+    target : Target, optional
+        Predictions are scored in its own units.
+    """
+
+    def __init__(self, target: Target | None):
+        self.target = target
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin an epoch."""
+        self._distances: list[tuple[np.ndarray, np.ndarray]] = []
+        self._nucleotides = [0, 0]
+        self._targets: list[tuple[np.ndarray, np.ndarray]] = []
+        self._losses: dict[str, list[float]] = {}
+
+    def add_loss(self, name: str, loss: float, count: int) -> None:
+        """A named loss of a batch, of all processes' samples, and the number of things it is a mean over."""
+        summed = self._losses.setdefault(name, [0.0, 0])
+        summed[0] += loss * count
+        summed[1] += count
+
+    def add_distances(self, predicted: Tensor, true: Tensor) -> None:
+        """Distances of ``[M]`` pairs."""
+        self._distances.append((predicted.detach().cpu().numpy(), true.cpu().numpy()))
+
+    def add_nucleotides(self, logits: Tensor, tokens: Tensor) -> None:
+        """Logits ``[M, 4]`` of masked nucleotides and their tokens ``[M]``."""
+        self._nucleotides[0] += int((logits.argmax(1) == tokens - A).sum())
+        self._nucleotides[1] += len(tokens)
+
+    def add_targets(self, predicted: Tensor, target: Tensor) -> None:
+        """Network outputs ``[B, O]`` and encoded targets ``[B]``."""
+        self._targets.append((predicted.detach().float().cpu().numpy(), target.cpu().numpy()))
+
+    def take(self, other: "EpochMeter") -> None:
+        """Add what another meter has collected."""
+        self._distances += other._distances
+        self._nucleotides = [own + more for own, more in zip(self._nucleotides, other._nucleotides, strict=True)]
+        self._targets += other._targets
+        for name, (total, count) in other._losses.items():
+            self.add_loss(name, total / max(1, count), count)
+
+    def predicted(self) -> Tensor | None:
+        """Predictions of a numeric target in own units, as float32 ``[N]``, infinite beyond it; None without any."""
+        if not self._targets or self.target.kind != "numeric":
+            return None
+        with np.errstate(over="ignore"):
+            numbers = self.target.decode(np.concatenate([predicted[:, 0] for predicted, _ in self._targets]))
+            return torch.from_numpy(numbers.astype(np.float32))
+
+    def targets(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """True and predicted target of the epoch's samples in own units or class names; None without a target."""
+        if not self._targets:
+            return None
+        predicted, true = (np.concatenate(part) for part in zip(*self._targets, strict=True))
+        column = predicted[:, 0] if self.target.kind == "numeric" else predicted.argmax(1)
+        return self.target.decode(true), self.target.decode(column)
+
+    def share(self) -> dict[str, float]:
+        """Take in what the meters of all processes have collected, and compute the metrics, the same in every process.
+
+        Distances and losses stay as they are: each process has met all pairs, and the losses of all.
+        """
+        nucleotides, targets = zip(*gather((self._nucleotides, self._targets)), strict=True)
+        self._nucleotides = [sum(counts) for counts in zip(*nucleotides, strict=True)]
+        self._targets = [batch for part in targets for batch in part]
+        return on_first(self.compute)
+
+    def compute(self) -> dict[str, float]:
+        """Losses and metrics of what was collected; one that is undefined (a correlation of two points) is left out."""
+        metrics = {name: total / count for name, (total, count) in self._losses.items() if count}
+        if self._distances:
+            predicted, true = (np.concatenate(part).astype(np.float64) for part in zip(*self._distances, strict=True))
+            if len(true):
+                metrics["unifrac_rmse"] = float(np.sqrt(np.mean((predicted - true) ** 2)))
+            if len(true) > 2 and predicted.std() > 0 and true.std() > 0:
+                metrics["unifrac_r"] = float(np.corrcoef(predicted, true)[0, 1])
+        if self._nucleotides[1]:
+            metrics["nucleotide_accuracy"] = self._nucleotides[0] / self._nucleotides[1]
+        targets = self.targets()
+        if targets is not None:
+            if self.target.kind == "numeric":
+                scores, names = regression_scores(*targets), ("r2", "mae", "rmse")
+            else:
+                scores, names = classification_scores(*targets), ("accuracy", "balanced_accuracy")
+            metrics.update({name: scores[name] for name in names if scores.get(name) is not None})
+        return metrics
+
+
+def finite(tensor: Tensor) -> bool:
+    """Whether all numbers of a tensor are finite."""
+    return bool(torch.isfinite(tensor).all())
+
+
+def describe(name: str, tensor: Tensor) -> str:
+    """Shape, type and range of a tensor of any type, in a form that never fails itself."""
+    text = f"{name} {tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+    if not tensor.numel():
+        return text + " (empty)"
+    values = tensor.detach().to(torch.float64)
+    good = values[torch.isfinite(values)]
+    bad = values.numel() - good.numel()
+    if good.numel():
+        text += f" min {good.min():.4g} max {good.max():.4g} mean {good.mean():.4g}"
+    return text + (f", {bad} not finite" if bad else "")

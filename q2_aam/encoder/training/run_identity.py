@@ -1,0 +1,114 @@
+"""What a run is known again by: when it goes on, and by the nodes that train together."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from q2_aam.encoder.training.distributed import gather
+from q2_aam.encoder.training.run_files import begin_anew
+from q2_aam.encoder.training.task import Task
+from q2_aam.study.batches import CommunityDataset
+
+SETTINGS_FILE = "settings.json"
+# Settings that a run may be continued with in another value.
+FREE_SETTINGS = ("threads", "compile", "run_dir")
+OTHER_INPUT = {
+    "data": "the table, its split or the target",
+    "conditioning": "the conditioning columns",
+    "origin": "the encoder, metric, phylogeny or freeze_encoder",
+}
+
+
+def describe_run(
+    task: Task, dataset: CommunityDataset, train_rows: np.ndarray, validation_rows: np.ndarray, origin: str
+) -> dict:
+    """Settings, architecture and a fingerprint of data and starting weights, to know a run again."""
+    digest = hashlib.blake2b(digest_size=16)
+    communities = dataset.communities
+    arrays = [
+        communities.tokens,
+        communities.counts.indptr,
+        communities.counts.indices,
+        communities.counts.data,
+        train_rows,
+        validation_rows,
+    ]
+    if dataset.target is not None:
+        arrays.append(dataset.target)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update("\n".join(map(str, communities.sample_ids)).encode())
+    free = FREE_SETTINGS
+    if task.settings.optimization.gradient_share != "auto":
+        # Otherwise it decides what is learnt from.
+        free += ("max_tokens",)
+    settings = {
+        name: value
+        for group in asdict(task.settings).values()
+        for name, value in group.items()
+        if name not in free
+    }
+    condition = dataset.condition
+    return {
+        "data": digest.hexdigest(),
+        "conditioning": None if condition is None else hashlib.blake2b(condition.tobytes(), digest_size=16).hexdigest(),
+        "origin": origin,
+        **task.network.architecture.to_dict(),
+        **settings,
+    }
+
+
+def differences(one: dict, other: dict, words: str) -> str:
+    """What differs between two descriptions, in words (with places for both values); empty when nothing does."""
+    return "; ".join(
+        OTHER_INPUT.get(name) or f"{name} {words.format(value, other.get(name))}"
+        for name, value in one.items()
+        if other.get(name) != value
+    )
+
+
+def check_same_everywhere(description: dict) -> None:
+    """Refuse to train together with a process of another node that was given something else."""
+    first, *others = gather(description)
+    for number, other in enumerate(others, start=1):
+        shown = differences(first, other, "is {!r} here, {!r} there")
+        if shown:
+            raise ValueError(
+                f"The first node and that of process {number} were given other input: {shown}. Give the same command "
+                "on all nodes."
+            )
+
+
+def check_same_run(directory: Path, description: dict, resumed: bool) -> None:
+    """Refuse to go on with a run of other data or settings; note those of a new run for the next time."""
+    path = directory / SETTINGS_FILE
+    if resumed:
+        noted = read_settings(path)
+        # A run of an earlier version may lack what is new.
+        before = {name: noted.get(name) for name in description}
+        shown = differences(before, description, "was {!r}, now {!r}")
+        if shown:
+            raise ValueError(
+                f"run_dir {directory} holds a run that was begun with other input: {shown}. "
+                "Repeat it with the same input to go on with it, or give another run_dir."
+            )
+        return
+    new = path.with_name(path.name + ".new")
+    new.write_text(json.dumps(description, indent=1) + "\n")
+    new.replace(path)
+
+
+def read_settings(path: Path) -> dict:
+    """What a run was begun with."""
+    try:
+        before = json.loads(path.read_text())
+        if not isinstance(before, dict):
+            raise ValueError("It holds no settings.")
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} is not there, without which the run cannot go on. {begin_anew(path)}") from error
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read: it is cut short or was changed. {begin_anew(path)}") from error
+    return before

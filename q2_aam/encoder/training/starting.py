@@ -1,0 +1,83 @@
+"""A fresh network's start from the data: random weights, but distances of the right size."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+
+from q2_aam.encoder.aam import AAM
+from q2_aam.encoder.sample_encoder import lineage_distances, soft_or
+from q2_aam.encoder.training.losses import pairs
+
+# What a survey's samples are typically at, where there is no phylogeny to tell.
+USUAL_DISTANCE = 0.6
+# Mean presence of a lineage in a sample: near 0 or 1 its gradients vanish.
+PRESENCE = 0.1
+# Where distances this large need rarer ones: no rarer than that.
+RAREST = 0.01
+# Beyond that, memberships are so sharp that they hardly learn.
+SHARPEST = 2.0
+BATCHES = 4
+# What is looked for is one number for all lineages: some of them tell it.
+LINEAGES = 64
+STEPS = 12
+
+
+@torch.no_grad()
+def start_from_data(network: AAM, loader: DataLoader) -> None:
+    """Choose the anchors, and set how sharp and how rare lineages are, from the first batches of the training samples.
+
+    The mean distance is then right from the first step on. Otherwise finding it takes many steps, in which all lineages
+    move together and what random weights know of the sequences is lost.
+
+    Parameters
+    ----------
+    network : AAM
+        Changed in place.
+    loader : DataLoader
+        Batches of training samples, with or without ``unifrac``.
+    """
+    network.eval()
+    batches = [batch for batch, _ in zip(loader, range(BATCHES), strict=False)]
+    network.asv_encoder.anchor_on(batches[0].tokens)
+    membership = network.sample_encoder.membership
+    masks = [batch.mask for batch in batches]
+    logits = []
+    for batch in batches:
+        embeddings = F.embedding(batch.asv_index, network.asv_encoder(batch.tokens))
+        logits.append(membership(network.sample_encoder.contextual(embeddings, batch.abundance, batch.mask)))
+    centre = torch.cat([part[mask] for part, mask in zip(logits, masks, strict=True)]).mean(0)
+    some = [(part - centre)[..., :LINEAGES] for part in logits]
+    true = [pairs(batch.unifrac) for batch in batches if batch.unifrac is not None]
+    wanted = float(torch.cat(true).mean()) if sum(map(len, true)) else USUAL_DISTANCE
+
+    def presences(sharpness: float, bias: float) -> list[Tensor]:
+        changed = [F.softplus(part * sharpness + bias) for part in some]
+        return [soft_or(*both) for both in zip(changed, masks, strict=True)]
+
+    def mean_distance(sharpness: float, bias: float) -> float:
+        return float(torch.cat([pairs(lineage_distances(part)) for part in presences(sharpness, bias)]).mean())
+
+    def bias_of(sharpness: float, presence: float = PRESENCE) -> float:
+        return bisect(lambda bias: float(torch.cat(presences(sharpness, bias)).mean()) < presence, -40.0, 10.0)
+
+    # One sample a batch has no distance: lineages stay as sharp as they were drawn.
+    sharpness, paired = 1.0, any(len(mask) > 1 for mask in masks)
+    # Sharper lineages are shared by fewer samples, and so are rarer ones.
+    if paired:
+        sharpness = bisect(lambda value: mean_distance(value, bias_of(value)) < wanted, 0.0, SHARPEST)
+    bias = bias_of(sharpness)
+    if paired and mean_distance(sharpness, bias) < 0.99 * wanted:
+        bias = bisect(lambda value: mean_distance(sharpness, value) > wanted, bias_of(sharpness, RAREST), bias)
+    membership.bias.copy_((membership.bias - centre) * sharpness + bias)
+    membership.weight.mul_(sharpness)
+
+
+def bisect(below: Callable[[float], bool], low: float, high: float) -> float:
+    """The point between ``low`` and ``high`` where ``below`` turns from True to False."""
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if below(middle) else (low, middle)
+    return (low + high) / 2

@@ -1,0 +1,466 @@
+"""Settings of a training run: the single source of its defaults, one dataclass a concern."""
+
+import math
+from dataclasses import asdict, dataclass, field, fields, replace
+
+# What is done with features without a sequence and samples without metadata unless something else is asked for.
+ON_MISSING = "error"
+MISSING_FEATURES = ("error", "ignore")
+MISSING_SAMPLES = ("error", "ignore")
+TOKEN_CHOICES = ("abundant", "random")
+TRANSFORMS = ("none", "zscore", "minmax", "log1p")
+USUAL_TRANSFORM = "zscore"
+METRICS = ("unweighted", "weighted_unnormalized", "weighted_normalized", "generalized")
+USUAL_METRIC = "unweighted"
+PRETRAINING = ("auto", "each_fold", "transductive", "none")
+OPTIMIZERS = ("muon", "adamw")
+SCHEDULERS = ("warmup_cosine", "cosine", "plateau", "onecycle", "constant")
+PRECISIONS = ("auto", "32", "bf16", "16")
+DEVICES = ("auto", "cpu", "cuda")
+NON_FINITE = ("error", "skip")
+ASV_CACHES = ("memory", "disk")
+HEADS = ("auto", "joint", "kernel", "linear")
+METRIC_CHOICES = ("auto", *METRICS)
+# What an epoch measures beside its losses.
+UNIFRAC_METRICS = ("unifrac_rmse", "unifrac_r")
+NUCLEOTIDE_METRICS = ("nucleotide_accuracy",)
+NUMERIC_METRICS = ("r2", "mae", "rmse")
+CATEGORICAL_METRICS = ("accuracy", "balanced_accuracy")
+# Steps that pretraining takes by itself, whatever the number of samples, within these numbers of epochs.
+AUTO_STEPS = 300
+FEWEST_EPOCHS, MOST_EPOCHS = 4, 60
+# What scikit-learn takes.
+LARGEST_SEED = 2**32 - 1
+
+
+def check_choice(settings, name: str, choices: tuple) -> None:
+    value = getattr(settings, name)
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, but is {value!r}.")
+
+
+def check_least(settings, **least: float) -> None:
+    for name, bound in least.items():
+        value = getattr(settings, name)
+        if not value >= bound:
+            raise ValueError(f"{name} must be at least {bound}, but is {value}.")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is done with a feature table before anything is learnt or predicted from it."""
+
+    sampling_depth: int | None = None
+    """Reads a sample is rarefied to; None takes all reads."""
+
+    missing_features: str = ON_MISSING
+    """What features without a sequence, or that are no tip of the phylogeny, do: stop, or be left out with a count."""
+
+    def __post_init__(self):
+        check_choice(self, "missing_features", MISSING_FEATURES)
+        if self.sampling_depth is not None:
+            check_least(self, sampling_depth=1)
+
+
+@dataclass(frozen=True)
+class Distances:
+    """What distances between samples are to be."""
+
+    metric: str = "auto"
+    """Kind of UniFrac; ``auto`` is the encoder's, or unweighted where there is none."""
+
+    def __post_init__(self):
+        check_choice(self, "metric", METRIC_CHOICES)
+
+
+@dataclass(frozen=True)
+class MetadataReading:
+    """How a metadata column is read."""
+
+    missing_samples: str = ON_MISSING
+    """What samples that are not in the metadata do: stop, or be left out with a count."""
+
+    def __post_init__(self):
+        check_choice(self, "missing_samples", MISSING_SAMPLES)
+
+
+@dataclass(frozen=True)
+class TargetReading(MetadataReading):
+    """How the column to predict is read."""
+
+    target_transform: str = USUAL_TRANSFORM
+    """What a numeric column is learnt as."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_choice(self, "target_transform", TRANSFORMS)
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How the weights are changed."""
+
+    epochs: int | str = "auto"
+    """Most passes over the training samples; ``auto`` makes ``AUTO_STEPS`` steps of them."""
+
+    batch_size: int = 32
+    """Samples a step and process; pairs for UniFrac grow as its square."""
+
+    accumulation: int = 1
+    """Batches whose gradients are averaged before the weights change."""
+
+    optimizer: str = "muon"
+    """``muon``: Muon for the matrices inside the network, AdamW for the rest; ``adamw``: AdamW for all."""
+
+    learning_rate: float = 3e-3
+    """Highest learning rate; AdamW alone wants a tenth of what suits Muon."""
+
+    weight_decay: float = 0.01
+    """Decoupled weight decay, on matrices only."""
+
+    scheduler: str = "warmup_cosine"
+    """Course of the learning rate."""
+
+    warmup_share: float = 0.1
+    """Share of the run's steps in which the learning rate rises (``warmup_cosine``, ``onecycle``)."""
+
+    gradient_share: float | str = "auto"
+    """Share of a batch's ASVs, drawn anew each step, that gradients are computed through; 1 is all, ``auto`` as many as
+    ``max_tokens`` have room for, and half at least."""
+
+    gradient_clip: float = 1.0
+    """Largest norm of the gradient; 0 turns clipping off."""
+
+    patience: int = 10
+    """Epochs without improvement after which training ends; 0 turns early stopping off."""
+
+    monitor: str = "total_loss"
+    """Metric of the validation part (of the training part where there is none) that picks the best epoch."""
+
+    non_finite: str = "error"
+    """What a loss or gradient that is not finite does: stop with an explanation, or skip the step and count it."""
+
+    def __post_init__(self):
+        check_choice(self, "optimizer", OPTIMIZERS)
+        check_choice(self, "scheduler", SCHEDULERS)
+        check_choice(self, "non_finite", NON_FINITE)
+        if self.epochs != "auto":
+            check_least(self, epochs=1)
+        check_least(
+            self, batch_size=1, accumulation=1, weight_decay=0, warmup_share=0, gradient_clip=0, patience=0
+        )
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be above 0, but is {self.learning_rate}.")
+        if self.gradient_share != "auto" and not 0 < self.gradient_share <= 1:
+            raise ValueError(f"gradient_share must be above 0 and at most 1, but is {self.gradient_share}.")
+        if self.warmup_share >= 1:
+            raise ValueError(f"warmup_share must be below 1, but is {self.warmup_share}.")
+
+    def of(self, samples: int, processes: int = 1) -> "Optimization":
+        """The same with a number of epochs, for so many training samples."""
+        if self.epochs != "auto":
+            return self
+        steps = math.ceil(math.ceil(samples / (self.batch_size * processes)) / self.accumulation)
+        return replace(self, epochs=min(max(math.ceil(AUTO_STEPS / max(1, steps)), FEWEST_EPOCHS), MOST_EPOCHS))
+
+
+@dataclass(frozen=True)
+class FineTuning(Optimization):
+    """`fit` starts from a probe: few epochs at a low rate."""
+
+    epochs: int = 20
+    optimizer: str = "adamw"
+    learning_rate: float = 3e-5
+    gradient_share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Head:
+    """What predicts the target from what the encoder finds."""
+
+    head: str = "auto"
+    """Kernel on distances with a frozen encoder, alone or joint with forests, or linear and tuned; ``auto`` is joint
+    where there is an encoder, and kernel where there are conditioning columns, too."""
+
+    def __post_init__(self):
+        check_choice(self, "head", HEADS)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What the loss is made of: ``total_loss`` is the weighted sum of the named losses."""
+
+    unifrac_weight: float = 10.0
+    """Weight of ``unifrac_loss``, the mean squared error of pairwise distances (of the order of 0.01)."""
+
+    nucleotide_weight: float = 0.1
+    """Weight of ``nucleotide_loss``, the cross entropy of masked nucleotides (of the order of 1)."""
+
+    count_weight: float = 0.1
+    """Weight of ``count_loss``, the squared error of withheld abundances (of the order of 1)."""
+
+    target_weight: float = 0.0
+    """Weight of ``target_loss``: squared error in the transform's units, or cross entropy weighted by class."""
+
+    mask_share: float = 0.15
+    """Share of nucleotides, and of abundances, withheld where their losses are on."""
+
+    def __post_init__(self):
+        check_least(self, unifrac_weight=0, nucleotide_weight=0, count_weight=0, target_weight=0)
+        if not 0 < self.mask_share < 1:
+            raise ValueError(f"mask_share must be between 0 and 1, but is {self.mask_share}.")
+        if not (self.unifrac_weight or self.nucleotide_weight or self.count_weight or self.target_weight):
+            raise ValueError("All loss weights are 0: there is nothing to learn.")
+
+    def weight_of(self, loss: str) -> float:
+        """Weight of a named loss, ``unifrac_loss`` say."""
+        return getattr(self, loss.replace("_loss", "_weight"))
+
+
+@dataclass(frozen=True)
+class TargetObjective(Objective):
+    """`fit` learns the target; with a phylogeny it keeps the UniFrac loss beside it."""
+
+    unifrac_weight: float = 1.0
+    nucleotide_weight: float = 0.0
+    count_weight: float = 0.0
+    target_weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which samples and ASVs are read."""
+
+    validation_share: float = 0.2
+    """Share of the samples kept apart to pick the best epoch."""
+
+    token_limit: int = 1024
+    """Most ASVs read of a sample."""
+
+    token_choice: str = "abundant"
+    """Which ASVs are read of a sample that has more: the most abundant, or, in training, any, drawn anew each epoch."""
+
+    def __post_init__(self):
+        if not 0 <= self.validation_share < 1:
+            raise ValueError(f"validation_share must be at least 0 and below 1, but is {self.validation_share}.")
+        check_least(self, token_limit=1)
+        check_choice(self, "token_choice", TOKEN_CHOICES)
+
+
+@dataclass(frozen=True)
+class PretrainingSampling(Sampling):
+    """`pretrain` learns distances from parts of samples, too."""
+
+    subcommunities: int = 4
+    """Random parts of each sample that stand beside it in a batch as samples of their own."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_least(self, subcommunities=0)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how the run computes."""
+
+    random_seed: int = 0
+    """Seed of everything random."""
+
+    precision: str = "auto"
+    """``auto`` is bf16 where the processor multiplies it natively, else 32."""
+
+    device: str = "auto"
+    """``auto`` is cuda where there is one."""
+
+    threads: int | str = "auto"
+    """Threads; ``auto`` takes all cores."""
+
+    max_tokens: int = 5 * 2**14
+    """Tokens of a step whose intermediate values are kept for the backward pass; those of more are computed again."""
+
+    devices: int = 1
+    """Processes of a node that train together, each on a graphics card of its own or on its share of the threads."""
+
+    num_nodes: int = 1
+    """Machines that train together, each with ``devices`` processes."""
+
+    compile: bool = False
+    """Have torch compile the transformers."""
+
+    run_dir: str | None = None
+    """Directory of event files and last state, from which a killed run goes on."""
+
+    def __post_init__(self):
+        if self.random_seed > LARGEST_SEED:
+            raise ValueError(f"random_seed must be at most {LARGEST_SEED}, but is {self.random_seed}.")
+        check_choice(self, "precision", PRECISIONS)
+        check_choice(self, "device", DEVICES)
+        check_least(self, random_seed=0, max_tokens=1, devices=1, num_nodes=1)
+        if self.threads != "auto":
+            check_least(self, threads=1)
+
+
+@dataclass(frozen=True)
+class Prediction(Runtime):
+    """`predict` computes in float32: it is quick, and gives the same numbers on every machine."""
+
+    precision: str = "32"
+
+    batch_size: int = 32
+    """Samples at a time; changes nothing but time and memory."""
+
+    asv_cache: str = "memory"
+    """Where the embeddings of the table's ASVs are kept; changes nothing but time and memory."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_choice(self, "asv_cache", ASV_CACHES)
+        check_least(self, batch_size=1)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything about a run but its data and architecture."""
+
+    optimization: Optimization = field(default_factory=Optimization)
+    objective: Objective = field(default_factory=Objective)
+    sampling: Sampling = field(default_factory=Sampling)
+    runtime: Runtime = field(default_factory=Runtime)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes of the two encoders. Stored in ``model.json``, so that a model is rebuilt without its training script."""
+
+    dim: int = 128
+    """Width of nucleotide, ASV and sample representations."""
+
+    heads: int = 4
+    """Attention heads, in both transformers; must divide ``dim``."""
+
+    nucleotides_per_token: int = 5
+    """Nucleotides that one token spans; 1 is a token a nucleotide, several shorten the sequence by that factor."""
+
+    nucleotide_layers: int = 1
+    """Transformer blocks over the tokens of an ASV."""
+
+    sample_layers: int = 1
+    """Transformer blocks over the ASVs of a sample."""
+
+    anchors: int = 64
+    """ASVs of the first training batches whose mean embedding is subtracted from every ASV's."""
+
+    lineages: int = 256
+    """Learnt branches on which UniFrac's own formula is evaluated."""
+
+    feed_forward: int = 2
+    """Width of a block's hidden layer, in multiples of ``dim``."""
+
+    dropout: float = 0.0
+    """Dropout inside the sample encoder's blocks, on the path to the target only."""
+
+    max_length: int = 512
+    """Longest sequence read, in nucleotides; longer ones are cut."""
+
+    def __post_init__(self):
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if entry.type is int and not whole or not isinstance(value, int | float):
+                kind = "a whole number" if entry.type is int else "a number"
+                raise ValueError(f"{entry.name} must be {kind}, but is {value!r}.")
+            if entry.name == "dropout":
+                if not 0 <= value < 1:
+                    raise ValueError(f"dropout must be at least 0 and below 1, but is {value}.")
+            elif value < 1:
+                raise ValueError(f"{entry.name} must be at least 1, but is {value}.")
+        if self.dim % self.heads:
+            raise ValueError(f"dim ({self.dim}) must be a multiple of heads ({self.heads}).")
+
+    @property
+    def max_tokens(self) -> int:
+        """Positions that the longest sequence takes: START and one a span of nucleotides."""
+        return 1 + -(-self.max_length // self.nucleotides_per_token)
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: dict) -> "Architecture":
+        """Rebuild from ``model.json``; an unknown or missing key is refused: it would change the network silently."""
+        known = {entry.name for entry in fields(cls)}
+        missing = known - set(settings)
+        if missing:
+            raise ValueError(
+                f"The model's description lacks these settings: {', '.join(sorted(missing))}. It was made by another "
+                "q2-aam: use that one, or train the model again."
+            )
+        unknown = set(settings) - known
+        if unknown:
+            raise ValueError(
+                f"The model was made with unknown settings: {', '.join(sorted(unknown))}. Update q2-aam and try again."
+            )
+        return cls(**settings)
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """How samples are parted, and what each fold's model is learnt from and with."""
+
+    folds: int = 5
+    """Parts; each is predicted by what was learnt from the others."""
+
+    leave_one_group_out: bool = False
+    """Make each group a fold of its own."""
+
+    repeats: int = 1
+    """Times that all is done, each with other folds and another seed."""
+
+    pretraining: str = "auto"
+    """``auto`` is each_fold where no encoder is given, none where one is."""
+
+    pretrain_epochs: int | str = Optimization.epochs
+    """Most epochs of pretraining."""
+
+    fit_epochs: int = FineTuning.epochs
+    """Most epochs of tuning."""
+
+    batch_size: int = Optimization.batch_size
+    """Samples a step, of pretraining and of tuning."""
+
+    freeze_encoder: bool = False
+    """Stop after the head."""
+
+    def __post_init__(self):
+        check_choice(self, "pretraining", PRETRAINING)
+        check_least(self, folds=2, repeats=1, fit_epochs=1, batch_size=1)
+        if self.pretrain_epochs != "auto":
+            check_least(self, pretrain_epochs=1)
+        if self.leave_one_group_out and self.folds != CrossValidation.folds:
+            raise ValueError(
+                f"folds is {self.folds}, but leave_one_group_out makes each group a fold. Leave one of them out."
+            )
+
+
+def measured_names(objective: Objective, unifrac: bool, kind: str | None) -> list[str]:
+    """What an epoch measures, without its stage.
+
+    Parameters
+    ----------
+    objective : Objective
+        Losses of weight 0 are not measured.
+    unifrac : bool
+        Whether there are distances.
+    kind : str or None
+        Kind of the target, 'numeric' or 'categorical'.
+    """
+    names = ["total_loss"]
+    if unifrac and objective.unifrac_weight:
+        names += ["unifrac_loss", *UNIFRAC_METRICS]
+    if objective.nucleotide_weight:
+        names += ["nucleotide_loss", *NUCLEOTIDE_METRICS]
+    if objective.count_weight:
+        names += ["count_loss"]
+    if kind is not None and objective.target_weight:
+        names += ["target_loss", *(NUMERIC_METRICS if kind == "numeric" else CATEGORICAL_METRICS)]
+    return names

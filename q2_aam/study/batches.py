@@ -1,0 +1,299 @@
+"""Communities to batches in which each ASV stands once."""
+
+import copy
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from q2_aam.settings import TOKEN_CHOICES
+from q2_aam.study.communities import Communities
+from q2_aam.study.subcommunities import communities_a_sample, draw_parts
+from q2_aam.study.tables import keep_entries
+from q2_aam.study.tokenizer import PAD
+
+
+@dataclass
+class Batch:
+    """Some samples of a table; sizes are the batch's own maxima.
+
+    Behind each sample may stand sub-communities of it, as many of each; ``C`` communities are ``B`` samples and these.
+    """
+
+    rows: Tensor
+    """``[B]``, the samples' row numbers in the table."""
+    tokens: Tensor
+    """uint8 ``[U, 1 + L]``, each ASV of the batch once."""
+    asv_index: Tensor
+    """``[C, S]`` into the rows of ``tokens`` (of the whole table's ASVs when ``tokens`` is empty)."""
+    abundance: Tensor
+    """``[C, S]``, share of the sample's or sub-community's reads."""
+    mask: Tensor
+    """``[C, S]``, True where there is an ASV."""
+    seed: int
+    """Everything random about the batch (what is masked, dropout) follows from it."""
+    together: int
+    """Samples of the batch in all processes (see :class:`BatchKey`): ``G``, or ``B`` where there is one process."""
+    unifrac: Tensor | None = None
+    """float32 ``[G, G]``, process after process; with sub-communities as many times more."""
+    target: Tensor | None = None
+    """``[B]`` float32, in the transform's units, or int64 codes of classes."""
+    condition: Tensor | None = None
+    """float32 ``[B, M]``, the conditioning columns as numbers."""
+
+    @property
+    def step(self) -> int:
+        """Communities a sample: itself and its sub-communities. Every so many-th community is a whole sample."""
+        return len(self.mask) // len(self.rows)
+
+
+@dataclass(frozen=True)
+class BatchKey:
+    """Which samples, and the seed that the epoch gives them."""
+
+    rows: np.ndarray
+    seed: int
+    """The batch's, which all processes have, plus the number of the process."""
+    together: np.ndarray | None = None
+    """The samples of all processes, process after process, where there are several."""
+    rank: int = 0
+    """Number of the process."""
+
+
+def part_sizes(samples: int, processes: int) -> list[int]:
+    """How many samples of a batch each process takes: as equal as can be, the first ones one more."""
+    return [samples // processes + (rank < samples % processes) for rank in range(processes)]
+
+
+class BatchSampler(Sampler):
+    """Rows of one batch after the other, shuffled by seed and epoch alone.
+
+    A run that goes on from a checkpoint thus meets the same batches as one that was never stopped.
+
+    Parameters
+    ----------
+    rows : np.ndarray
+        int ``[N]``, the samples to go through.
+    batch_size : int
+        Samples a batch and process; the last one may be smaller, none is dropped.
+    random_seed : int
+        Seed.
+    shuffle : bool
+        New order each epoch; False for validation, where every epoch is the same.
+    rank, processes : int
+        Which of how many processes that share every batch. All go through the same order and take as many steps.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer samples than processes.
+    """
+
+    def __init__(
+        self,
+        rows: np.ndarray,
+        batch_size: int,
+        random_seed: int,
+        shuffle: bool,
+        rank: int = 0,
+        processes: int = 1,
+    ):
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, but is {batch_size}.")
+        if 0 < len(rows) < processes:
+            raise ValueError(
+                f"{len(rows)} samples (of those to learn from, or of those for validation) cannot be shared by "
+                f"{processes} processes: each takes one at least. Lower devices or num_nodes."
+            )
+        self.rows = np.asarray(rows)
+        self.batch_size = batch_size
+        self.random_seed = random_seed
+        self.shuffle = shuffle
+        self.rank = rank
+        self.processes = processes
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        if self.shuffle:
+            self.epoch = epoch
+
+    def _starts(self) -> list[int]:
+        """Where in the order each batch of all processes begins."""
+        starts = list(range(0, len(self.rows), self.batch_size * self.processes))
+        # A remainder that not every process has a sample of goes to the batch before it.
+        return starts[:-1] if starts and len(self.rows) - starts[-1] < self.processes else starts
+
+    def __len__(self) -> int:
+        return len(self._starts())
+
+    def __iter__(self) -> Iterator[BatchKey]:
+        generator = np.random.default_rng([self.random_seed, self.epoch])
+        order = generator.permutation(self.rows) if self.shuffle else self.rows
+        starts = self._starts()
+        # Without rows there is no start, and no batch.
+        for start, end in zip(starts, [*starts[1:], len(order)], strict=False):
+            rows, seed = order[start:end], int(generator.integers(2**62))
+            if self.processes == 1:
+                yield BatchKey(rows, seed)
+                continue
+            sizes = part_sizes(len(rows), self.processes)
+            own = rows[sum(sizes[: self.rank]) :][: sizes[self.rank]]
+            # What is random about a process' part is its own.
+            yield BatchKey(own, seed + self.rank, rows, self.rank)
+
+
+class CommunityDataset(Dataset):
+    """Makes a :class:`Batch` of a :class:`BatchKey`.
+
+    Parameters
+    ----------
+    communities : Communities
+        The whole table.
+    token_limit : int
+        At most that many ASVs of a sample are read.
+    token_choice : {'abundant', 'random'}
+        Which of them: the most abundant, or a fresh random choice each epoch.
+    unifrac : callable, optional
+        Rows ``[B]`` to distances ``[B, B]``; given the rows of all processes where there are several. With
+        sub-communities it is given, as a second argument, the ASVs of each, sparse ``[B, V]``.
+    target : np.ndarray, optional
+        Encoded target of every sample of the table ``[N]``.
+    asv_lookup : bool
+        True where all ASVs have been encoded beforehand: ``asv_index`` then counts in the whole table and ``tokens`` is
+        empty.
+    condition : np.ndarray, optional
+        Encoded conditioning columns of every sample of the table, float32 ``[N, M]``.
+    subcommunities : int
+        Random parts of each sample that stand behind it in a batch, drawn anew each epoch, of the ASVs that are read of
+        it: there are as many times more distances to learn from, squared, and no ASV more to encode. The same ones in
+        all processes; fewer where a step has many samples.
+    """
+
+    def __init__(
+        self,
+        communities: Communities,
+        token_limit: int = 1024,
+        token_choice: str = "abundant",
+        unifrac: Callable[[np.ndarray], np.ndarray] | None = None,
+        target: np.ndarray | None = None,
+        asv_lookup: bool = False,
+        condition: np.ndarray | None = None,
+        subcommunities: int = 0,
+    ):
+        if token_choice not in TOKEN_CHOICES:
+            raise ValueError(f"token_choice must be one of {', '.join(TOKEN_CHOICES)}, but is {token_choice!r}.")
+        if token_limit < 1:
+            raise ValueError(f"token_limit must be at least 1, but is {token_limit}.")
+        self.communities = communities
+        self.token_limit = token_limit
+        self.token_choice = token_choice
+        self.unifrac = unifrac
+        self.target = target
+        self.asv_lookup = asv_lookup
+        self.condition = condition
+        self.subcommunities = subcommunities
+
+    def __len__(self) -> int:
+        return len(self.communities)
+
+    def __getitem__(self, key: BatchKey) -> Batch:
+        # Pairs of samples in different processes have a distance too: what is drawn of a sample is the same in all.
+        together = key.rows if key.together is None else key.together
+        generator = np.random.default_rng(key.seed - key.rank)
+        whole = self.communities.counts[together]
+        read, own = self._limited(whole, generator), np.isin(together, key.rows)
+        step = communities_a_sample(len(together), self.subcommunities)
+        unifrac = None
+        if step > 1:
+            everyone = np.repeat(np.arange(len(together)), step)
+            parts = draw_parts(read[everyone], step, generator)
+            if self.unifrac is not None:
+                # Of whole samples with all of their ASVs, also those that are not read.
+                place = np.where(np.arange(len(everyone)) % step, np.arange(len(everyone)) + len(together), everyone)
+                unifrac = self.unifrac(together[everyone], sp.vstack([whole, parts], "csr")[place])
+            read, own = parts, own[everyone]
+        elif self.unifrac is not None:
+            unifrac = self.unifrac(together)
+        total = np.asarray(read.sum(1), dtype=np.float32).ravel()
+        total[::step] = np.asarray(whole.sum(1), dtype=np.float32).ravel()
+        read, total = read[own], total[own]
+        columns, values, lengths = read.indices, read.data, np.diff(read.indptr)
+        width = int(lengths.max())
+        mask = np.arange(width) < lengths[:, None]
+        asv_index = np.zeros(mask.shape, dtype=np.int64)
+        abundance = np.zeros(mask.shape, dtype=np.float32)
+        distinct, place = np.unique(columns, return_inverse=True)
+        asv_index[mask] = columns if self.asv_lookup else place
+        abundance[mask] = values
+        abundance /= total[:, None]
+        tokens = self.communities.tokens[distinct[:0] if self.asv_lookup else distinct]
+        if len(tokens):
+            tokens = tokens[:, : int((tokens != PAD).sum(1).max())]
+        return Batch(
+            rows=torch.from_numpy(np.asarray(key.rows)),
+            tokens=torch.from_numpy(tokens),
+            asv_index=torch.from_numpy(asv_index),
+            abundance=torch.from_numpy(abundance),
+            mask=torch.from_numpy(mask),
+            seed=key.seed,
+            together=len(together),
+            unifrac=None if unifrac is None else torch.from_numpy(unifrac),
+            target=None if self.target is None else torch.from_numpy(self.target[key.rows]),
+            condition=None if self.condition is None else torch.from_numpy(self.condition[key.rows]),
+        )
+
+    def as_predicted(self) -> "CommunityDataset":
+        """The same, reading samples as prediction does: whole ones, and the most abundant of their ASVs."""
+        other = copy.copy(self)
+        other.token_choice, other.subcommunities = "abundant", 0
+        return other
+
+    def _limited(self, counts: sp.csr_matrix, generator: np.random.Generator) -> sp.csr_matrix:
+        """Counts of the ASVs that are read of each sample."""
+        lengths = np.diff(counts.indptr)
+        if lengths.max() <= self.token_limit:
+            return counts
+        sample = np.repeat(np.arange(len(lengths)), lengths)
+        # Ties among equally abundant ASVs fall to the sequence, not to the table's order, which means nothing.
+        draw = generator.random(len(sample)) if self.token_choice == "random" else -counts.data.astype(np.float64)
+        order = np.lexsort((self.communities.hashes[counts.indices], draw, sample))
+        rank = np.arange(len(sample)) - np.repeat(counts.indptr[:-1], lengths)
+        kept = np.zeros(counts.nnz, dtype=bool)
+        kept[order[rank < self.token_limit]] = True
+        return keep_entries(counts, kept)
+
+
+class AheadLoader(DataLoader):
+    """Prepares the next batch, its UniFrac distances included, while the present one is learnt from.
+
+    In a thread rather than in worker processes: the table is not copied, and torch's products go on while unifrac holds
+    Python's lock.
+    """
+
+    def __iter__(self) -> Iterator[Batch]:
+        batches = super().__iter__()
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
+            ahead = thread.submit(next, batches, None)
+            while (batch := ahead.result()) is not None:
+                ahead = thread.submit(next, batches, None)
+                yield batch
+
+
+def batch_loader(
+    dataset: CommunityDataset,
+    rows: np.ndarray,
+    batch_size: int,
+    random_seed: int = 0,
+    shuffle: bool = False,
+    rank: int = 0,
+    processes: int = 1,
+) -> DataLoader:
+    """A loader whose every item is a whole :class:`Batch` (see :class:`BatchSampler` for the parameters)."""
+    sampler = BatchSampler(rows, batch_size, random_seed, shuffle, rank, processes)
+    return AheadLoader(dataset, sampler=sampler, batch_size=None)

@@ -1,0 +1,131 @@
+import math
+from functools import partial
+
+import pytest
+import torch
+
+from q2_aam.encoder.training.losses import count_loss, mean_or_zero, nucleotide_loss, pairs, target_loss, unifrac_loss
+
+
+def symmetric(ab, ac, bc):
+    return torch.tensor([[0, ab, ac], [ab, 0, bc], [ac, bc, 0.0]])
+
+
+def test_pairs_has_each_pair_once():
+    assert pairs(symmetric(0.1, 0.2, 0.3)).tolist() == pytest.approx([0.1, 0.2, 0.3])
+    assert pairs(torch.zeros(1, 1)).tolist() == []
+
+
+def test_unifrac_loss_by_hand():
+    found = unifrac_loss(symmetric(0.5, 0.2, 0.9), symmetric(0.4, 0.4, 0.9))
+    assert found.item() == pytest.approx((0.1**2 + 0.2**2 + 0) / 3, rel=1e-5)
+
+
+def test_8_6_one_sample_has_a_defined_loss():
+    """It has no pair: zero, with a gradient of zero."""
+    predicted = torch.zeros(1, 1, requires_grad=True)
+    loss = unifrac_loss(predicted * 2, torch.zeros(1, 1))
+    assert loss.item() == 0
+    loss.backward()
+    assert predicted.grad.tolist() == [[0.0]]
+
+
+def test_mean_or_zero_of_nothing_is_part_of_the_graph():
+    nothing = torch.zeros(0, requires_grad=True)
+    loss = mean_or_zero(nothing)
+    assert loss.item() == 0 and loss.requires_grad
+    assert mean_or_zero(torch.tensor([1.0, 2.0])).item() == 1.5
+
+
+def guessed(logits, tokens):
+    return nucleotide_loss([lambda: (logits, tokens)], len(tokens), [], lambda *seen: None)
+
+
+def test_nucleotide_loss_by_hand():
+    """A, C, G, T are tokens 1 to 4 and logits 0 to 3."""
+    logits = torch.tensor([[0.0, 0.0, 0.0, 0.0], [math.log(3), 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, math.log(3)]])
+    tokens = torch.tensor([2, 1, 4], dtype=torch.uint8)
+    assert guessed(logits, tokens).item() == pytest.approx((math.log(4) + 2 * math.log(2)) / 3, rel=1e-5)
+    wrong = guessed(logits[2:], torch.tensor([1], dtype=torch.uint8))
+    assert wrong.item() == pytest.approx(math.log(6), rel=1e-5)
+    assert guessed(torch.zeros(0, 4), torch.zeros(0, dtype=torch.uint8)).item() == 0
+
+
+def test_nucleotide_loss_is_float32_of_bf16_logits():
+    assert guessed(torch.zeros(1, 4, dtype=torch.bfloat16), torch.tensor([1])).dtype == torch.float32
+
+
+def test_count_loss_by_hand():
+    assert count_loss(torch.tensor([1.0, -1.0]), torch.tensor([0.5, 1.0])).item() == pytest.approx((0.25 + 4) / 2)
+    assert count_loss(torch.zeros(0), torch.zeros(0)).item() == 0
+
+
+def test_target_loss_of_numbers_by_hand():
+    """Column by row would broadcast to a matrix, and be wrong without a word."""
+    found = target_loss(torch.tensor([[1.0], [2.0], [4.0]]), torch.tensor([1.0, 0.0, 1.0]), None)
+    assert found.item() == pytest.approx((0 + 4 + 9) / 3)
+    assert target_loss(torch.tensor([[3.0]]), torch.tensor([1.0]), None).item() == 4
+
+
+def test_target_loss_of_classes_by_hand():
+    logits = torch.tensor([[math.log(3), 0.0], [0.0, 0.0]])
+    codes = torch.tensor([0, 1])
+    assert target_loss(logits, codes, None).item() == pytest.approx((math.log(4 / 3) + math.log(2)) / 2, rel=1e-5)
+    weights = torch.tensor([0.5, 2.0])
+    expected = (0.5 * math.log(4 / 3) + 2 * math.log(2)) / 2
+    assert target_loss(logits, codes, weights).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_weighted_batches_add_up_to_the_whole():
+    """Which torch's own weighted mean does not do: it divides by the batch's weights."""
+    torch.manual_seed(0)
+    logits, codes, weights = torch.randn(6, 3), torch.tensor([0, 0, 0, 1, 1, 2]), torch.tensor([2 / 3, 1.0, 2.0])
+    whole = target_loss(logits, codes, weights)
+    parts = [target_loss(logits[part], codes[part], weights) for part in (slice(0, 3), slice(3, 6))]
+    assert whole.item() == pytest.approx(sum(parts).item() / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("keep", ["all", "frozen", "no gradients"])
+def test_gradients_of_the_nucleotide_loss_are_those_of_the_whole_sum(keep):
+    """Computed portion by portion, ahead of the backward pass of what the loss is a part of."""
+    torch.manual_seed(0)
+    weight, bias, unused = (torch.nn.Parameter(torch.randn(size)) for size in ((3, 4), (4,), (2,)))
+    weight.requires_grad_(keep != "frozen")
+    portions = [(torch.randn(size, 3), torch.randint(1, 5, (size,), dtype=torch.uint8)) for size in (5, 1, 7)]
+
+    guesses = [partial(lambda inputs, tokens: (inputs @ weight + bias, tokens), *portion) for portion in portions]
+    seen = []
+    with torch.set_grad_enabled(keep != "no gradients"):
+        loss = nucleotide_loss(guesses, 13, [weight, unused, bias], lambda *guess: seen.append(guess))
+        everything = [torch.cat(part) for part in zip(*(guess() for guess in guesses), strict=True)]
+        expected = torch.nn.functional.cross_entropy(everything[0], everything[1].long() - 1)
+    torch.testing.assert_close(loss, expected, check_stride=False)
+    # In the order of the portions, whichever was first.
+    for found, wanted in zip(zip(*seen, strict=True), everything, strict=True):
+        assert torch.equal(torch.cat(found), wanted)
+        assert not torch.cat(found).requires_grad
+    assert loss.requires_grad == (keep != "no gradients")
+    if keep == "no gradients":
+        return
+    # Beside another loss of the same weights, and weighted.
+    (3 * loss + bias.square().sum()).backward()
+    asked = [p for p in (weight, bias) if p.requires_grad]
+    slopes = torch.autograd.grad(3 * expected + bias.square().sum(), asked)
+    for parameter, slope in zip(asked, slopes, strict=True):
+        torch.testing.assert_close(parameter.grad, slope)
+    # What has no part in it has no gradient, rather than one of zeros that would decay it.
+    assert unused.grad is None and (weight.grad is None) == (keep == "frozen")
+
+
+def test_a_portion_is_settled_before_the_next_is_guessed(one_thread):
+    weight = torch.nn.Parameter(torch.ones(4))
+    order = []
+
+    def guess(number):
+        order.append(number)
+        given = weight[None] * 1
+        given.register_hook(lambda _: order.append(f"{number} back"))
+        return given, torch.tensor([2])
+
+    nucleotide_loss([partial(guess, number) for number in range(3)], 3, [weight], lambda *seen: None)
+    assert order == [0, "0 back", 1, "1 back", 2, "2 back"]
