@@ -1,12 +1,13 @@
-"""Settings of a training run: the single source of its defaults, one dataclass a concern."""
+"""Every default, once: one dataclass a concern. Signatures, help and ``model.json`` read them. Imports no torch."""
 
 import math
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 
 # What is done with features without a sequence and samples without metadata unless something else is asked for.
 ON_MISSING = "error"
 MISSING_FEATURES = ("error", "ignore")
 MISSING_SAMPLES = ("error", "ignore")
+MISSING_COVARIATES = ("error", "impute")
 TOKEN_CHOICES = ("abundant", "random")
 TRANSFORMS = ("none", "zscore", "minmax", "log1p")
 USUAL_TRANSFORM = "zscore"
@@ -19,7 +20,7 @@ PRECISIONS = ("auto", "32", "bf16", "16")
 DEVICES = ("auto", "cpu", "cuda")
 NON_FINITE = ("error", "skip")
 ASV_CACHES = ("memory", "disk")
-HEADS = ("auto", "joint", "kernel", "linear")
+HEADS = ("ensemble", "kernel", "trees", "linear")
 METRIC_CHOICES = ("auto", *METRICS)
 # What an epoch measures beside its losses.
 UNIFRAC_METRICS = ("unifrac_rmse", "unifrac_r")
@@ -46,54 +47,28 @@ def check_least(settings, **least: float) -> None:
             raise ValueError(f"{name} must be at least {bound}, but is {value}.")
 
 
+def check_seed(settings) -> None:
+    if not 0 <= settings.random_seed <= LARGEST_SEED:
+        raise ValueError(f"random_seed must be from 0 to {LARGEST_SEED}, but is {settings.random_seed}.")
+
+
 @dataclass(frozen=True)
 class Reading:
-    """What is done with a feature table before anything is learnt or predicted from it."""
-
-    sampling_depth: int | None = None
-    """Reads a sample is rarefied to; None takes all reads."""
+    """How a table and its metadata are read."""
 
     missing_features: str = ON_MISSING
     """What features without a sequence, or that are no tip of the phylogeny, do: stop, or be left out with a count."""
 
-    def __post_init__(self):
-        check_choice(self, "missing_features", MISSING_FEATURES)
-        if self.sampling_depth is not None:
-            check_least(self, sampling_depth=1)
-
-
-@dataclass(frozen=True)
-class Distances:
-    """What distances between samples are to be."""
-
-    metric: str = "auto"
-    """Kind of UniFrac; ``auto`` is the encoder's, or unweighted where there is none."""
-
-    def __post_init__(self):
-        check_choice(self, "metric", METRIC_CHOICES)
-
-
-@dataclass(frozen=True)
-class MetadataReading:
-    """How a metadata column is read."""
-
     missing_samples: str = ON_MISSING
     """What samples that are not in the metadata do: stop, or be left out with a count."""
 
+    missing_covariates: str = ON_MISSING
+    """What samples without a value of a covariate do: stop, or get the median or a category of their own."""
+
     def __post_init__(self):
+        check_choice(self, "missing_features", MISSING_FEATURES)
         check_choice(self, "missing_samples", MISSING_SAMPLES)
-
-
-@dataclass(frozen=True)
-class TargetReading(MetadataReading):
-    """How the column to predict is read."""
-
-    target_transform: str = USUAL_TRANSFORM
-    """What a numeric column is learnt as."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        check_choice(self, "target_transform", TRANSFORMS)
+        check_choice(self, "missing_covariates", MISSING_COVARIATES)
 
 
 @dataclass(frozen=True)
@@ -165,25 +140,13 @@ class Optimization:
 
 
 @dataclass(frozen=True)
-class FineTuning(Optimization):
-    """`fit` starts from a probe: few epochs at a low rate."""
+class FineTuningOptimization(Optimization):
+    """`fine-tune` starts from a linear head: few epochs at a low rate."""
 
     epochs: int = 20
     optimizer: str = "adamw"
     learning_rate: float = 3e-5
     gradient_share: float = 1.0
-
-
-@dataclass(frozen=True)
-class Head:
-    """What predicts the target from what the encoder finds."""
-
-    head: str = "auto"
-    """Kernel on distances with a frozen encoder, alone or joint with forests, or linear and tuned; ``auto`` is joint
-    where there is an encoder, and kernel where there are conditioning columns, too."""
-
-    def __post_init__(self):
-        check_choice(self, "head", HEADS)
 
 
 @dataclass(frozen=True)
@@ -219,7 +182,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class TargetObjective(Objective):
-    """`fit` learns the target; with a phylogeny it keeps the UniFrac loss beside it."""
+    """`fine-tune` learns the target; with a phylogeny it keeps the UniFrac loss beside it."""
 
     unifrac_weight: float = 1.0
     nucleotide_weight: float = 0.0
@@ -291,20 +254,20 @@ class Runtime:
     """Directory of event files and last state, from which a killed run goes on."""
 
     def __post_init__(self):
-        if self.random_seed > LARGEST_SEED:
-            raise ValueError(f"random_seed must be at most {LARGEST_SEED}, but is {self.random_seed}.")
+        check_seed(self)
         check_choice(self, "precision", PRECISIONS)
         check_choice(self, "device", DEVICES)
-        check_least(self, random_seed=0, max_tokens=1, devices=1, num_nodes=1)
+        check_least(self, max_tokens=1, devices=1, num_nodes=1)
         if self.threads != "auto":
             check_least(self, threads=1)
 
 
 @dataclass(frozen=True)
-class Prediction(Runtime):
-    """`predict` computes in float32: it is quick, and gives the same numbers on every machine."""
+class Embedding:
+    """How samples are read by an encoder that stays as it is: in float32, the same numbers on every machine."""
 
-    precision: str = "32"
+    token_limit: int = Sampling.token_limit
+    """Most ASVs read of a sample, the most abundant."""
 
     batch_size: int = 32
     """Samples at a time; changes nothing but time and memory."""
@@ -312,20 +275,81 @@ class Prediction(Runtime):
     asv_cache: str = "memory"
     """Where the embeddings of the table's ASVs are kept; changes nothing but time and memory."""
 
+    device: str = Runtime.device
+    """``auto`` is cuda where there is one."""
+
+    threads: int | str = Runtime.threads
+    """Threads; ``auto`` takes all cores."""
+
     def __post_init__(self):
-        super().__post_init__()
         check_choice(self, "asv_cache", ASV_CACHES)
-        check_least(self, batch_size=1)
+        check_choice(self, "device", DEVICES)
+        check_least(self, token_limit=1, batch_size=1)
+        if self.threads != "auto":
+            check_least(self, threads=1)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Everything about a run but its data and architecture."""
+class Fitting(Embedding):
+    """How a predictor is fitted: what `fit` does, and `cross-validate` in each fold."""
+
+    head: str = "ensemble"
+    """What predicts the target from the sample embedding."""
+
+    target_transform: str = USUAL_TRANSFORM
+    """What a numeric column is learnt as."""
+
+    random_seed: int = Runtime.random_seed
+    """Seed of everything random."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_choice(self, "head", HEADS)
+        check_choice(self, "target_transform", TRANSFORMS)
+        check_seed(self)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained: all but its data and architecture."""
 
     optimization: Optimization = field(default_factory=Optimization)
     objective: Objective = field(default_factory=Objective)
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: Sampling = field(default_factory=PretrainingSampling)
     runtime: Runtime = field(default_factory=Runtime)
+    metric: str = "auto"
+    """Kind of UniFrac; ``auto`` is the encoder's, or unweighted where there is none."""
+
+    def __post_init__(self):
+        check_choice(self, "metric", METRIC_CHOICES)
+
+    def to_dict(self) -> dict:
+        """For ``model.json``."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class FineTuning(Training):
+    """How `fine-tune` trains."""
+
+    optimization: Optimization = field(default_factory=FineTuningOptimization)
+    objective: Objective = field(default_factory=TargetObjective)
+    sampling: Sampling = field(default_factory=Sampling)
+    target_transform: str = USUAL_TRANSFORM
+    """What a numeric column is learnt as."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_choice(self, "target_transform", TRANSFORMS)
+
+
+def of_arguments(kind: type, arguments: dict):
+    """Fill a settings dataclass from arguments of the same names, and its parts from those of theirs."""
+    values = {entry.name: arguments[entry.name] for entry in fields(kind) if entry.name in arguments}
+    for entry in fields(kind):
+        if entry.default_factory is not MISSING:
+            values[entry.name] = of_arguments(entry.default_factory, arguments)
+    return kind(**values)
 
 
 @dataclass(frozen=True)
@@ -404,8 +428,40 @@ class Architecture:
 
 
 @dataclass(frozen=True)
+class Baselines:
+    """How baselines are computed."""
+
+    threads: int | str = Runtime.threads
+    """Threads; ``auto`` takes all cores."""
+
+    random_seed: int = Runtime.random_seed
+    """Seed of the forests and of inner folds."""
+
+    def __post_init__(self):
+        check_seed(self)
+        if self.threads != "auto":
+            check_least(self, threads=1)
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How a table is split in two."""
+
+    share: float = 0.2
+    """Share of the samples in the second table."""
+
+    random_seed: int = Runtime.random_seed
+    """Seed of the choice."""
+
+    def __post_init__(self):
+        check_seed(self)
+        if not 0 < self.share < 1:
+            raise ValueError(f"share must be between 0 and 1, but is {self.share}.")
+
+
+@dataclass(frozen=True)
 class CrossValidation:
-    """How samples are parted, and what each fold's model is learnt from and with."""
+    """How samples are parted, and what each fold's encoder has read."""
 
     folds: int = 5
     """Parts; each is predicted by what was learnt from the others."""
@@ -422,18 +478,9 @@ class CrossValidation:
     pretrain_epochs: int | str = Optimization.epochs
     """Most epochs of pretraining."""
 
-    fit_epochs: int = FineTuning.epochs
-    """Most epochs of tuning."""
-
-    batch_size: int = Optimization.batch_size
-    """Samples a step, of pretraining and of tuning."""
-
-    freeze_encoder: bool = False
-    """Stop after the head."""
-
     def __post_init__(self):
         check_choice(self, "pretraining", PRETRAINING)
-        check_least(self, folds=2, repeats=1, fit_epochs=1, batch_size=1)
+        check_least(self, folds=2, repeats=1)
         if self.pretrain_epochs != "auto":
             check_least(self, pretrain_epochs=1)
         if self.leave_one_group_out and self.folds != CrossValidation.folds:

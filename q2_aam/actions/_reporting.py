@@ -28,18 +28,61 @@ def readable_warnings() -> Iterator[None]:
         sys.stderr.flush()
 
 
+def warn_of(cautions) -> None:
+    """Warn of sentences."""
+    for sentence in cautions:
+        warnings.warn(sentence, stacklevel=3)
+
+
 def percent(share: float) -> str:
     """A share in percent; of what is there but rounds to nothing, that it is less."""
     return "less than 0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
 
 
-def describe_data(communities, train_rows: np.ndarray, validation_rows: np.ndarray) -> str:
-    """A table and its two parts in one sentence."""
+def describe_study(study) -> str:
+    """A study in one sentence."""
+    communities = study.communities
     richness = np.diff(communities.counts.indptr)
     dropped = communities.reads_dropped.sum() / (communities.reads_dropped.sum() + communities.counts.sum())
+    groups = "" if study.groups is None else f" of {study.groups.nunique()} groups"
     return (
-        f"{len(communities)} samples ({len(train_rows)} to learn from, {len(validation_rows)} for validation), "
-        f"{len(communities.tokens)} distinct ASVs, {int(np.median(richness))} a sample (median), "
-        f"{richness.max()} at most."
+        f"{len(study)} samples{groups}, {len(communities.tokens)} distinct ASVs, {int(np.median(richness))} a sample "
+        f"(median), {richness.max()} at most."
         + (f" Left out: {percent(dropped)} of the reads, whose features have no sequence." if dropped else "")
+    )
+
+
+def describe_new_asvs(encoder, study) -> str:
+    """How much of a study the encoder has not been pretrained on, in a sentence."""
+    communities = study.communities
+    new = encoder.new_asvs(communities)
+    if not new.any():
+        return "The encoder has read all of these ASVs in pretraining."
+    reads = np.asarray(communities.counts.sum(0, dtype=np.float64)).ravel()
+    share = percent(reads[new].sum() / reads.sum())
+    return f"{new.sum()} of these ASVs, with {share} of the reads, are new to the encoder."
+
+
+def describe_covariates(predictor) -> list[str]:
+    """The covariates of a predictor, as lines; none where it has none."""
+    return [] if predictor.covariates is None else [f"Covariates: {predictor.covariates.describe()}."]
+
+
+def describe_scores(predictor, stage: str, samples: str) -> str:
+    """Scores of a predictor on samples that were not learnt from, in a sentence."""
+    scores = predictor.description.scores
+    shown = ", ".join(f"{name.split('/')[1]} {value:.4g}" for name, value in scores.items() if name.startswith(stage))
+    return f"{samples} ({predictor.target.name}): {shown}."
+
+
+def describe_novelty(novelty) -> str:
+    """The novelty of a whole table, in a sentence."""
+    kept = novelty["reads"] - novelty["reads_dropped"]
+    share = (novelty["unseen_read_share"] * kept).sum() / kept.sum()
+    worst = novelty["unseen_read_share"].idxmax()
+    most = f" (most in sample {worst}: {percent(novelty.loc[worst, 'unseen_read_share'])})" if share else ""
+    return (
+        f"Novelty: {percent(share)} of the reads are in ASVs that were never met in training{most}; reads cut "
+        f"{novelty['reads_cut'].sum():.0f}, dropped {novelty['reads_dropped'].sum():.0f}, ambiguous "
+        f"{novelty['reads_ambiguous'].sum():.0f}."
     )

@@ -3,15 +3,12 @@
 import warnings
 
 import biom
-import numpy as np
 import pandas as pd
 
-from q2_aam.actions._inputs import keep_samples, refuse_id_headers, settings
+from q2_aam.actions._reading import refuse_columns_of_nothing, refuse_id_headers
 from q2_aam.actions._reporting import readable_warnings, say
 from q2_aam.framework import qiime2
-from q2_aam.settings import LARGEST_SEED, Architecture, CrossValidation, Head, Reading, Runtime, TargetReading
-from q2_aam.study.cautions import Caution, warn_of_cautions
-from q2_aam.study.tables import name_ids
+from q2_aam.settings import LARGEST_SEED, CrossValidation, Fitting, Reading, of_arguments
 
 
 def cross_validate(
@@ -22,160 +19,230 @@ def cross_validate(
     phylogeny=None,
     encoder=None,
     groups=None,
+    covariates=None,
     folds=CrossValidation.folds,
     leave_one_group_out=CrossValidation.leave_one_group_out,
     repeats=CrossValidation.repeats,
     pretraining=CrossValidation.pretraining,
     pretrain_epochs=CrossValidation.pretrain_epochs,
-    head=Head.head,
-    fit_epochs=CrossValidation.fit_epochs,
-    freeze_encoder=CrossValidation.freeze_encoder,
-    batch_size=CrossValidation.batch_size,
-    target_transform=TargetReading.target_transform,
-    missing_samples=TargetReading.missing_samples,
-    sampling_depth=Reading.sampling_depth,
+    covariate_columns=None,
+    missing_covariates=Reading.missing_covariates,
+    missing_samples=Reading.missing_samples,
     missing_features=Reading.missing_features,
-    dim=Architecture.dim,
-    heads=Architecture.heads,
-    nucleotides_per_token=Architecture.nucleotides_per_token,
-    nucleotide_layers=Architecture.nucleotide_layers,
-    sample_layers=Architecture.sample_layers,
-    anchors=Architecture.anchors,
-    lineages=Architecture.lineages,
-    feed_forward=Architecture.feed_forward,
-    dropout=Architecture.dropout,
-    max_length=Architecture.max_length,
-    precision=Runtime.precision,
-    device=Runtime.device,
-    threads=Runtime.threads,
-    random_seed=Runtime.random_seed,
+    head=Fitting.head,
+    target_transform=Fitting.target_transform,
+    token_limit=Fitting.token_limit,
+    batch_size=Fitting.batch_size,
+    device=Fitting.device,
+    threads=Fitting.threads,
+    random_seed=Fitting.random_seed,
 ):
     """Cross-validate; the parameters are described where they are registered."""
     arguments = dict(locals())
-    settings(CrossValidation, arguments)
-    pretraining = _resolved(pretraining, encoder, phylogeny, freeze_encoder, pretrain_epochs)
-
-    from dataclasses import asdict
-
-    from q2_aam.study.folds import cross_validation_folds
-
-    filter_samples = ctx.get_action("feature_table", "filter_samples")
-    names = ("pretrain", "fit", "predict", "predict_baselines", "merge_folds", "evaluate")
-    actions = {name: ctx.get_action("aam", name) for name in names}
-    numeric = metadata.type == "numeric"
-    sizes = asdict(settings(Architecture, arguments))
-    where = {"device": device, "threads": threads}
-    reading = {"sampling_depth": sampling_depth, "missing_features": missing_features}
-    learning = {**where, **reading, "sequences": sequences, "batch_size": batch_size, "precision": precision, **sizes}
-
-    def pretrained(part, seed):
-        model, _ = actions["pretrain"](
-            table=part, phylogeny=phylogeny, encoder=encoder, epochs=pretrain_epochs, random_seed=seed, **learning
-        )
-        return model
-
+    of_arguments(CrossValidation, arguments)
+    of_arguments(Fitting, arguments)
+    refuse_columns_of_nothing(covariates, covariate_columns)
+    pretraining = resolve_pretraining(pretraining, encoder, phylogeny, pretrain_epochs)
     with readable_warnings():
-        _warn_of_seen_samples(pretraining, encoder)
-        sample_ids, values, members = _known_samples(
-            table.view(biom.Table), metadata, groups, missing_samples, sampling_depth
+        warn_of_seen_samples(pretraining, encoder)
+        pipeline = Pipeline(ctx, arguments, pretraining)
+        pipeline.run_repeats()
+        return pipeline.results()
+
+
+class Pipeline:
+    """The actions of a cross-validation, called fold by fold; no result is looked at before all are asked for.
+
+    So folds can run at the same time where QIIME 2 can do that.
+
+    Parameters
+    ----------
+    ctx : Context
+        Of the pipeline.
+    arguments : dict
+        Those of :func:`cross_validate`.
+    pretraining : str
+        Resolved.
+    """
+
+    RESULTS = ("predictions", "certainty", "novelty", "baselines")
+
+    def __init__(self, ctx, arguments: dict, pretraining: str):
+        self.given, self.pretraining = arguments, pretraining
+        self.filter_samples = ctx.get_action("feature_table", "filter_samples")
+        names = ("pretrain", "fit", "predict", "predict_baselines", "merge_folds", "evaluate")
+        self.actions = {name: ctx.get_action("aam", name) for name in names}
+        self.table, self.metadata = arguments["table"], arguments["metadata"]
+        self.sample_ids, self.values, self.groups = self._known_samples()
+        self.parts = {name: [] for name in self.RESULTS}
+
+    def _known_samples(self):
+        """IDs of the samples that have all that is needed; their values and groups, in this order."""
+        from q2_aam.study.cautions import Caution, warn_of_cautions
+        from q2_aam.study.study import known_samples
+
+        columns = [self.metadata.to_series()]
+        if self.given["groups"] is not None:
+            columns.append(self.given["groups"].to_series())
+        covariates = self.given["covariates"]
+        table = known_samples(
+            self.table.view(biom.Table),
+            *columns,
+            covariates=None if covariates is None else covariates.to_dataframe(),
+            missing_samples=self.given["missing_samples"],
         )
-        if not numeric:
+        sample_ids = table.ids().astype(object)
+        values, *groups = (column.reindex(sample_ids) for column in columns)
+        groups = groups[0] if groups else None
+        if self.metadata.type == "categorical":
             refuse_id_headers(values)
-        warn_of_cautions(values, members)
+        warn_of_cautions(values, groups)
         # Said once, of all samples; each fold would say it again of its own.
         warnings.filterwarnings("ignore", category=Caution)
-        # No result is looked at here, so that folds can run at the same time where QIIME 2 can do that.
-        made, ways = {"predictions": [], "certainty": [], "novelty": [], "baselines": []}, []
+        return sample_ids, values, groups
+
+    def run_repeats(self) -> None:
+        """All folds of all repeats."""
+        from q2_aam.study.folds import grouped_folds
+
+        repeats, ways = self.given["repeats"], []
         for repeat in range(1, repeats + 1):
-            seed = (random_seed + repeat - 1) % (LARGEST_SEED + 1)
-            parts = cross_validation_folds(
-                len(sample_ids),
-                folds,
-                groups=members,
-                classes=None if numeric else values,
-                leave_one_group_out=leave_one_group_out,
+            seed = (self.given["random_seed"] + repeat - 1) % (LARGEST_SEED + 1)
+            parts = grouped_folds(
+                len(self.sample_ids),
+                self.given["folds"],
+                groups=self.groups,
+                classes=None if self.metadata.type == "numeric" else self.values,
+                leave_one_group_out=self.given["leave_one_group_out"],
                 random_seed=seed,
             )
             ways.append({tuple(test) for _, test in parts})
-            # Of all samples of the table, those without a value included.
-            start = pretrained(table, seed) if pretraining == "transductive" else encoder
+            encoder = self.given["encoder"]
+            if self.pretraining == "transductive":
+                # Of all samples of the table, those without a value included.
+                encoder = self._pretrain(self.table, seed)
+            which = f"Repeat {repeat} of {repeats}, fold" if repeats > 1 else "Fold"
             for number, (train_rows, test_rows) in enumerate(parts, 1):
-                train_ids, test_ids = sample_ids[train_rows], sample_ids[test_rows]
-                say(_describe_fold(repeat, repeats, number, len(parts), train_ids, test_ids, members))
-                [train_table] = filter_samples(table=table, metadata=_as_metadata(train_ids))
-                [test_table] = filter_samples(table=table, metadata=_as_metadata(test_ids))
-                # What is learnt from is given the values of these samples and of no others.
-                known = {
-                    "metadata": metadata.filter_ids(list(train_ids)),
-                    "groups": None if groups is None else groups.filter_ids(list(train_ids)),
-                }
-                fold_start = pretrained(train_table, seed) if pretraining == "each_fold" else start
-                model, *_ = actions["fit"](
-                    table=train_table,
-                    encoder=fold_start,
-                    head=head,
-                    epochs=fit_epochs,
-                    freeze_encoder=freeze_encoder,
-                    target_transform=target_transform,
-                    random_seed=seed,
-                    **known,
-                    **learning,
-                )
-                predicted = actions["predict"](
-                    table=test_table, model=model, sequences=sequences, random_seed=seed, **where, **reading
-                )
-                [baselines] = actions["predict_baselines"](
-                    train_table=train_table,
-                    table=test_table,
-                    phylogeny=phylogeny,
-                    threads=threads,
-                    random_seed=seed,
-                    **known,
-                    **reading,
-                )
-                for results, result in zip(made.values(), (*predicted, baselines), strict=True):
-                    results.append(result)
-        _warn_of_same_folds(ways, leave_one_group_out)
+                train_ids, test_ids = self.sample_ids[train_rows], self.sample_ids[test_rows]
+                say(f"{which} {number} of {len(parts)}: {self._describe_fold(train_ids, test_ids)}.")
+                self._run_fold(encoder, train_ids, test_ids, seed)
+        if len(ways) > 1 and not self.given["leave_one_group_out"] and all(way == ways[0] for way in ways):
+            warnings.warn(
+                "The folds of all repeats are the same, because the groups can be parted evenly in one way only. The "
+                "repeats differ by the seeds of the models alone.",
+                stacklevel=3,
+            )
 
-        *outcome, novelty, baselines, scores = actions["merge_folds"](
-            **made,
-            metadata=metadata.filter_ids(list(sample_ids)),
-            groups=None if groups is None else groups.filter_ids(list(sample_ids)),
-            pretraining=pretraining if encoder is None else f"encoder+{pretraining}",
+    def _run_fold(self, encoder, train_ids, test_ids, seed: int) -> None:
+        [train_table] = self.filter_samples(table=self.table, metadata=_as_metadata(train_ids))
+        [test_table] = self.filter_samples(table=self.table, metadata=_as_metadata(test_ids))
+        if self.pretraining == "each_fold":
+            encoder = self._pretrain(train_table, seed)
+        # What is learnt from is given the values of these samples and of no others.
+        groups = self.given["groups"]
+        known = {
+            "metadata": self.metadata.filter_ids(list(train_ids)),
+            "groups": None if groups is None else groups.filter_ids(list(train_ids)),
+        }
+        reading = self._some("missing_features")
+        covariates = self._some("covariates", "covariate_columns", "missing_covariates")
+        model, *_ = self.actions["fit"](
+            table=train_table,
+            encoder=encoder,
+            random_seed=seed,
+            **known,
+            **reading,
+            **covariates,
+            **self._some("sequences", "head", "target_transform", "token_limit", "batch_size", "device", "threads"),
         )
-        outcome = dict(zip(("predictions", "certainty"), outcome, strict=True))
-        outcome.update(baselines=baselines, scores=scores)
-        # Of several repeats each has a novelty of its own.
-        [report] = actions["evaluate"](
-            **outcome, novelty=novelty if repeats == 1 else None, metadata=metadata, groups=groups
+        predicted = self.actions["predict"](
+            table=test_table,
+            model=model,
+            **reading,
+            **self._some("sequences", "covariates", "batch_size", "device", "threads"),
         )
-    return (*outcome.values(), report)
+        [baselines] = self.actions["predict_baselines"](
+            train_table=train_table,
+            table=test_table,
+            random_seed=seed,
+            **known,
+            **reading,
+            **covariates,
+            **self._some("phylogeny", "threads"),
+        )
+        for name, result in zip(self.RESULTS, (*predicted, baselines), strict=True):
+            self.parts[name].append(result)
+
+    def _pretrain(self, table, seed: int):
+        model, _ = self.actions["pretrain"](
+            table=table,
+            epochs=self.given["pretrain_epochs"],
+            random_seed=seed,
+            **self._some("sequences", "phylogeny", "encoder", "missing_features", "token_limit", "batch_size"),
+            **self._some("device", "threads"),
+        )
+        return model
+
+    def _some(self, *names: str) -> dict:
+        """Some of the pipeline's arguments, to be handed on under the same names."""
+        return {name: self.given[name] for name in names}
+
+    def _describe_fold(self, train_ids, test_ids) -> str:
+        counts = []
+        for ids in (train_ids, test_ids):
+            groups = "" if self.groups is None else f" ({self.groups.loc[ids].nunique()} groups)"
+            counts.append(f"{len(ids)}{groups}")
+        return f"samples to learn from {counts[0]}, to predict {counts[1]}"
+
+    def results(self) -> tuple:
+        """The folds merged and scored, and the page of them."""
+        groups, ids = self.given["groups"], list(self.sample_ids)
+        predictions, certainty, novelty, baselines, scores = self.actions["merge_folds"](
+            **self.parts,
+            metadata=self.metadata.filter_ids(ids),
+            groups=None if groups is None else groups.filter_ids(ids),
+            pretraining=self.pretraining if self.given["encoder"] is None else f"encoder+{self.pretraining}",
+        )
+        outcome = {"predictions": predictions, "certainty": certainty, "baselines": baselines, "scores": scores}
+        [report] = self.actions["evaluate"](
+            **outcome,
+            # Of several repeats each has a novelty of its own.
+            novelty=novelty if self.given["repeats"] == 1 else None,
+            metadata=self.metadata,
+            groups=groups,
+        )
+        return (*outcome.values(), report)
 
 
-def _resolved(pretraining: str, encoder, phylogeny, freeze_encoder: bool, pretrain_epochs: int | str) -> str:
-    """The kind of pretraining for 'auto'; refuses what cannot be done."""
+def resolve_pretraining(pretraining: str, encoder, phylogeny, pretrain_epochs: int | str) -> str:
+    """The kind of pretraining for 'auto'.
+
+    Raises
+    ------
+    ValueError
+        If what is asked for cannot be done.
+    """
     if pretraining == "auto":
         pretraining = "each_fold" if encoder is None else "none"
     if pretraining != "none" and phylogeny is None:
         raise ValueError(
             f"pretraining is {pretraining!r}, which needs the phylogeny: its distances are what is learnt. Give the "
-            "phylogeny, or set pretraining to 'none'."
+            "phylogeny, or give an encoder and leave pretraining out."
+        )
+    if pretraining == "none" and encoder is None:
+        raise ValueError(
+            "pretraining is 'none', but there is no encoder to fit. Give an encoder, or set pretraining to 'each_fold'."
         )
     if pretraining == "none" and pretrain_epochs != CrossValidation.pretrain_epochs:
-        why = "pretraining is 'none'" if encoder is None else "an encoder is given and pretraining is not asked for"
         raise ValueError(
-            f"pretrain_epochs is {pretrain_epochs}, but nothing is pretrained: {why}. Leave pretrain_epochs out, or "
-            "set pretraining to 'each_fold'."
-        )
-    if freeze_encoder and pretraining == "none" and encoder is None:
-        raise ValueError(
-            "freeze_encoder needs an encoder, but none is given and pretraining is 'none': only random weights would "
-            "be frozen. Give an encoder, have one pretrained, or leave freeze_encoder out."
+            f"pretrain_epochs is {pretrain_epochs}, but nothing is pretrained: an encoder is given. Leave "
+            "pretrain_epochs out, or set pretraining to 'each_fold'."
         )
     return pretraining
 
 
-def _warn_of_seen_samples(pretraining: str, encoder) -> None:
+def warn_of_seen_samples(pretraining: str, encoder) -> None:
+    """Warn of encoders that have read samples which are predicted."""
     if pretraining == "transductive":
         warnings.warn(
             "pretraining is 'transductive': the encoder learns from the communities of all samples, those that are "
@@ -191,41 +258,5 @@ def _warn_of_seen_samples(pretraining: str, encoder) -> None:
         )
 
 
-def _warn_of_same_folds(ways: list, leave_one_group_out: bool) -> None:
-    if len(ways) > 1 and not leave_one_group_out and all(way == ways[0] for way in ways):
-        warnings.warn(
-            "The folds of all repeats are the same, because the groups can be parted evenly in one way only. The "
-            "repeats differ by the seeds of the models alone.",
-            stacklevel=3,
-        )
-
-
-def _known_samples(table, metadata, groups, missing_samples, sampling_depth) -> tuple:
-    """IDs of the samples that have all that is needed; their values and groups, in this order."""
-    from q2_aam.study.metadata import match_metadata
-
-    for column in (metadata,) if groups is None else (metadata, groups):
-        table = keep_samples(table, match_metadata(table.ids(), column.to_series(), missing_samples))
-    reads = table.sum(axis="sample")
-    few = np.zeros(len(reads), dtype=bool) if sampling_depth is None else reads < sampling_depth
-    if few.any():
-        warnings.warn(
-            f"{few.sum()} of {len(few)} samples have fewer than {sampling_depth} reads and were left out: "
-            f"{name_ids(table.ids()[few])}.",
-            stacklevel=3,
-        )
-    sample_ids = table.ids()[~few].astype(object)
-    values = metadata.to_series().reindex(sample_ids)
-    return sample_ids, values, None if groups is None else groups.to_series().reindex(sample_ids)
-
-
 def _as_metadata(sample_ids):
     return qiime2.Metadata(pd.DataFrame(index=pd.Index(sample_ids, name="id")))
-
-
-def _describe_fold(repeat, repeats, number, n_folds, train_ids, test_ids, members) -> str:
-    counted = []
-    for ids in (train_ids, test_ids):
-        counted.append(f"{len(ids)}" if members is None else f"{len(ids)} ({members.loc[ids].nunique()} groups)")
-    which = f"Repeat {repeat} of {repeats}, fold" if repeats > 1 else "Fold"
-    return f"{which} {number} of {n_folds}: samples to learn from {counted[0]}, to predict {counted[1]}."

@@ -4,10 +4,10 @@ import biom
 import pandas as pd
 from q2_types.tree import NewickFormat
 
-from q2_aam.actions._inputs import drawn, keep_samples
+from q2_aam.actions._reading import refuse_columns_of_nothing
 from q2_aam.actions._reporting import readable_warnings, say
 from q2_aam.framework import qiime2
-from q2_aam.settings import MetadataReading, Reading, Runtime
+from q2_aam.settings import Baselines, Reading, of_arguments
 
 
 def predict_baselines(
@@ -16,35 +16,46 @@ def predict_baselines(
     metadata: qiime2.MetadataColumn,
     phylogeny: NewickFormat = None,
     groups: qiime2.CategoricalMetadataColumn = None,
-    missing_samples: str = MetadataReading.missing_samples,
-    sampling_depth: int = Reading.sampling_depth,
+    covariates: qiime2.Metadata = None,
+    covariate_columns: str = None,
+    missing_covariates: str = Reading.missing_covariates,
+    missing_samples: str = Reading.missing_samples,
     missing_features: str = Reading.missing_features,
-    threads: str = Runtime.threads,
-    random_seed: int = Runtime.random_seed,
+    threads: str = Baselines.threads,
+    random_seed: int = Baselines.random_seed,
 ) -> pd.DataFrame:
     """Predict by the baselines; the parameters are described where they are registered."""
-    runtime = Runtime(random_seed=random_seed, threads=threads)
+    arguments = dict(locals())
+    settings, reading = of_arguments(Baselines, arguments), of_arguments(Reading, arguments)
+    refuse_columns_of_nothing(covariates, covariate_columns)
 
     from q2_aam.encoder.device import use_threads
     from q2_aam.evaluation.baselines import predict_by_baselines
-    from q2_aam.study.metadata import match_metadata
-    from q2_aam.study.unifrac import read_phylogeny
+    from q2_aam.study.covariates import encoded_parts
+    from q2_aam.study.phylogeny import read_phylogeny
+    from q2_aam.study.study import known_samples
 
-    with readable_warnings(), use_threads(runtime) as cores:
-        for column in (metadata,) if groups is None else (metadata, groups):
-            rows = match_metadata(train_table.ids(), column.to_series(), missing_samples)
-            train_table = keep_samples(train_table, rows)
-        train_table, table = (drawn(part, sampling_depth, random_seed) for part in (train_table, table))
-        members = None if groups is None else groups.to_series().reindex(train_table.ids()).to_numpy()
+    with readable_warnings(), use_threads(settings) as threads:
+        values = metadata.to_series()
+        members = None if groups is None else groups.to_series()
+        frame = None if covariates is None else covariates.to_dataframe()
+        train_table = known_samples(
+            train_table, values, members, covariates=frame, missing_samples=reading.missing_samples
+        )
         predicted = predict_by_baselines(
             train_table,
-            metadata.to_series().reindex(train_table.ids()),
+            values.reindex(train_table.ids()),
             table,
             kind="regression" if metadata.type == "numeric" else "classification",
             phylogeny=None if phylogeny is None else read_phylogeny(str(phylogeny)),
-            groups=members,
-            missing_features=missing_features,
-            n_jobs=cores,
+            groups=None if members is None else members.reindex(train_table.ids()).to_numpy(),
+            covariates=None
+            if frame is None
+            else encoded_parts(
+                frame, covariate_columns, train_table.ids(), table.ids(), metadata, groups, reading.missing_covariates
+            ),
+            missing_features=reading.missing_features,
+            n_jobs=threads,
             random_state=random_seed,
         )
         say(f"{len(predicted)} samples predicted by baselines: {', '.join(predicted.columns)}.")

@@ -1,21 +1,34 @@
-"""Files of tensors: written whole, read without running anything, known by their checksum."""
+"""The files of a model: ``best_model.pt`` (tensors), of which nothing is executed, and ``model.json`` (all else)."""
 
 import hashlib
+import json
 import os
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import torch
 
+from q2_aam.encoder.aam import AAM
+from q2_aam.schema import ModelDescription
+from q2_aam.settings import Architecture
+from q2_aam.study.tokenizer import VOCABULARY
+
 WEIGHTS = "best_model.pt"
+DESCRIPTION = "model.json"
+MISFIT = (
+    f"The weights in {WEIGHTS} do not fit what {DESCRIPTION} says: the model was made by another q2-aam, or is damaged. "
+    "Use the q2-aam that made it, or make it again."
+)
+PACKAGES = ("q2-aam", "torch", "lightning", "numpy", "scikit-learn", "scikit-bio", "unifrac")
 
 
 def sha256_of(path: str | Path) -> str:
     """Hexadecimal SHA-256 of a file."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while chunk := file.read(2**20):
-            digest.update(chunk)
+        while block := file.read(2**20):
+            digest.update(block)
     return digest.hexdigest()
 
 
@@ -43,3 +56,102 @@ def read_tensors(path: str | Path) -> dict:
         raise ValueError(f"{path} cannot be read as a model's weights; it is cut short or no such file.") from error
     except Exception as error:  # torch raises pickle.UnpicklingError; importing pickle for it would suggest its use
         raise ValueError(f"{path} holds something other than weights and was not loaded.") from error
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages a model depends on; those that are not installed are left out."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def digest_of(description: dict) -> str:
+    """SHA-256 of what ``model.json`` says, however it is laid out; not of the checksum of the weights beside it."""
+    stated = {name: value for name, value in description.items() if name != "sha256"}
+    # By way of JSON, so that what is about to be written has the digest of what will be read.
+    text = json.dumps(json.loads(json.dumps(stated, allow_nan=False)), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def tokenizer_of(architecture: Architecture) -> dict:
+    """The tokenizer's entry in ``model.json``."""
+    return {"vocabulary": list(VOCABULARY), "max_length": architecture.max_length}
+
+
+def write_model(directory: str | Path, content: dict, description: ModelDescription) -> None:
+    """Write a model's two files, each of which tells whether the other one was changed.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Exists already.
+    content : dict
+        Tensors and plain values: ``model`` (the network's state), ``seen_asvs`` and whatever else belongs to it.
+    description : ModelDescription
+        Its ``sha256`` is set.
+    """
+    directory = Path(directory)
+    content = {**content, "description_sha256": digest_of(description.to_dict())}
+    write_atomically(content, directory / WEIGHTS)
+    description.sha256 = sha256_of(directory / WEIGHTS)
+    (directory / DESCRIPTION).write_text(json.dumps(description.to_dict(), indent=1, allow_nan=False) + "\n")
+
+
+def read_model(directory: str | Path) -> tuple[dict, ModelDescription]:
+    """Read a model's two files, as :func:`write_model` takes them.
+
+    Raises
+    ------
+    ValueError
+        If a checksum, the alphabet or the schema do not fit.
+    """
+    directory = Path(directory)
+    stated = json.loads((directory / DESCRIPTION).read_text())
+    description = ModelDescription.from_dict(stated)
+    if sha256_of(directory / WEIGHTS) != description.sha256:
+        raise ValueError(
+            f"{WEIGHTS} is not the file that {DESCRIPTION} describes (its SHA-256 differs). "
+            "Use an unaltered copy of the model."
+        )
+    if description.tokenizer["vocabulary"] != list(VOCABULARY):
+        raise ValueError("The model was trained with another alphabet of tokens. Use the q2-aam that made it.")
+    content = read_tensors(directory / WEIGHTS)
+    if not (isinstance(content, dict) and isinstance(content.get("model"), dict)):
+        raise ValueError(MISFIT)
+    # Models of the first versions lack it.
+    if content.get("description_sha256", digest_of(stated)) != digest_of(stated):
+        raise ValueError(
+            f"{DESCRIPTION} was changed since the model was made: it is not the one that {WEIGHTS} was written with. "
+            "Use an unaltered copy of the model."
+        )
+    return content, description
+
+
+def network_of(content: dict, architecture: Architecture) -> AAM:
+    """The network of a model's weights, in evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not those of such a network.
+    """
+    state = content["model"]
+    shapes = {name: value.shape for name, value in state.items() if isinstance(value, torch.Tensor)}
+    # Each layer has weights of its own; without that many, not even an empty network of so many layers is made.
+    if architecture.nucleotide_layers + architecture.sample_layers > len(shapes):
+        raise ValueError(MISFIT)
+    try:
+        # Networks on this device take no memory: sizes that are not those of the weights are never made.
+        with torch.device("meta"):
+            expected = AAM(architecture).state_dict()
+        if any(shapes.get(name) != tensor.shape for name, tensor in expected.items()):
+            raise ValueError(MISFIT)
+        network = AAM(architecture)
+        network.load_state_dict(state)
+    except (RuntimeError, OverflowError, TypeError) as error:
+        raise ValueError(MISFIT) from error
+    return network.eval()

@@ -1,24 +1,38 @@
-"""Registration of what predictions are judged by: baselines, folds and cross-validation."""
+"""Registration of what predictions are judged by: baselines, folds, cross-validation, pages."""
 
 from q2_sample_classifier import ClassifierPredictions, Probabilities, RegressorPredictions
 from q2_types.feature_data import FeatureData, Sequence
-from q2_types.feature_table import FeatureTable, Frequency
+from q2_types.feature_table import FeatureTable, Frequency, PresenceAbsence, RelativeFrequency
 from q2_types.sample_data import SampleData
 from q2_types.tree import Phylogeny, Rooted
 
 from q2_aam.actions.cross_validate import cross_validate
 from q2_aam.actions.merge_folds import merge_folds
 from q2_aam.actions.predict_baselines import predict_baselines
-from q2_aam.framework import Categorical, List, MetadataColumn, Numeric, TypeMap, Visualization
+from q2_aam.actions.split_samples import split_samples
+from q2_aam.framework import Categorical, List, MetadataColumn, Numeric, TypeMap, TypeMatch, Visualization
 from q2_aam.registration import examples, parameters
-from q2_aam.registration.parameters import ARCHITECTURE, FOLDS, READING, RUNTIME, descriptions, types
-from q2_aam.types import AAMModel, AAMScores, BaselinePredictions, Encoder, Novelty, PredictionIntervals
+from q2_aam.registration.learning import ANY_TABLE
+from q2_aam.registration.parameters import (
+    BATCH_SIZE,
+    COVARIATE_READING,
+    FITTING,
+    FOLDS,
+    READING,
+    RUNTIME,
+    SEED,
+    descriptions,
+    types,
+)
+from q2_aam.types import AAMModel, AAMScores, AAMTrainingLog, BaselinePredictions, Encoder, Novelty, PredictionIntervals
+from q2_aam.visualizers.evaluate import evaluate
+from q2_aam.visualizers.training import summarize_training
 
 BASELINES = (
     "What the baselines say of the same samples, a column a method: the median (or largest class) of the training samples; a "
     "random forest of 500 trees on the square root of relative abundances; of a categorical column, the same forest where classes "
     "count alike, its probabilities divided by how frequent each class is; support-vector machines with a Gaussian kernel on exact "
-    "unweighted UniFrac (where there is a phylogeny) and on Jaccard distances."
+    "unweighted UniFrac (where there is a phylogeny) and on Jaccard distances; with covariates, a random forest of these alone."
 )
 T_column, T_predictions, T_certainty = TypeMap(
     {
@@ -26,37 +40,75 @@ T_column, T_predictions, T_certainty = TypeMap(
         Categorical: (SampleData[ClassifierPredictions], SampleData[Probabilities]),
     }
 )
+T_table = TypeMatch([Frequency, RelativeFrequency, PresenceAbsence])
 OUT_OF_FOLD = {
     "predictions": "The prediction of each sample, from the fold in which it was not learnt from. Of several repeats the mean, or "
     "the class of the highest mean probability.",
-    "certainty": "How sure each is: intervals of 90% for a numeric column, probabilities for a categorical one. Of several "
+    "certainty": "How certain each is: intervals of 90% for a numeric column, probabilities for a categorical one. Of several "
     "repeats their means.",
     "baselines": BASELINES + " Of several repeats the mean, or the most frequent class.",
     "scores": "Scores of our predictions and of each baseline's, of each repeat and fold and of all folds of a repeat.",
 }
 
 
-def register_judging(plugin):
-    """Register these actions with the plugin of `q2_aam.plugin_setup`.
+def register_evaluation(plugin) -> None:
+    """Register these actions.
 
     Parameters
     ----------
     plugin : Plugin
     """
+    register_split_samples(plugin)
+    register_predict_baselines(plugin)
+    register_merge_folds(plugin)
+    register_cross_validate(plugin)
+    register_pages(plugin)
+
+
+def register_split_samples(plugin) -> None:
+    """Register `split_samples`."""
     plugin.methods.register_function(
-        function=predict_baselines,
-        inputs={
-            "train_table": FeatureTable[Frequency],
-            "table": FeatureTable[Frequency],
-            "phylogeny": Phylogeny[Rooted],
-        },
+        function=split_samples,
+        inputs={"table": FeatureTable[T_table]},
         parameters={
             "metadata": MetadataColumn[Numeric | Categorical],
             "groups": parameters.GROUPS[0],
-            "missing_samples": parameters.MISSING_SAMPLES[0],
-            **types(READING),
+            "share": parameters.INNER_SHARE,
+            "missing_samples": READING["missing_samples"][0],
+            **types(SEED),
+        },
+        outputs=[("train_table", FeatureTable[T_table]), ("test_table", FeatureTable[T_table])],
+        input_descriptions={"table": "All samples."},
+        parameter_descriptions={
+            "metadata": "Column that will be predicted: its classes are in like shares in both tables. Samples without a value "
+            "are in neither.",
+            "groups": parameters.GROUPS[1],
+            "share": "Share of the samples in the table to judge by.",
+            "missing_samples": READING["missing_samples"][1],
+            "random_seed": "Seed of the choice; the same seed gives the same tables.",
+        },
+        output_descriptions={
+            "train_table": "Samples to learn from, with the features that they hold.",
+            "test_table": "Samples to judge by, with the features that they hold.",
+        },
+        name="Split samples into those to learn from and those to judge by",
+        description="Part a table in two: whole groups, classes in like shares. Pretrain and fit on the first, predict the second.",
+        examples={"By a numeric column": examples.split_samples_example},
+    )
+
+
+def register_predict_baselines(plugin) -> None:
+    """Register `predict_baselines`."""
+    tables = (COVARIATE_READING, READING)
+    plugin.methods.register_function(
+        function=predict_baselines,
+        inputs={"train_table": ANY_TABLE, "table": ANY_TABLE, "phylogeny": Phylogeny[Rooted]},
+        parameters={
+            "metadata": MetadataColumn[Numeric | Categorical],
+            "groups": parameters.GROUPS[0],
+            **types(*tables),
             "threads": RUNTIME["threads"][0],
-            "random_seed": RUNTIME["random_seed"][0],
+            **types(SEED),
         },
         outputs=[("baselines", SampleData[BaselinePredictions])],
         input_descriptions={
@@ -68,13 +120,12 @@ def register_judging(plugin):
             "metadata": "Column to predict, of the samples to learn from.",
             "groups": "Column whose groups (subjects, households, sites) are kept together where the machines' settings are chosen, "
             "by cross-validation among the samples to learn from.",
-            "missing_samples": parameters.MISSING_SAMPLES[1],
-            **descriptions(READING),
+            **descriptions(*tables),
+            "covariates": parameters.COVARIATES[1] + "With them, a forest of these alone is among the baselines.",
             "missing_features": "Features that are no tip of the phylogeny: refuse them by name, or leave them out (of UniFrac "
             "only) with a count.",
             "threads": RUNTIME["threads"][1],
-            "random_seed": "Seed of the forest, of the folds by which settings are chosen, and of the draw where sampling_depth is "
-            "given.",
+            "random_seed": "Seed of the forests and of the folds by which settings are chosen.",
         },
         output_descriptions={"baselines": BASELINES + " To be given to evaluate."},
         name="Predict by a random forest and other baselines",
@@ -83,6 +134,9 @@ def register_judging(plugin):
         examples={"Numeric column": examples.predict_baselines_example},
     )
 
+
+def register_merge_folds(plugin) -> None:
+    """Register `merge_folds`."""
     plugin.methods.register_function(
         function=merge_folds,
         inputs={
@@ -118,7 +172,7 @@ def register_judging(plugin):
         output_descriptions={
             "merged_predictions": OUT_OF_FOLD["predictions"],
             "merged_certainty": OUT_OF_FOLD["certainty"],
-            "merged_novelty": "How much of each sample was never seen in training; of several repeats that of the first.",
+            "merged_novelty": "How much of each sample was never met in training; of several repeats that of the first.",
             "merged_baselines": OUT_OF_FOLD["baselines"],
             "scores": OUT_OF_FOLD["scores"],
         },
@@ -128,10 +182,14 @@ def register_judging(plugin):
         examples={"Two folds": examples.merge_folds_example},
     )
 
+
+def register_cross_validate(plugin) -> None:
+    """Register `cross_validate`."""
+    tables = (FOLDS, COVARIATE_READING, READING, FITTING, RUNTIME, SEED)
     plugin.pipelines.register_function(
         function=cross_validate,
         inputs={
-            "table": FeatureTable[Frequency],
+            "table": ANY_TABLE,
             "sequences": FeatureData[Sequence],
             "phylogeny": Phylogeny[Rooted],
             "encoder": AAMModel[Encoder],
@@ -139,9 +197,8 @@ def register_judging(plugin):
         parameters={
             "metadata": MetadataColumn[T_column],
             "groups": parameters.GROUPS[0],
-            **types(FOLDS, READING, ARCHITECTURE, RUNTIME),
-            "target_transform": parameters.TRANSFORM,
-            "missing_samples": parameters.MISSING_SAMPLES[0],
+            "batch_size": BATCH_SIZE[0],
+            **types(*tables),
         },
         outputs=[
             ("predictions", T_predictions),
@@ -151,7 +208,7 @@ def register_judging(plugin):
             ("report", Visualization),
         ],
         input_descriptions={
-            "table": parameters.TABLE,
+            "table": parameters.TABLE + " Pretraining takes counts of reads alone.",
             "sequences": parameters.SEQUENCES,
             "phylogeny": "Phylogeny whose tips are the table's features: pretraining learns its distances, and a baseline reads them.",
             "encoder": "A pretrained encoder. If it was pretrained on samples of this table, it has seen the communities of samples "
@@ -160,10 +217,10 @@ def register_judging(plugin):
         parameter_descriptions={
             "metadata": "Column to predict. Samples without a value are left out, with a count.",
             "groups": parameters.GROUPS[1],
-            **descriptions(FOLDS, READING, ARCHITECTURE, RUNTIME),
-            "precision": RUNTIME["precision"][1] + " Predictions are always made in 32.",
+            "batch_size": "Samples at a time. In pretraining, samples a step.",
+            **descriptions(*tables),
+            "covariates": parameters.COVARIATES[1] + "A forest of these alone is then among the baselines.",
             "target_transform": "What a numeric column is learnt as, on the training samples of each fold.",
-            "missing_samples": parameters.MISSING_SAMPLES[1],
         },
         output_descriptions={
             **OUT_OF_FOLD,
@@ -177,4 +234,50 @@ def register_judging(plugin):
             "same time (--parallel)."
         ),
         examples={"Numeric column": examples.cross_validate_example},
+    )
+
+
+def register_pages(plugin) -> None:
+    """Register `evaluate` and `summarize_training`."""
+    plugin.visualizers.register_function(
+        function=evaluate,
+        inputs={
+            "predictions": SampleData[RegressorPredictions | ClassifierPredictions],
+            "certainty": SampleData[PredictionIntervals | Probabilities],
+            "novelty": SampleData[Novelty],
+            "baselines": SampleData[BaselinePredictions],
+            "scores": AAMScores,
+        },
+        parameters={
+            "metadata": MetadataColumn[Numeric | Categorical],
+            "groups": parameters.GROUPS[0],
+            "missing_samples": READING["missing_samples"][0],
+        },
+        input_descriptions={
+            "predictions": "Predictions of fit, predict or cross-validate (or of q2-sample-classifier).",
+            "certainty": "The certainty that came with them.",
+            "novelty": "The novelty that came with them, to see whether errors grow with it.",
+            "baselines": "Predictions of predict-baselines for the same samples, whose scores are then shown beside the model's.",
+            "scores": "The scores of cross-validate, to be shown by folds.",
+        },
+        parameter_descriptions={
+            "metadata": "Column with the true values: numeric for a regressor's predictions, categorical for a classifier's.",
+            "groups": "Column whose groups are shown and scored apart.",
+            "missing_samples": "Predicted samples that are not in the metadata: refuse them by name, or leave them out with a "
+            "count. Samples whose true value is missing are always left out, with a count.",
+        },
+        name="Show how good predictions are",
+        description="Scores and pictures of predictions beside the truth and beside the answer that looks at no sample or, where "
+        "they are given, beside a random forest and other baselines.",
+        examples={"Numeric column": examples.evaluate_example},
+    )
+    plugin.visualizers.register_function(
+        function=summarize_training,
+        inputs={"training_log": AAMTrainingLog},
+        parameters={},
+        input_descriptions={"training_log": "What pretrain or fine-tune left."},
+        parameter_descriptions={},
+        name="Show how training went",
+        description="Losses and metrics of the training and validation samples over the epochs, the best epoch, and the plots.",
+        examples={"Run of pretrain": examples.summarize_training_example},
     )

@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from q2_aam.framework import Artifact, qiime2, sdk
 
 # Enough for what an example shows, and seconds of computing.
-SMALL = {"dim": 16, "heads": 2, "lineages": 16}
+SMALL = {"dim": 16, "lineages": 16}
 
 
 @lru_cache(maxsize=1)
@@ -70,7 +70,7 @@ def _pretrained() -> tuple:
 @lru_cache(maxsize=1)
 def _fitted() -> tuple:
     given = {"table": training_table(), "sequences": sequences(), "encoder": encoder()}
-    return _run("fit", **given, metadata=metadata().get_column("ph"), epochs=2)
+    return _run("fit", **given, metadata=metadata().get_column("ph"))
 
 
 @lru_cache(maxsize=1)
@@ -89,8 +89,8 @@ def model():
 
 
 def training_log():
-    """What `fit` leaves to look at."""
-    return _fitted()[3]
+    """What `pretrain` leaves to look at."""
+    return _pretrained()[1]
 
 
 def predictions():
@@ -128,16 +128,16 @@ def fit_classifier_example(use):
     _fit(use, "habitat")
 
 
-def fit_conditioned_example(use):
-    """Fit an encoder to a numeric column with another column that is known of each sample."""
+def fit_covariates_example(use):
+    """Fit an encoder to a numeric column, with a covariate."""
     _fit(use, "ph", ["habitat"])
 
 
-def _fit(use, column: str, conditioning_columns: list | None = None):
+def _fit(use, column: str, covariate_columns: list | None = None):
     samples = use.init_metadata("metadata", metadata)
     further = {}
-    if conditioning_columns:
-        further = {"conditioning": samples, "conditioning_columns": conditioning_columns}
+    if covariate_columns:
+        further = {"covariates": samples, "covariate_columns": covariate_columns}
     use.action(
         use.UsageAction(plugin_id="aam", action_id="fit"),
         use.UsageInputs(
@@ -146,15 +146,49 @@ def _fit(use, column: str, conditioning_columns: list | None = None):
             encoder=use.init_artifact("encoder", encoder),
             metadata=use.get_metadata_column(column, column, samples),
             groups=use.get_metadata_column("site", "site", samples),
-            epochs=2,
             **further,
         ),
         use.UsageOutputNames(
             model=f"{column}_model",
-            predictions=f"{column}_validation_predictions",
-            certainty=f"{column}_validation_certainty",
-            training_log=f"{column}_training_log",
+            predictions=f"{column}_out_of_fold",
+            certainty=f"{column}_out_of_fold_certainty",
         ),
+    )
+
+
+def fine_tune_example(use):
+    """Tune an encoder to a numeric column."""
+    samples = use.init_metadata("metadata", metadata)
+    use.action(
+        use.UsageAction(plugin_id="aam", action_id="fine_tune"),
+        use.UsageInputs(
+            table=use.init_artifact("table", training_table),
+            sequences=use.init_artifact("sequences", sequences),
+            encoder=use.init_artifact("encoder", encoder),
+            metadata=use.get_metadata_column("ph", "ph", samples),
+            groups=use.get_metadata_column("site", "site", samples),
+            epochs=2,
+        ),
+        use.UsageOutputNames(
+            model="ph_model",
+            predictions="ph_validation_predictions",
+            certainty="ph_validation_certainty",
+            training_log="ph_training_log",
+        ),
+    )
+
+
+def split_samples_example(use):
+    """Keep a fifth of the samples apart, whole sites."""
+    samples = use.init_metadata("metadata", metadata)
+    use.action(
+        use.UsageAction(plugin_id="aam", action_id="split_samples"),
+        use.UsageInputs(
+            table=use.init_artifact("table", training_table),
+            metadata=use.get_metadata_column("ph", "ph", samples),
+            groups=use.get_metadata_column("site", "site", samples),
+        ),
+        use.UsageOutputNames(train_table="train_table", test_table="test_table"),
     )
 
 
@@ -196,12 +230,10 @@ def cross_validate_example(use):
             table=use.init_artifact("table", training_table),
             sequences=use.init_artifact("sequences", sequences),
             phylogeny=use.init_artifact("phylogeny", phylogeny),
+            encoder=use.init_artifact("encoder", encoder),
             metadata=use.get_metadata_column("ph", "ph", samples),
             groups=use.get_metadata_column("site", "site", samples),
             folds=2,
-            pretrain_epochs=2,
-            fit_epochs=2,
-            **SMALL,
         ),
         use.UsageOutputNames(
             predictions="ph_out_of_fold",
@@ -275,6 +307,6 @@ def summarize_training_example(use):
     """Look at a training run."""
     use.action(
         use.UsageAction(plugin_id="aam", action_id="summarize_training"),
-        use.UsageInputs(training_log=use.init_artifact("ph_training_log", training_log)),
-        use.UsageOutputNames(visualization="ph_training"),
+        use.UsageInputs(training_log=use.init_artifact("pretraining_log", training_log)),
+        use.UsageOutputNames(visualization="pretraining"),
     )

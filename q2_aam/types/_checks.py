@@ -1,17 +1,18 @@
 """Checks of files that several formats share. Each refusal is a sentence that says where and what to do."""
 
+import contextlib
 import csv
 import hashlib
 import json
 import math
 import pickletools
 import re
-import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from q2_aam.framework import ValidationError
+from q2_aam.schema import SchemaError
 
 # What a PyTorch file of plain weights and states names, and torch.load(weights_only=True) accepts. Anything
 # else could run code, were the file ever loaded in another way.
@@ -28,6 +29,15 @@ _HARMLESS = re.compile(
 )
 # Instructions of a pickle by which it names what to import; torch.save writes the first of them only.
 _IMPORTING = {"GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"}
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """What the schema refuses is a ValidationError to QIIME 2."""
+    try:
+        yield
+    except SchemaError as error:
+        raise ValidationError(str(error)) from error
 
 
 def sha256(path: Path) -> str:
@@ -98,56 +108,6 @@ def read_json(path: Path, level: str) -> dict:
     if not isinstance(content, dict):
         raise ValidationError(f"{path.name} holds a {type(content).__name__}, not a JSON object ({{...}}).")
     return content
-
-
-def check_schema_version(name: str, content: dict, known: int):
-    """Refuse files of a later version by saying so, before their other keys can look wrong."""
-    version = content.get("schema_version")
-    if version is None:
-        raise ValidationError(
-            f"{name} lacks the key schema_version: it is not a file of q2-aam, or a damaged one."
-        )
-    if not is_integer(version) or version < 1:
-        wrong_value(name, "schema_version", version, f"a whole number from 1 to {known}")
-    if version > known:
-        raise ValidationError(
-            f"{name} was made by a newer q2-aam (schema version {version}, while this one reads up to "
-            f"{known}): update q2-aam."
-        )
-
-
-def check_keys(name: str, content: dict, keys: tuple, within: str = ""):
-    """Refuse an object that lacks keys, naming all of them."""
-    missing = [key for key in keys if key not in content]
-    if missing:
-        where = f"{name}: {within}" if within else name
-        raise ValidationError(
-            f"{where} lacks the keys {', '.join(missing)}: it is incomplete. Make the artifact again with "
-            "q2-aam."
-        )
-
-
-def wrong_value(name: str, key: str, value, must: str):
-    """Refuse a value of a JSON object, saying what it must be."""
-    raise ValidationError(
-        f"{name}: {key} is {json.dumps(value)}; it must be {must}. Make the artifact again with q2-aam."
-    )
-
-
-def is_integer(value) -> bool:
-    """Whether a value of JSON is a whole number (in Python, true and false would be, too)."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def is_number(value) -> bool:
-    """Whether a value of JSON is a number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def is_finite(value) -> bool:
-    """Whether a value of JSON is a number, and neither NaN nor infinite, which Python's JSON may hold."""
-    # Whole numbers of JSON have no largest one; those beyond this are no float.
-    return is_number(value) and abs(value) <= sys.float_info.max
 
 
 def read_rows(path: Path, level: str, check_header: Callable) -> Iterator[tuple[int, dict]]:

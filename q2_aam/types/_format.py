@@ -4,46 +4,21 @@ At level 'min' (each time an action reads or writes an artifact) whole files are
 found; at level 'max' (`qiime tools import`, `qiime tools validate`) every row and record is read.
 """
 
+from q2_aam import schema
 from q2_aam.framework import ValidationError, model
+from q2_aam.schema import is_integer
 from q2_aam.types._checks import (
-    check_keys,
     check_sample_rows,
-    check_schema_version,
     check_torch_file,
-    is_integer,
-    is_number,
     number,
     read_json,
     read_rows,
+    refusals,
     sha256,
-    wrong_value,
-)
-from q2_aam.types._description import (
-    check_architecture,
-    check_conditioning,
-    check_intervals,
-    check_target,
-    check_temperature,
-    check_training,
 )
 
-MODEL_SCHEMA_VERSION = 3
 LOG_SCHEMA_VERSION = 1
 
-MODEL_KEYS = (
-    "schema_version",
-    "kind",
-    "sha256",
-    "architecture",
-    "tokenizer",
-    "target",
-    "training",
-    "random_seed",
-    "versions",
-    "data",
-    "scores",
-    "intervals",
-)
 LOG_KEYS = ("schema_version", "action", "monitor", "mode", "best_epoch", "epochs", "stopped", "target")
 LOG_COLUMNS = ("epoch", "learning_rate", "seconds")
 INTERVAL_COLUMNS = ("lower", "upper")
@@ -69,25 +44,9 @@ class AAMModelDescriptionFormat(model.TextFileFormat):
     """All that is needed to rebuild a network and to undo its target's transform, as JSON."""
 
     def _validate_(self, level):
-        name, content = self.path.name, read_json(self.path, level)
-        check_schema_version(name, content, MODEL_SCHEMA_VERSION)
-        check_keys(name, content, MODEL_KEYS)
-        for key in ("architecture", "tokenizer", "training", "versions", "data", "scores"):
-            if not isinstance(content[key], dict):
-                wrong_value(name, key, content[key], "an object ({...})")
-        check_target(name, content["kind"], content["target"])
-        check_conditioning(name, content["kind"], content.get("conditioning"))
-        check_intervals(name, content["kind"], content["intervals"])
-        check_temperature(name, content["kind"], content.get("temperature"))
-        check_architecture(name, content["architecture"])
-        check_training(name, content["training"])
-        check_keys(name, content["tokenizer"], ("vocabulary", "max_length"), "tokenizer")
-        length = content["tokenizer"]["max_length"]
-        if not is_integer(length) or length < 1:
-            wrong_value(name, "tokenizer.max_length", length, "a positive whole number")
-        for score, value in content["scores"].items():
-            if value is not None and not is_number(value):
-                wrong_value(name, f"scores.{score}", value, "a number or null")
+        content = read_json(self.path, level)
+        with refusals():
+            schema.check_description(content, self.path.name)
 
 
 class AAMModelDirectoryFormat(model.DirectoryFormat):
@@ -112,18 +71,19 @@ class AAMTrainingSummaryFormat(model.TextFileFormat):
 
     def _validate_(self, level):
         name, content = self.path.name, read_json(self.path, level)
-        check_schema_version(name, content, LOG_SCHEMA_VERSION)
-        check_keys(name, content, LOG_KEYS)
-        for key, allowed in (("action", ("pretrain", "fit")), ("mode", ("min", "max"))):
-            if content[key] not in allowed:
-                wrong_value(name, key, content[key], f"one of {', '.join(allowed)}")
-        for key in ("monitor", "stopped"):
-            if not isinstance(content[key], str):
-                wrong_value(name, key, content[key], "text")
-        if not is_integer(content["epochs"]) or content["epochs"] < 0:
-            wrong_value(name, "epochs", content["epochs"], "a whole number from 0")
-        if not (content["best_epoch"] is None or is_integer(content["best_epoch"])):
-            wrong_value(name, "best_epoch", content["best_epoch"], "the number of an epoch or null")
+        with refusals():
+            schema.check_schema_version(name, content, LOG_SCHEMA_VERSION)
+            schema.check_keys(name, content, LOG_KEYS)
+            for key, allowed in (("action", ("pretrain", "fine-tune", "fit")), ("mode", ("min", "max"))):
+                if content[key] not in allowed:
+                    schema.wrong_value(name, key, content[key], f"one of {', '.join(allowed)}")
+            for key in ("monitor", "stopped"):
+                if not isinstance(content[key], str):
+                    schema.wrong_value(name, key, content[key], "text")
+            if not is_integer(content["epochs"]) or content["epochs"] < 0:
+                schema.wrong_value(name, "epochs", content["epochs"], "a whole number from 0")
+            if not (content["best_epoch"] is None or is_integer(content["best_epoch"])):
+                schema.wrong_value(name, "best_epoch", content["best_epoch"], "the number of an epoch or null")
 
 
 class AAMTrainingHistoryFormat(model.TextFileFormat):

@@ -1,0 +1,96 @@
+"""From artifact views to a study. The core reads and checks; here is what only QIIME 2 knows."""
+
+import pandas as pd
+
+from q2_aam.framework import qiime2
+from q2_aam.settings import Architecture, Reading
+
+
+def study_of(
+    table,
+    sequences=None,
+    *,
+    metadata=None,
+    groups=None,
+    covariates=None,
+    covariate_columns: list | None = None,
+    phylogeny=None,
+    max_length: int = Architecture.max_length,
+    reading: Reading = Reading(),  # noqa: B008 (it is frozen)
+):
+    """Read a study from views of artifacts and metadata, as the actions take them.
+
+    Parameters
+    ----------
+    table : biom.Table
+    sequences : DNAFASTAFormat, optional
+    metadata, groups : MetadataColumn, optional
+        The column to predict, and the groups'.
+    covariates : Metadata, optional
+    covariate_columns : list of str, optional
+        Those of its columns to read; all by default.
+    phylogeny : NewickFormat, optional
+    max_length : int
+        Nucleotides read of each sequence.
+    reading : Reading
+
+    Returns
+    -------
+    Study
+    """
+    from q2_aam.study.study import read_study
+
+    refuse_columns_of_nothing(covariates, covariate_columns)
+    frame = None if covariates is None else covariates.to_dataframe()
+    return read_study(
+        table,
+        None if sequences is None else str(sequences),
+        metadata=frame,
+        target=None if metadata is None else metadata.to_series(),
+        groups=None if groups is None else groups.to_series(),
+        covariates=list(covariate_columns) if covariate_columns else frame,
+        phylogeny=None if phylogeny is None else str(phylogeny),
+        max_length=max_length,
+        missing_features=reading.missing_features,
+        missing_samples=reading.missing_samples,
+        missing_covariates=reading.missing_covariates,
+    )
+
+
+def refuse_columns_of_nothing(covariates, covariate_columns) -> None:
+    """Stop when columns are named of metadata that is not there."""
+    if covariates is None and covariate_columns:
+        raise ValueError(
+            "covariate_columns names columns of the covariates' metadata, but there is none. Give it as covariates, or "
+            "leave covariate_columns out."
+        )
+
+
+def refuse_no_encoder(encoder, action: str) -> None:
+    """Stop when there is no encoder, and say where to get one."""
+    if encoder is None:
+        raise ValueError(
+            f"{action} needs an encoder, but none is given. Make one of all your samples, with or without metadata, by "
+            "`qiime aam pretrain` (table, sequences and phylogeny), and give it as encoder."
+        )
+
+
+def refuse_id_headers(values: pd.Series) -> None:
+    """Stop when a class is named such that QIIME 2 could not read the probabilities, whose columns the classes are."""
+    refused = [name for name in sorted(set(values.dropna().astype(str))) if not _names_a_column(name)]
+    if refused:
+        from q2_aam.study.tables import name_ids
+
+        raise ValueError(
+            f"{len(refused)} classes of column {values.name!r} are called what QIIME 2 calls a column of IDs: "
+            f"{name_ids(refused)}. No metadata can have a column of that name, and the probabilities of the classes "
+            "could not be read. Rename these classes in the metadata."
+        )
+
+
+def _names_a_column(name: str) -> bool:
+    try:
+        qiime2.Metadata(pd.DataFrame({name: [0.0]}, index=pd.Index(["sample"], name="id")))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,163 @@
+"""Cross-validation: each sample is predicted once by what was learnt without it and without its group."""
+
+from dataclasses import dataclass, replace
+
+import biom
+import numpy as np
+import pandas as pd
+
+from q2_aam.encoder.device import use_threads
+from q2_aam.encoder.encoder import Encoder
+from q2_aam.evaluation.baselines import predict_by_baselines
+from q2_aam.evaluation.fold_scores import OURS, FoldPredictions, merge_repeats, score_table
+from q2_aam.predictor import Predictor
+from q2_aam.settings import LARGEST_SEED, Architecture, CrossValidation, Fitting, Training
+from q2_aam.study.covariates import Covariates
+from q2_aam.study.folds import grouped_folds
+from q2_aam.study.study import Study
+
+
+@dataclass(frozen=True)
+class CrossValidated:
+    """Out-of-fold predictions of a study, and their scores beside the baselines'.
+
+    Attributes
+    ----------
+    predictions : pd.Series
+        By sample ID, in the target's own units or names of classes.
+    certainty : pd.DataFrame
+        By sample ID: intervals or probabilities.
+    baselines : pd.DataFrame
+        By sample ID, a column a baseline; empty where none was asked for.
+    scores : pd.DataFrame
+        Of each repeat, fold (missing: all folds together) and method.
+    """
+
+    predictions: pd.Series
+    certainty: pd.DataFrame
+    baselines: pd.DataFrame
+    scores: pd.DataFrame
+
+
+def cross_validate(
+    study: Study,
+    encoder: Encoder | None = None,
+    settings: CrossValidation | None = None,
+    fitting: Fitting | None = None,
+    *,
+    training: Training | None = None,
+    architecture: Architecture | None = None,
+    baselines: bool = True,
+) -> CrossValidated:
+    """Predict each sample of a study by what is learnt from the others.
+
+    Parameters
+    ----------
+    study : Study
+        Read with a target and, where nothing else keeps samples apart, with groups.
+    encoder : Encoder, optional
+        Without it (or with ``pretraining`` each_fold) an encoder is pretrained on the training samples of each fold, for
+        which the study needs a phylogeny.
+    settings : CrossValidation, optional
+    fitting : Fitting, optional
+        The same as :meth:`Predictor.fit` takes: what is cross-validated is what is fitted.
+    training, architecture : optional
+        Of pretraining.
+    baselines : bool
+        Whether the rivals predict the same samples, too.
+
+    Returns
+    -------
+    CrossValidated
+
+    Raises
+    ------
+    ValueError
+        If the samples cannot be parted so, or there is neither an encoder nor a phylogeny.
+
+    Examples
+    --------
+    >>> from q2_aam.settings import Optimization
+    >>> from q2_aam.simulation.survey import simulate_study
+    >>> study = simulate_study(n_samples=30, target="ph", groups="site", with_phylogeny=True)
+    >>> encoder = Encoder.pretrain(study, Training(Optimization(epochs=1)), architecture=Architecture(dim=16, lineages=16))
+    >>> done = cross_validate(study, encoder, CrossValidation(folds=2), baselines=False)
+    >>> done.scores[["fold", "method"]].values.tolist()
+    [[1.0, 'q2-aam'], [2.0, 'q2-aam'], [nan, 'q2-aam']]
+    """
+    settings, fitting, training = settings or CrossValidation(), fitting or Fitting(), training or Training()
+    if study.target is None:
+        raise ValueError("The study has no target. Read it with the metadata column to predict.")
+    pretraining = settings.pretraining
+    if pretraining == "auto":
+        pretraining = "none" if encoder else "each_fold"
+    if pretraining == "none" and encoder is None:
+        raise ValueError("There is no encoder to fit: give one, or have one pretrained in each fold.")
+    optimization = replace(training.optimization, epochs=settings.pretrain_epochs)
+    training = replace(training, optimization=optimization)
+    runs = []
+    for repeat in range(1, settings.repeats + 1):
+        seed = (fitting.random_seed + repeat - 1) % (LARGEST_SEED + 1)
+        seeded = replace(training, runtime=replace(training.runtime, random_seed=seed))
+        start = encoder
+        if pretraining == "transductive":
+            start = Encoder.pretrain(study, seeded, architecture=architecture, encoder=encoder)
+        for fold, (train_rows, test_rows) in enumerate(folds_of(study, settings, seed), 1):
+            train, test = study.subset(train_rows), study.subset(test_rows)
+            if pretraining == "each_fold":
+                start = Encoder.pretrain(train, seeded, architecture=architecture, encoder=encoder)
+            predictor = Predictor.fit(start, train, replace(fitting, random_seed=seed))
+            predicted = predictor.predict(test)
+            methods = pd.DataFrame({OURS: predicted.values})
+            if baselines:
+                methods = methods.join(baselines_of(train, test, replace(fitting, random_seed=seed)))
+            runs.append(FoldPredictions(repeat, fold, len(train), predicted.certainty, methods))
+    return merged(study, runs)
+
+
+def folds_of(study: Study, settings: CrossValidation, random_seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rows to learn from and rows to predict of each fold."""
+    return grouped_folds(
+        len(study),
+        settings.folds,
+        groups=study.groups,
+        classes=None if study.kind == "numeric" else study.target,
+        leave_one_group_out=settings.leave_one_group_out,
+        random_seed=random_seed,
+    )
+
+
+def baselines_of(train: Study, test: Study, settings: Fitting) -> pd.DataFrame:
+    """What the baselines say of the test samples."""
+    covariates = None
+    if train.covariates is not None:
+        fitted = Covariates.fit(train.covariates, train.missing_covariates)
+        covariates = fitted.encode(train.covariates), fitted.encode(test.covariates)
+    with use_threads(settings) as threads:
+        return predict_by_baselines(
+            as_table(train),
+            train.target,
+            as_table(test),
+            kind="regression" if train.kind == "numeric" else "classification",
+            phylogeny=train.phylogeny,
+            groups=None if train.groups is None else train.groups.to_numpy(),
+            covariates=covariates,
+            n_jobs=threads,
+            random_state=settings.random_seed,
+        )
+
+
+def as_table(study: Study) -> biom.Table:
+    """The features of a study with a phylogeny; else its ASVs, by their hashes."""
+    if study.table is not None:
+        return study.table
+    communities = study.communities
+    ids = [str(number) for number in communities.hashes]
+    return biom.Table(communities.counts.T.tocsr(), ids, communities.sample_ids)
+
+
+def merged(study: Study, runs: list[FoldPredictions]) -> CrossValidated:
+    """The folds together, and their scores."""
+    scores = score_table(runs, study.target, study.kind, study.groups)
+    certainty, methods = merge_repeats(runs, study.kind, study.communities.sample_ids)
+    return CrossValidated(methods.pop(OURS).rename("prediction"), certainty, methods, scores)

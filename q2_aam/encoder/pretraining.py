@@ -1,0 +1,177 @@
+"""Pretraining: an encoder from a study with a phylogeny."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from q2_aam.encoder.aam import AAM
+from q2_aam.encoder.device import resolve_device, resolve_precision, use_threads
+from q2_aam.encoder.encoder import TRAINING_STATE, Encoder
+from q2_aam.encoder.files import package_versions, tokenizer_of
+from q2_aam.encoder.training.starting import start_from_data
+from q2_aam.encoder.training.task import Task
+from q2_aam.encoder.training.trainer import TrainingResult, train
+from q2_aam.schema import ModelDescription
+from q2_aam.settings import USUAL_METRIC, Architecture, Training
+from q2_aam.study.batches import CommunityDataset, batch_loader
+from q2_aam.study.splits import split_validation
+from q2_aam.study.study import Study
+
+
+class Pretraining(NamedTuple):
+    """An encoder, and how its training went."""
+
+    encoder: Encoder
+    result: TrainingResult
+
+
+def pretrain(
+    study: Study,
+    settings: Training,
+    architecture: Architecture | None = None,
+    encoder: Encoder | None = None,
+    *,
+    directory: Path,
+) -> Pretraining:
+    """Pretrain an encoder, with the files of the run in a directory; the rest is as in :meth:`Encoder.pretrain`."""
+    if study.phylogeny is None:
+        raise ValueError("Pretraining needs a phylogeny: its distances are what is learnt. Read the study with one.")
+    runtime, seed = settings.runtime, settings.runtime.random_seed
+    with use_threads(runtime) as threads:
+        resolve_precision(runtime.precision, resolve_device(runtime.device))
+        metric = encoder.metric_for(settings.metric) if encoder else settings.metric
+        metric = USUAL_METRIC if metric == "auto" else metric
+        architecture = encoder.network.architecture if encoder else architecture or Architecture()
+        unifrac = study.unifrac(metric, threads, subcommunities=True)
+        train_rows, validation_rows = split_validation(
+            len(study), settings.sampling.validation_share, random_seed=seed
+        )
+        if len(train_rows) < 2 and settings.objective.unifrac_weight:
+            raise ValueError(
+                f"There is {len(train_rows)} sample to learn distances from; two or more are needed. Give more "
+                "samples, or a smaller validation_share."
+            )
+        settings = settings_for(settings, len(train_rows))
+        network = starting_network(architecture, encoder, seed)
+        sampling = settings.sampling
+        dataset = CommunityDataset(
+            study.communities,
+            sampling.token_limit,
+            sampling.token_choice,
+            unifrac,
+            subcommunities=sampling.subcommunities,
+        )
+        if encoder is None:
+            start(network, dataset, train_rows, settings)
+        origin = f"{metric} {study.phylogeny.digest()} {encoder.description.sha256 if encoder else None}"
+        task = Task(network, settings, study.communities.sample_ids)
+        result = train(task, dataset, train_rows, validation_rows, directory, origin=origin)
+        network.load_state_dict(result.state["model"])
+        description = ModelDescription(
+            kind="encoder",
+            architecture=architecture.to_dict(),
+            tokenizer=tokenizer_of(architecture),
+            token_limit=sampling.token_limit,
+            settings={**settings.to_dict(), "metric": metric},
+            random_seed=seed,
+            data=data_summary(study, train_rows, validation_rows),
+            scores=best_scores(result),
+            versions=package_versions(),
+            encoder=encoder.summary() if encoder else None,
+        )
+        seen_asvs = asvs_of(study, train_rows)
+        if encoder is not None:
+            seen_asvs = np.union1d(seen_asvs, encoder.seen_asvs)
+        state = {name: result.state[name] for name in TRAINING_STATE}
+        return Pretraining(Encoder(network.eval(), description, seen_asvs, state), result)
+
+
+def starting_network(
+    architecture: Architecture, encoder: Encoder | None, random_seed: int, outputs: int | None = None, covariates: int = 0
+) -> AAM:
+    """A network with an encoder's weights, or random ones from the seed; a target head is always random."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random_seed)
+        network = AAM(architecture, outputs, covariates)
+    if encoder is not None:
+        network.load_state_dict({**network.state_dict(), **encoder.network.state_dict()})
+    return network
+
+
+def start(network: AAM, dataset: CommunityDataset, train_rows: np.ndarray, settings: Training) -> None:
+    """Give a random network distances of the right size, from the first batches of the training samples."""
+    batch_size, seed = settings.optimization.batch_size, settings.runtime.random_seed
+    start_from_data(network, batch_loader(dataset.as_predicted(), train_rows, batch_size, seed, shuffle=True))
+
+
+def settings_for(settings: Training, samples: int) -> Training:
+    """The same settings with a number of epochs in place of ``auto``."""
+    processes = settings.runtime.devices * settings.runtime.num_nodes
+    return replace(settings, optimization=settings.optimization.of(samples, processes))
+
+
+def asvs_of(study: Study, rows: np.ndarray) -> np.ndarray:
+    """Hashes of the ASVs that some samples hold, int64 ``[V]``."""
+    communities = study.communities
+    return communities.hashes[communities.subset(rows).present_asvs()]
+
+
+def data_summary(study: Study, train_rows: np.ndarray, validation_rows: np.ndarray) -> dict:
+    """Sizes of what is learnt from, and of what was left out of it, for ``model.json``."""
+    communities, depths = study.communities, study.depths()[train_rows]
+    return {
+        "samples": len(study),
+        "training_samples": len(train_rows),
+        "validation_samples": len(validation_rows),
+        "features": communities.n_features,
+        "asvs": len(communities.tokens),
+        "reads": float(communities.counts.sum(dtype=np.float64)),
+        "values": study.values,
+        "depth": {
+            "lowest": float(depths.min()),
+            "median": float(np.median(depths)),
+            "highest": float(depths.max()),
+        },
+        **study.record,
+    }
+
+
+def best_scores(result: TrainingResult) -> dict[str, float]:
+    """What was measured in the best epoch, by the names of ``history.tsv``."""
+    history = pd.read_csv(result.directory / "history.tsv", sep="\t", index_col="epoch")
+    row = history.loc[result.best_epoch].drop(["learning_rate", "seconds"]).astype(float)
+    return {name: float(value) for name, value in row.items() if np.isfinite(value)}
+
+
+@contextlib.contextmanager
+def run_directory(run_dir: str | Path | None) -> Iterator[Path]:
+    """The directory asked for, made where it is not there, or one that is gone afterwards.
+
+    Raises
+    ------
+    ValueError
+        If nothing can be written there.
+    """
+    if run_dir is None:
+        with tempfile.TemporaryDirectory(prefix="q2-aam-") as temporary:
+            yield Path(temporary)
+        return
+    directory = Path(run_dir)
+    if directory.exists() and not directory.is_dir():
+        raise ValueError(f"run_dir {run_dir} is a file. Give a directory; it is made where it is not there.")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"Nothing can be written to run_dir {run_dir} ({error.strerror}). Give another directory."
+        ) from error
+    yield directory

@@ -1,0 +1,149 @@
+"""Predictions of new samples: values, how certain they are, and how new the samples are to the predictor."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from q2_aam.evaluation.calibration import apply_interval, fit_temperature, residual_interval
+from q2_aam.study.communities import Communities
+from q2_aam.study.study import Study
+from q2_aam.study.tables import name_ids
+from q2_aam.study.targets import Target
+
+# Depths beyond this multiple of the range that was learnt from are far outside.
+FAR_DEPTH = 2.0
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How certain predictions are, learnt from out-of-fold predictions.
+
+    Attributes
+    ----------
+    intervals : dict or None
+        Half width of the 90% interval in the transform's units; None for classes. In these units, because a target that
+        was logged is off by a factor rather than by an amount; the inverse keeps order, so that the interval holds as often
+        in the target's own units.
+    temperature : float or None
+        What logits are divided by before they are probabilities; None for numbers.
+    """
+
+    intervals: dict | None = None
+    temperature: float | None = None
+
+    @classmethod
+    def fit(cls, target: Target, encoded: np.ndarray, outputs: np.ndarray) -> "Calibration":
+        """Learn it from samples that were not learnt from: encoded targets ``[N]`` and a head's outputs ``[N, O]``."""
+        if target.kind == "numeric":
+            return cls(intervals=residual_interval(encoded, outputs[:, 0]))
+        return cls(temperature=fit_temperature(outputs, encoded))
+
+    def apply(self, target: Target, sample_ids: np.ndarray, outputs: np.ndarray) -> pd.DataFrame:
+        """Intervals (``lower``, ``upper``, own units) or probabilities (a column a class) by sample ID."""
+        index = pd.Index(sample_ids, name="SampleID")
+        if target.kind == "numeric":
+            lower, upper = (target.decode(end) for end in apply_interval(outputs[:, 0], self.intervals))
+            return pd.DataFrame({"lower": lower, "upper": upper}, index=index)
+        logits = outputs.astype(np.float64) / self.temperature
+        return pd.DataFrame(softmax(logits, axis=1), index=index, columns=target.classes)
+
+    def caution(self) -> str | None:
+        """What too few samples mean for the intervals; None where there are enough."""
+        if self.intervals is None or self.intervals["enough"]:
+            return None
+        return (
+            f"The samples are too few ({self.intervals['residuals']}) for intervals of "
+            f"{self.intervals['coverage']:.0%}: they are as wide as the largest error among them instead. Add samples."
+        )
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions of a study's samples.
+
+    Attributes
+    ----------
+    values : pd.Series
+        By sample ID, in the target's own units or names of classes.
+    certainty : pd.DataFrame
+        By sample ID: ``lower`` and ``upper`` of a 90% interval, or the probability of each class.
+    novelty : pd.DataFrame or None
+        By sample ID: how much of each sample the predictor has never met; None for out-of-fold predictions.
+    cautions : list of str
+        What should be known before they are believed.
+    """
+
+    values: pd.Series
+    certainty: pd.DataFrame
+    novelty: pd.DataFrame | None = None
+    cautions: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, target: Target, calibration: Calibration, sample_ids: np.ndarray, outputs: np.ndarray, **further):
+        """From a head's outputs ``[N, O]``."""
+        column = outputs[:, 0] if target.kind == "numeric" else outputs.argmax(1)
+        index = pd.Index(sample_ids, name="SampleID")
+        values = pd.Series(target.decode(column), index=index, name="prediction")
+        return cls(values, calibration.apply(target, sample_ids, outputs), **further)
+
+
+def novelty_of(communities: Communities, new: np.ndarray) -> pd.DataFrame:
+    """A sample a row: how much of it is new (ASVs, boolean ``[V]``), and how much was not read as it is."""
+    presence = communities.counts.copy()
+    presence.data = np.ones_like(presence.data)
+    reads = np.asarray(communities.counts.sum(1, dtype=np.float64)).ravel()
+    return pd.DataFrame(
+        {
+            "asvs": np.diff(communities.counts.indptr).astype(float),
+            "reads": reads + communities.reads_dropped,
+            "unseen_asvs": presence @ new.astype(np.float64),
+            "unseen_read_share": communities.counts.astype(np.float64) @ new / reads,
+            "reads_cut": communities.reads_cut,
+            "reads_dropped": communities.reads_dropped,
+            "reads_ambiguous": communities.reads_ambiguous,
+        },
+        index=pd.Index(communities.sample_ids, name="SampleID"),
+    )
+
+
+def depth_caution(study: Study, data: dict) -> str | None:
+    """Which samples lie far outside the depths that were learnt from; None where none does, or these are unknown.
+
+    Parameters
+    ----------
+    study : Study
+        New samples.
+    data : dict
+        Of the model's description: ``depth`` (``lowest``, ``highest``) and ``values``.
+    """
+    learnt = data.get("depth")
+    if learnt is None or not study.values == data.get("values") == "counts":
+        return None
+    depths = study.depths()
+    far = (depths < learnt["lowest"] / FAR_DEPTH) | (depths > learnt["highest"] * FAR_DEPTH)
+    if not far.any():
+        return None
+    return (
+        f"{far.sum()} of {len(far)} samples have far fewer or far more reads ({depths[far].min():.0f} to "
+        f"{depths[far].max():.0f}) than those that were learnt from ({learnt['lowest']:.0f} to {learnt['highest']:.0f}): "
+        f"{name_ids(study.communities.sample_ids[far])}. With other depths, other rare ASVs are met: rarefy both tables "
+        "alike (`qiime feature-table rarefy`), or doubt these predictions."
+    )
+
+
+def refuse_other_values(study: Study, data: dict) -> None:
+    """Stop when a table holds presences and the model has learnt from abundances, or the other way round.
+
+    Raises
+    ------
+    ValueError
+    """
+    learnt = data.get("values", "counts")
+    if (study.values == "presence") != (learnt == "presence"):
+        names = {"counts": "counts of reads", "shares": "relative frequencies", "presence": "presence and absence alone"}
+        raise ValueError(
+            f"The table holds {names[study.values]}, but the model has learnt from {names[learnt]}. Give a table of "
+            "the same kind, or fit a model to such a table."
+        )

@@ -1,0 +1,269 @@
+"""A predictor: an encoder, a head and a target, fitted to a study."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+from q2_aam.encoder.device import use_threads
+from q2_aam.encoder.encoder import Encoder
+from q2_aam.encoder.files import MISFIT, package_versions, read_model, tokenizer_of, write_model
+from q2_aam.encoder.pretraining import asvs_of, data_summary
+from q2_aam.evaluation.scores import prediction_scores
+from q2_aam.heads import head_class
+from q2_aam.heads.features import Features, known_to_others
+from q2_aam.heads.folds import inner_folds
+from q2_aam.heads.protocol import Head
+from q2_aam.predictions import Calibration, Predictions, depth_caution, novelty_of, refuse_other_values
+from q2_aam.schema import ModelDescription
+from q2_aam.settings import Embedding as EmbeddingSettings
+from q2_aam.settings import Fitting
+from q2_aam.study.covariates import Covariates
+from q2_aam.study.study import Study
+from q2_aam.study.tables import keep_columns
+from q2_aam.study.targets import Target
+
+
+@dataclass
+class Predictor:
+    """What predicts a metadata column of new samples.
+
+    Attributes
+    ----------
+    encoder : Encoder
+    head : Head
+    target : Target
+    calibration : Calibration
+    description : ModelDescription
+        What ``model.json`` says.
+    covariates : Covariates or None
+        Metadata columns that are read beside the community.
+    seen_asvs : np.ndarray
+        int64 ``[V]``, sorted, hashes of the ASVs of all samples that the encoder or the head has learnt from.
+    out_of_fold : Predictions or None
+        Of the samples learnt from, each by models that had not learnt from it; None in a predictor that was loaded.
+
+    Examples
+    --------
+    >>> from q2_aam.simulation.survey import simulate_study
+    >>> from q2_aam.settings import Architecture, Optimization, Training
+    >>> study = simulate_study(n_samples=24, target="ph", with_phylogeny=True)
+    >>> small = Architecture(dim=16, heads=2, lineages=16)
+    >>> encoder = Encoder.pretrain(study, Training(Optimization(epochs=1)), architecture=small)
+    >>> predictor = Predictor.fit(encoder, study)
+    >>> predictor.predict(study).values.name
+    'prediction'
+    """
+
+    encoder: Encoder
+    head: Head
+    target: Target
+    calibration: Calibration
+    description: ModelDescription
+    covariates: Covariates | None = None
+    seen_asvs: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    out_of_fold: Predictions | None = None
+
+    @classmethod
+    def fit(cls, encoder: Encoder, study: Study, settings: Fitting | None = None) -> "Predictor":
+        """Fit a head to the embeddings of an encoder that stays as it is.
+
+        Parameters
+        ----------
+        encoder : Encoder
+        study : Study
+            Read with a target.
+        settings : Fitting, optional
+
+        Raises
+        ------
+        ValueError
+            If the study has no target, or samples, classes or groups are too few.
+        """
+        settings = settings or Fitting()
+        target, encoded = encode_target(study, settings.target_transform)
+        covariates = None if study.covariates is None else Covariates.fit(study.covariates)
+        groups = None if study.groups is None else study.groups.to_numpy()
+        folds = inner_folds(encoded, groups, settings.random_seed)
+        with use_threads(settings) as threads:
+            known = known_to_others(study.communities, folds)
+            features = features_of(encoder, study, covariates, known, settings)
+            head, outputs = head_class(settings.head).fit(
+                features, encoded, folds, random_seed=settings.random_seed, threads=threads
+            )
+        predicted = np.isfinite(outputs[:, 0])
+        seen_asvs = np.union1d(asvs_of(study, np.arange(len(study))), encoder.seen_asvs)
+        return cls.from_out_of_fold(
+            encoder, head, target, study, np.flatnonzero(predicted), encoded[predicted], outputs[predicted],
+            stage="out-of-fold", settings=asdict(settings), covariates=covariates, seen_asvs=seen_asvs,
+            random_seed=settings.random_seed, token_limit=settings.token_limit,
+            data=data_summary(study, np.arange(len(study)), np.arange(0)),
+        )  # fmt: skip
+
+    @classmethod
+    def from_out_of_fold(
+        cls,
+        encoder: Encoder,
+        head: Head,
+        target: Target,
+        study: Study,
+        rows: np.ndarray,
+        encoded: np.ndarray,
+        outputs: np.ndarray,
+        *,
+        stage: str,
+        covariates: Covariates | None,
+        seen_asvs: np.ndarray,
+        scores: dict | None = None,
+        **facts,
+    ) -> "Predictor":
+        """A predictor with what outputs ``[M, O]`` for samples ``rows [M]`` that were not learnt from say of it."""
+        calibration = Calibration.fit(target, encoded, outputs)
+        caution = calibration.caution()
+        predictions = Predictions.of(
+            target, calibration, study.communities.sample_ids[rows], outputs, cautions=(caution,) if caution else ()
+        )
+        measured = prediction_scores(target.kind, study.target.iloc[rows], predictions.values)
+        architecture = encoder.network.architecture
+        description = ModelDescription(
+            kind="regressor" if target.kind == "numeric" else "classifier",
+            architecture=architecture.to_dict(),
+            tokenizer=tokenizer_of(architecture),
+            scores={**(scores or {}), **{f"{stage}/{name}": value for name, value in measured.items()}},
+            versions=package_versions(),
+            target=target.to_dict(),
+            covariates=None if covariates is None else covariates.to_dict(),
+            head=head.name,
+            intervals=calibration.intervals,
+            temperature=calibration.temperature,
+            encoder=encoder.summary(),
+            **facts,
+        )
+        return cls(encoder, head, target, calibration, description, covariates, seen_asvs, predictions)
+
+    def predict(self, study: Study, settings: EmbeddingSettings | None = None) -> Predictions:
+        """Predict the samples of a study.
+
+        Parameters
+        ----------
+        study : Study
+            Read with this encoder's :attr:`Encoder.max_length` and, where the predictor has them, the covariates.
+        settings : q2_aam.settings.Embedding, optional
+
+        Returns
+        -------
+        Predictions
+
+        Raises
+        ------
+        ValueError
+            If covariates are missing, or the table holds presences where abundances were learnt from.
+        """
+        settings = settings or EmbeddingSettings(token_limit=self.description.token_limit)
+        refuse_other_values(study, self.description.data)
+        cautions = [depth_caution(study, self.description.data)]
+        if self.covariates is not None and study.covariates is not None:
+            cautions += self.covariates.extrapolations(study.covariates)
+        communities = study.communities
+        known = communities.counts
+        if self.head.known_asvs is not None:
+            known = keep_columns(known, np.isin(communities.hashes, self.head.known_asvs))
+        with use_threads(settings):
+            outputs = self.head.outputs(features_of(self.encoder, study, self.covariates, known, settings))
+        novelty = novelty_of(communities, ~np.isin(communities.hashes, self.seen_asvs))
+        return Predictions.of(
+            self.target,
+            self.calibration,
+            communities.sample_ids,
+            outputs,
+            novelty=novelty,
+            cautions=tuple(caution for caution in cautions if caution),
+        )
+
+    def save(self, directory: str | Path) -> None:
+        """Write ``best_model.pt`` and ``model.json`` into a directory, which is made where it is not there."""
+        Path(directory).mkdir(parents=True, exist_ok=True)
+        content = self.encoder.to_content()
+        content["seen_asvs"] = torch.from_numpy(np.unique(self.seen_asvs).astype(np.int64))
+        content["encoder_asvs"] = torch.from_numpy(np.unique(self.encoder.seen_asvs).astype(np.int64))
+        write_model(directory, {**content, "head": as_tensors(self.head.to_tensors())}, self.description)
+
+    @classmethod
+    def load(cls, directory: str | Path) -> "Predictor":
+        """Read a predictor's directory.
+
+        Raises
+        ------
+        ValueError
+            If its files do not fit each other, were changed, are an encoder's, or those of an earlier q2-aam.
+        """
+        content, description = read_model(directory)
+        if description.kind == "encoder":
+            raise ValueError("The model is an encoder, which has no target. Give it to `qiime aam fit` first.")
+        target = Target.from_dict(description.target)
+        covariates = Covariates.from_dict(description.covariates)
+        try:
+            seen_asvs = content["seen_asvs"].numpy()
+            encoder = Encoder.from_content({**content, "seen_asvs": content["encoder_asvs"]}, description)
+            head = head_class(description.head).from_tensors(as_arrays(content["head"]))
+            if head.shape != (max(1, len(target.classes)), encoder.network.architecture.lineages):
+                raise ValueError(MISFIT)
+        except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(MISFIT) from error
+        calibration = Calibration(description.intervals, description.temperature)
+        return cls(encoder, head, target, calibration, description, covariates, seen_asvs)
+
+
+def encode_target(study: Study, transform: str, rows: np.ndarray | None = None) -> tuple[Target, np.ndarray]:
+    """The target as it is learnt, by some samples (all by default), and all samples' encoded values ``[N]``."""
+    if study.target is None:
+        raise ValueError("The study has no target. Read it with the metadata column to predict.")
+    values = study.target if rows is None else study.target.iloc[rows]
+    numeric = study.kind == "numeric"
+    target = Target.fit_numeric(values, transform) if numeric else Target.fit_categorical(values)
+    return target, target.encode(study.target)
+
+
+def features_of(
+    encoder: Encoder,
+    study: Study,
+    covariates: Covariates | None,
+    known: sp.csr_matrix,
+    settings: EmbeddingSettings,
+) -> Features:
+    """What heads read of a study's samples; ``known [N, V]`` are the counts of known ASVs alone."""
+    numbers = covariates_of(study, covariates)
+    tables = [study.communities]
+    if known.nnz < study.communities.counts.nnz:
+        tables.append(study.communities.with_counts(known))
+    embedding, *known_embedding = encoder.embed_tables(tables, settings)
+    return Features.of(study.communities, embedding, numbers, *known_embedding)
+
+
+def covariates_of(study: Study, covariates: Covariates | None) -> np.ndarray | None:
+    """A study's covariates as numbers, float32 ``[N, C]``; None where none are read."""
+    if covariates is None:
+        if study.covariates is not None:
+            raise ValueError(
+                "The model was fitted without covariates: those that are given would not be read. Leave them out, or "
+                "fit a model with them."
+            )
+        return None
+    if study.covariates is None:
+        raise ValueError(
+            f"The model was fitted with the covariates {', '.join(covariates.names)}, and needs them of the new samples, "
+            "too. Give metadata that has these columns."
+        )
+    return covariates.encode(study.covariates)
+
+
+def as_tensors(arrays: dict) -> dict:
+    """Nested dicts of arrays as tensors, for the weights file."""
+    return {name: as_tensors(part) if isinstance(part, dict) else torch.as_tensor(part) for name, part in arrays.items()}
+
+
+def as_arrays(tensors: dict) -> dict:
+    """The way back from :func:`as_tensors`."""
+    return {name: as_arrays(part) if isinstance(part, dict) else part.numpy() for name, part in tensors.items()}

@@ -1,0 +1,309 @@
+"""What ``model.json`` says, and what is refused in it: formats check by it, the core writes and reads by it."""
+
+import json
+import sys
+from dataclasses import asdict, dataclass, fields
+
+from q2_aam.settings import HEADS, TRANSFORMS
+
+# 4: one encoder and one head. 1 to 3 had the network's own head in the weights, and trees and kernels under names of
+# their own; their encoders are read still.
+SCHEMA_VERSION = 4
+
+
+class SchemaError(ValueError):
+    """A description that is no description of this q2-aam."""
+
+
+def check_schema_version(name: str, content: dict, known: int):
+    """Refuse files of a later version by saying so, before their other keys can look wrong."""
+    version = content.get("schema_version")
+    if version is None:
+        raise SchemaError(
+            f"{name} lacks the key schema_version: it is not a file of q2-aam, or a damaged one."
+        )
+    if not is_integer(version) or version < 1:
+        wrong_value(name, "schema_version", version, f"a whole number from 1 to {known}")
+    if version > known:
+        raise SchemaError(
+            f"{name} was made by a newer q2-aam (schema version {version}, while this one reads up to "
+            f"{known}): update q2-aam."
+        )
+
+
+def check_keys(name: str, content: dict, keys: tuple, within: str = ""):
+    """Refuse an object that lacks keys, naming all of them."""
+    missing = [key for key in keys if key not in content]
+    if missing:
+        where = f"{name}: {within}" if within else name
+        raise SchemaError(
+            f"{where} lacks the keys {', '.join(missing)}: it is incomplete. Make the artifact again with "
+            "q2-aam."
+        )
+
+
+def wrong_value(name: str, key: str, value, must: str):
+    """Refuse a value of a JSON object, saying what it must be."""
+    raise SchemaError(
+        f"{name}: {key} is {json.dumps(value)}; it must be {must}. Make the artifact again with q2-aam."
+    )
+
+
+def is_integer(value) -> bool:
+    """Whether a value of JSON is a whole number (in Python, true and false would be, too)."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value) -> bool:
+    """Whether a value of JSON is a number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_finite(value) -> bool:
+    """Whether a value of JSON is a number, and neither NaN nor infinite, which Python's JSON may hold."""
+    # Whole numbers of JSON have no largest one; those beyond this are no float.
+    return is_number(value) and abs(value) <= sys.float_info.max
+
+
+# The kind of target that each kind of model has.
+TARGET_OF_KIND = {"encoder": None, "regressor": "numeric", "classifier": "categorical"}
+# Settings of the architecture that are counts or widths.
+ARCHITECTURE_SIZES = (
+    "dim",
+    "heads",
+    "nucleotides_per_token",
+    "nucleotide_layers",
+    "sample_layers",
+    "anchors",
+    "lineages",
+    "feed_forward",
+    "max_length",
+)
+COVARIATE_KEYS = ("name", "kind", "location", "scale", "lowest", "highest", "categories")
+TARGET_KEYS = ("name", "kind", "transform", "location", "scale", "classes", "class_weights")
+
+
+def check_target(name: str, kind, target):
+    """The target of a model of some kind: whatever an action reads of it, of the type it reads."""
+    if not isinstance(kind, str) or kind not in TARGET_OF_KIND:
+        wrong_value(name, "kind", kind, f"one of {', '.join(TARGET_OF_KIND)}")
+    expected = TARGET_OF_KIND[kind]
+    if expected is None:
+        if target is not None:
+            wrong_value(name, "target", target, "null, as kind is encoder")
+        return
+    if not isinstance(target, dict):
+        raise SchemaError(
+            f"{name}: kind is {kind}, but target is {json.dumps(target)}: what it predicts is unknown. Train "
+            "the model again with `qiime aam fit`."
+        )
+    check_keys(name, target, TARGET_KEYS, "target")
+    if target["kind"] != expected:
+        wrong_value(name, "target.kind", target["kind"], f'"{expected}", as kind is {kind}')
+    if not isinstance(target["name"], str):
+        wrong_value(name, "target.name", target["name"], "the name of a metadata column")
+    if target["transform"] not in (TRANSFORMS if expected == "numeric" else ("none",)):
+        known = ", ".join(TRANSFORMS) if expected == "numeric" else "none"
+        wrong_value(name, "target.transform", target["transform"], f"one of {known}, as kind is {kind}")
+    if not is_finite(target["location"]):
+        wrong_value(name, "target.location", target["location"], "a number")
+    if not is_finite(target["scale"]) or target["scale"] <= 0:
+        wrong_value(name, "target.scale", target["scale"], "a number above 0")
+    _check_classes(name, expected, target["classes"], target["class_weights"])
+
+
+def _check_classes(name: str, expected: str, classes, weights):
+    for key, value in (("classes", classes), ("class_weights", weights)):
+        if expected == "numeric" and value != []:
+            wrong_value(name, f"target.{key}", value, "an empty list, as kind is regressor")
+    if expected == "numeric":
+        return
+    if not (isinstance(classes, list) and len(classes) > 1):
+        wrong_value(name, "target.classes", classes, "a list of two classes or more")
+    if not all(isinstance(value, str) for value in classes) or len(set(classes)) < len(classes):
+        wrong_value(name, "target.classes", classes, "a list of names, each once")
+    if not (isinstance(weights, list) and len(weights) == len(classes) and all(map(is_finite, weights))):
+        wrong_value(name, "target.class_weights", weights, f"a list of {len(classes)} numbers, one for each class")
+
+
+def check_intervals(name: str, kind: str, intervals):
+    """The intervals, which a regressor has and nothing else has."""
+    if kind != "regressor":
+        if intervals is not None:
+            wrong_value(name, "intervals", intervals, f"null, as kind is {kind}")
+        return
+    if not isinstance(intervals, dict):
+        wrong_value(name, "intervals", intervals, "an object ({...}), as kind is regressor")
+    check_keys(name, intervals, ("half_width", "coverage"), "intervals")
+    if not is_finite(intervals["half_width"]) or intervals["half_width"] < 0:
+        wrong_value(name, "intervals.half_width", intervals["half_width"], "a number from 0")
+    if not is_finite(intervals["coverage"]) or not 0 < intervals["coverage"] < 1:
+        wrong_value(name, "intervals.coverage", intervals["coverage"], "a number between 0 and 1")
+
+
+def check_temperature(name: str, kind: str, temperature):
+    """What a classifier's logits are divided by."""
+    if kind != "classifier":
+        if temperature is not None:
+            wrong_value(name, "temperature", temperature, f"null, as kind is {kind}")
+        return
+    if not is_finite(temperature) or temperature <= 0:
+        wrong_value(name, "temperature", temperature, "a number above 0")
+
+
+def check_architecture(name: str, architecture: dict):
+    """The sizes of the network."""
+    # Whether all settings are there is for the core to say, which knows of which version they are.
+    for key in ARCHITECTURE_SIZES:
+        value = architecture.get(key, 1)
+        if not is_integer(value) or value < 1:
+            wrong_value(name, f"architecture.{key}", value, "a positive whole number")
+    dropout = architecture.get("dropout", 0)
+    if not is_finite(dropout) or not 0 <= dropout < 1:
+        wrong_value(name, "architecture.dropout", dropout, "a number from 0 and below 1")
+
+
+def check_covariates(name: str, kind: str, covariates):
+    """The covariates, which an encoder does not have."""
+    if covariates is None:
+        return
+    if kind == "encoder":
+        wrong_value(name, "covariates", covariates, "null, as kind is encoder")
+    columns = covariates.get("columns") if isinstance(covariates, dict) else None
+    if not (isinstance(columns, list) and columns and all(isinstance(column, dict) for column in columns)):
+        wrong_value(name, "covariates", covariates, "null or an object with a list of columns")
+    for place, column in enumerate(columns):
+        within = f"covariates.columns[{place}]"
+        check_keys(name, column, COVARIATE_KEYS, within)
+        if column["kind"] not in ("numeric", "categorical"):
+            wrong_value(name, f"{within}.kind", column["kind"], "one of numeric, categorical")
+        for key in ("location", "scale", "lowest", "highest"):
+            if not is_finite(column[key]):
+                wrong_value(name, f"{within}.{key}", column[key], "a number")
+        if not isinstance(column["categories"], list):
+            wrong_value(name, f"{within}.categories", column["categories"], "a list")
+
+
+def check_head(name: str, kind: str, head):
+    """Name of the head, which an encoder does not have."""
+    if kind == "encoder":
+        if head is not None:
+            wrong_value(name, "head", head, "null, as kind is encoder")
+    elif head not in HEADS:
+        wrong_value(name, "head", head, f"one of {', '.join(HEADS)}")
+
+
+def check_scores(name: str, scores: dict):
+    """Scores are numbers, or null where they are not defined."""
+    for score, value in scores.items():
+        if value is not None and not is_number(value):
+            wrong_value(name, f"scores.{score}", value, "a number or null")
+
+
+@dataclass
+class ModelDescription:
+    """All that is needed to rebuild a network and a head, and what is known about them."""
+
+    kind: str
+    """``encoder``, ``regressor`` or ``classifier``."""
+    architecture: dict
+    """Sizes of the network."""
+    tokenizer: dict
+    """Alphabet of nucleotides, and how much of a sequence is read."""
+    token_limit: int
+    """Most ASVs read of a sample."""
+    settings: dict
+    """What it was made with."""
+    random_seed: int
+    data: dict
+    """Sizes of what was learnt from, and of what was left out of it."""
+    scores: dict
+    """Of samples that were not learnt from."""
+    versions: dict
+    """Of the packages that it depends on."""
+    target: dict | None = None
+    covariates: dict | None = None
+    head: str | None = None
+    """Name of the head; null for an encoder."""
+    intervals: dict | None = None
+    """Half width of a regressor's intervals, in the transform's units."""
+    temperature: float | None = None
+    """What a classifier's logits are divided by."""
+    encoder: dict | None = None
+    """What is known about the encoder that was begun with or that is inside; null where there was none."""
+    sha256: str = ""
+    """Of the weights beside it."""
+    schema_version: int = SCHEMA_VERSION
+
+    def to_dict(self) -> dict:
+        """For ``model.json``."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict, name: str = "model.json") -> "ModelDescription":
+        """Read what ``model.json`` says; an encoder of an earlier schema is read as one of today's.
+
+        Raises
+        ------
+        SchemaError
+            If something is missing or contradicts itself, or it is a fitted model of an earlier schema.
+        """
+        check_description(content, name)
+        if content["schema_version"] < SCHEMA_VERSION:
+            content = upgraded(content, name)
+        return cls(**{entry.name: content[entry.name] for entry in fields(cls)})
+
+
+DESCRIPTION_KEYS = tuple(entry.name for entry in fields(ModelDescription))
+# What all schemas share.
+OLDEST_KEYS = ("schema_version", "kind", "sha256", "architecture", "tokenizer", "target", "training", "random_seed")
+OLDEST_KEYS += ("versions", "data", "scores", "intervals")
+
+
+def check_description(content: dict, name: str = "model.json") -> None:
+    """Refuse a description that lacks something, or contradicts itself."""
+    check_schema_version(name, content, SCHEMA_VERSION)
+    old = content["schema_version"] < SCHEMA_VERSION
+    check_keys(name, content, OLDEST_KEYS if old else DESCRIPTION_KEYS)
+    for key in ("architecture", "tokenizer", "training" if old else "settings", "versions", "data", "scores"):
+        if not isinstance(content[key], dict):
+            wrong_value(name, key, content[key], "an object ({...})")
+    kind = content["kind"]
+    check_target(name, kind, content["target"])
+    check_architecture(name, content["architecture"])
+    check_keys(name, content["tokenizer"], ("vocabulary", "max_length"), "tokenizer")
+    _check_count(name, "tokenizer.max_length", content["tokenizer"]["max_length"])
+    check_scores(name, content["scores"])
+    if old:
+        return
+    check_covariates(name, kind, content["covariates"])
+    check_intervals(name, kind, content["intervals"])
+    check_temperature(name, kind, content["temperature"])
+    check_head(name, kind, content["head"])
+    _check_count(name, "token_limit", content["token_limit"])
+    if not (content["encoder"] is None or isinstance(content["encoder"], dict)):
+        wrong_value(name, "encoder", content["encoder"], "null or an object ({...})")
+
+
+def _check_count(name: str, key: str, value):
+    if not is_integer(value) or value < 1:
+        wrong_value(name, key, value, "a positive whole number")
+
+
+def upgraded(content: dict, name: str) -> dict:
+    """An encoder's description of an earlier schema as one of today's.
+
+    An encoder took minutes to hours, so it is read. A fitted model takes seconds, so it is not.
+    """
+    if content["kind"] != "encoder":
+        raise SchemaError(
+            f"{name}: this {content['kind']} was made by an earlier q2-aam (schema version "
+            f"{content['schema_version']}; this one reads {SCHEMA_VERSION}). Fit it again with `qiime aam fit` and the "
+            "encoder that it was made with: encoders of earlier versions are still read."
+        )
+    training = content["training"]
+    limit = training.get("sampling", {}).get("token_limit") if isinstance(training.get("sampling"), dict) else None
+    _check_count(name, "training.sampling.token_limit", limit)
+    today = {key: content.get(key) for key in DESCRIPTION_KEYS}
+    before = {"sha256": training["encoder"]} if training.get("encoder") else None
+    return {**today, "token_limit": limit, "settings": training, "encoder": before}
