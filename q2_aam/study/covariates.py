@@ -235,7 +235,7 @@ class Conditioning:
 
 
 def choose_columns(
-    available: Sequence[str], wanted: Sequence[str] | None, target: str, groups: str | None = None
+    available: Sequence[str], wanted: Sequence[str] | None, target: str | None, groups: str | None = None
 ) -> list[str]:
     """Names of the columns to condition on, each once.
 
@@ -307,6 +307,11 @@ def refuse_missing(values: pd.Series) -> None:
             f"{name_ids(list(values.index[missing]))}. Fill them in, filter these samples from the table, or leave the "
             "column out when fitting."
         )
+
+
+def missing_values(frame: pd.DataFrame) -> dict[str, int]:
+    """How many samples have no value, by column."""
+    return {str(name): int(count) for name, count in frame.isna().sum().items()}
 
 
 def _is_numeric(values: pd.Series) -> bool:

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from q2_aam.settings import METRICS, MISSING_FEATURES, ON_MISSING, USUAL_METRIC
 from q2_aam.study.phylogeny import Phylogeny, check_lengths, read_phylogeny, tip_names
-from q2_aam.study.tables import checked_counts, held_columns, keep_entries, name_ids, refuse_empty_samples
+from q2_aam.study.tables import held_columns, keep_entries, name_ids, refuse_empty_samples, sample_counts
 
 # Between unweighted (0) and weighted (1); the value its authors recommend (Chen et al. 2012).
 GENERALIZED_ALPHA = 0.5
@@ -82,7 +82,7 @@ class UniFracDistances:
     Parameters
     ----------
     table : biom.Table
-        Features x samples, counts of reads; every feature that has reads is a tip of the phylogeny.
+        Features x samples, as `check_table` passes it; every feature that has reads is a tip of the phylogeny.
     phylogeny : str or Phylogeny
         Newick file, or a tree read by `read_phylogeny`. Further tips within the clade of the table's own change
         nothing. With tips beyond it, the way from that clade to the root is a branch that all samples share, as
@@ -102,8 +102,7 @@ class UniFracDistances:
     Raises
     ------
     ValueError
-        If the metric is not known, features are no tips, samples are empty, counts are no counts, tips have
-        the same name, or branches have no usable length.
+        If the metric is not known, features are no tips, tips have the same name, or branches have no usable length.
     """
 
     def __init__(
@@ -119,9 +118,8 @@ class UniFracDistances:
             raise ValueError(f"metric is {metric!r}; it must be one of {', '.join(METRICS)}.")
         tree = phylogeny if isinstance(phylogeny, Phylogeny) else read_phylogeny(phylogeny)
         table = match_tips(table, tip_names(tree))
-        counts = checked_counts(table)
+        counts = sample_counts(table)
         self.sample_ids = table.ids().astype(object)
-        refuse_empty_samples(np.asarray(counts.sum(axis=1)).ravel(), self.sample_ids)
         present = held_columns(counts)
         self._counts = counts[:, present]
         self._features = table.ids(axis="observation")[present]
