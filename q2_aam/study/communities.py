@@ -11,7 +11,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from q2_aam.settings import MISSING_FEATURES, ON_MISSING
-from q2_aam.study.tables import held_columns, name_ids, refuse_empty_samples, repeated, sample_counts
+from q2_aam.study.tables import check_choice, held_columns, name_ids, refuse_empty_samples, repeated, sample_counts
 from q2_aam.study.tokenizer import N, are_nucleotides, describe_illegal_letter, first_illegal_letter, tokenize
 
 __all__ = ["Communities", "asv_hashes", "name_ids", "read_communities", "read_sequences"]
@@ -182,10 +182,7 @@ def read_communities(
         If a feature has no sequence and `missing_features` is 'error', if a sample has no reads once such features
         are left out, or if a sequence has a letter that is no IUPAC nucleotide.
     """
-    if missing_features not in MISSING_FEATURES:
-        raise ValueError(
-            f"missing_features is {missing_features!r}; it must be one of {', '.join(MISSING_FEATURES)}."
-        )
+    check_choice("missing_features", missing_features, MISSING_FEATURES)
     counts = sample_counts(table)
     sample_ids, feature_ids = table.ids().astype(object), table.ids(axis="observation").astype(object)
     reads = np.asarray(counts.sum(axis=1)).ravel()

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from q2_aam.settings import MISSING_SAMPLES, ON_MISSING
-from q2_aam.study.tables import name_ids, repeated
+from q2_aam.study.tables import check_choice, name_ids, repeated
 
 # Names of the ID column in QIIME 2's metadata files: in any case; as they are.
 ID_NAMES = ("id", "sampleid", "sample id", "sample-id", "featureid", "feature id", "feature-id")
@@ -167,8 +167,7 @@ def match_metadata(
     UserWarning
         If samples are left out.
     """
-    if missing_samples not in MISSING_SAMPLES:
-        raise ValueError(f"missing_samples is {missing_samples!r}; it must be 'error' or 'ignore'.")
+    check_choice("missing_samples", missing_samples, MISSING_SAMPLES)
     name = "target" if values.name is None else str(values.name)
     ids = pd.Index([str(sample_id) for sample_id in sample_ids], dtype=object)
     index = values.index.astype(str)
@@ -207,3 +206,57 @@ def match_metadata(
                 stacklevel=2,
             )
     return np.flatnonzero(kept).astype(np.int64)
+
+
+def choose_columns(
+    available: Sequence[str], names: Sequence[str] | None, target: str | None, groups: str | None = None
+) -> list[str]:
+    """Names of the columns to use as covariates, each once.
+
+    Parameters
+    ----------
+    available : sequence of str
+        Columns of the metadata.
+    names : sequence of str, optional
+        Those to use; all by default.
+    target, groups : str, optional
+        Names of the column to predict and of the group column, which cannot be among them.
+
+    Raises
+    ------
+    ValueError
+        If a column is not there or cannot be used, or if there is none.
+    """
+    available = list(available)
+    names = available if names is None else list(dict.fromkeys(names))
+    if not names:
+        raise ValueError("There is no column to use as covariate. Give metadata with the columns, or no covariates.")
+    absent = [name for name in names if name not in available]
+    if absent:
+        raise ValueError(
+            f"The metadata of the covariates has no column {name_ids(absent)}; there are {name_ids(available)}. "
+            "Correct the names of the covariates."
+        )
+    for name, why in (
+        (target, "is the column to predict: the model would be given the answer"),
+        (groups, "is the group column: new samples are of other groups, of which nothing can be learnt"),
+    ):
+        if name in names:
+            raise ValueError(f"Covariate {name!r} {why}. Name the columns to use as covariates, without it.")
+    return names
+
+
+def refuse_missing(values: pd.Series) -> None:
+    """Stop where samples have no value of a covariate."""
+    if values.isna().any():
+        raise ValueError(
+            f"{without_value(values)} Fill them in, filter these samples from the table, leave the covariate out, or "
+            "set missing_covariates to 'impute'."
+        )
+
+
+def without_value(values: pd.Series) -> str:
+    """A sentence that names the samples without a value of a covariate."""
+    missing = values.isna().to_numpy()
+    ids = name_ids(list(values.index[missing]))
+    return f"Covariate {str(values.name)!r} has no value in {missing.sum()} of {len(values)} samples: {ids}."

@@ -10,10 +10,17 @@ import pandas as pd
 
 from q2_aam.settings import MISSING_COVARIATES, ON_MISSING, USUAL_METRIC, Architecture
 from q2_aam.study.communities import Communities, read_communities, read_sequences
-from q2_aam.study.covariates import choose_columns, missing_values, refuse_missing
-from q2_aam.study.metadata import as_text, is_numeric, match_metadata, metadata_column, read_metadata
+from q2_aam.study.metadata import (
+    as_text,
+    choose_columns,
+    is_numeric,
+    match_metadata,
+    metadata_column,
+    read_metadata,
+    refuse_missing,
+)
 from q2_aam.study.phylogeny import Phylogeny, read_phylogeny, tip_names
-from q2_aam.study.tables import check_table, keep_samples, without_features
+from q2_aam.study.tables import check_choice, check_table, keep_samples, without_features
 from q2_aam.study.targets import refuse_infinite
 from q2_aam.study.unifrac import UniFracDistances, match_tips
 
@@ -180,10 +187,7 @@ def read_study(
     >>> study.target.to_dict()
     {'s1': 5.5, 's2': 7.0, 's3': 6.5}
     """
-    if missing_covariates not in MISSING_COVARIATES:
-        raise ValueError(
-            f"missing_covariates is {missing_covariates!r}; it must be one of {', '.join(MISSING_COVARIATES)}."
-        )
+    check_choice("missing_covariates", missing_covariates, MISSING_COVARIATES)
     target, groups, covariates = _columns(metadata, target, groups, covariates)
     table = table if isinstance(table, biom.Table) else _read_table(table)
     table, record = _known_samples(table, target, groups, covariates, missing_samples)
@@ -203,7 +207,7 @@ def read_study(
         if missing_covariates == "error":
             for name in covariates:
                 refuse_missing(covariates[name])
-        record["missing_covariates"] = missing_values(covariates)
+        record["missing_covariates"] = {str(name): int(count) for name, count in covariates.isna().sum().items()}
     return Study(
         # With IDs that are sequences, the features' names are as large as the sequences, and would go to every process.
         communities=replace(communities, asv_of_feature=pd.Series(dtype=np.int64)),

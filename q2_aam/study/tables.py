@@ -12,6 +12,12 @@ IDS_NAMED = 5
 SHARES_TOLERANCE = 1e-3
 
 
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Stop unless a parameter's value is one of those there are."""
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
+
+
 def name_ids(ids: Collection) -> str:
     """List the first five IDs, and say how many there are when there are more.
 

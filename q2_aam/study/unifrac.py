@@ -11,7 +11,14 @@ import scipy.sparse as sp
 
 from q2_aam.settings import METRICS, MISSING_FEATURES, ON_MISSING, USUAL_METRIC
 from q2_aam.study.phylogeny import Phylogeny, check_lengths, read_phylogeny, tip_names
-from q2_aam.study.tables import held_columns, keep_entries, name_ids, refuse_empty_samples, sample_counts
+from q2_aam.study.tables import (
+    check_choice,
+    held_columns,
+    keep_entries,
+    name_ids,
+    refuse_empty_samples,
+    sample_counts,
+)
 
 # Between unweighted (0) and weighted (1); the value its authors recommend (Chen et al. 2012).
 GENERALIZED_ALPHA = 0.5
@@ -39,10 +46,7 @@ def match_tips(table: biom.Table, tips: Collection[str], missing_features: str =
     ValueError
         If features are no tip and `missing_features` is 'error', or samples have no reads left.
     """
-    if missing_features not in MISSING_FEATURES:
-        raise ValueError(
-            f"missing_features is {missing_features!r}; it must be one of {', '.join(MISSING_FEATURES)}."
-        )
+    check_choice("missing_features", missing_features, MISSING_FEATURES)
     tips = tips if isinstance(tips, set | frozenset | dict) else set(tips)
     feature_ids = table.ids(axis="observation")
     absent = ~np.fromiter(map(tips.__contains__, feature_ids), dtype=bool, count=len(feature_ids))
@@ -114,8 +118,7 @@ class UniFracDistances:
         matrix_budget: int = 2**24,
         asv_of_feature: pd.Series | None = None,
     ):
-        if metric not in METRICS:
-            raise ValueError(f"metric is {metric!r}; it must be one of {', '.join(METRICS)}.")
+        check_choice("metric", metric, METRICS)
         tree = phylogeny if isinstance(phylogeny, Phylogeny) else read_phylogeny(phylogeny)
         table = match_tips(table, tip_names(tree))
         counts = sample_counts(table)
