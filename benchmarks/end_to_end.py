@@ -27,7 +27,7 @@ from q2_aam.framework import Artifact, qiime2
 from q2_aam.model_file import load_model
 from q2_aam.prediction import encode_samples
 from q2_aam.study.communities import read_communities, read_sequences
-from q2_aam.study.splits import split_validation
+from q2_aam.study.folds import two_parts
 from q2_aam.study.unifrac import UniFracDistances
 from q2_aam.types import AAMModelDirectoryFormat
 
@@ -59,7 +59,7 @@ def prepare(study: Path, column: str, group: str, seed: int, directory: Path) ->
     frame = metadata.to_dataframe().reindex(table.ids())
     frame = frame[frame[column].notna() & frame[group].notna()]
     classes = None if metadata.get_column(column).type == "numeric" else frame[column]
-    parts = split_validation(len(frame), 0.2, groups=frame[group], classes=classes, random_seed=seed)
+    parts = two_parts(len(frame), 0.2, groups=frame[group], classes=classes, random_seed=seed)
     for name, rows in zip(("train", "new"), parts, strict=True):
         part = table.filter(frame.index[rows], inplace=False).remove_empty("observation")
         with biom.util.biom_open(str(directory / f"{name}.biom"), "w") as file:

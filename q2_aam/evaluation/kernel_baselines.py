@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
-from q2_aam.study.folds import cross_validation_folds
+from q2_aam.study.folds import grouped_folds
 
 # What a machine is chosen from.
 GAMMAS = (0.25, 1.0, 4.0)
@@ -94,10 +94,10 @@ def _best_of_grid(predict, squares, target, kind, groups, random_state) -> tuple
     classes, few = np.unique(target) if kind == "classification" else None, min(INNER_FOLDS, units)
     given = {"groups": groups, "random_seed": random_state}
     try:
-        folds = cross_validation_folds(len(target), few, classes=None if classes is None else target, **given)
+        folds = grouped_folds(len(target), few, classes=None if classes is None else target, **given)
     except ValueError:
         # A class in one group or sample only cannot be in all parts; the others can be learnt all the same.
-        folds = cross_validation_folds(len(target), few, **given)
+        folds = grouped_folds(len(target), few, **given)
     scores = {}
     # Of settings that do equally well the first is taken: the smoothest.
     for gamma in GAMMAS:

@@ -11,10 +11,10 @@ import pandas as pd
 import scipy.sparse as sp
 
 from q2_aam.settings import MISSING_FEATURES, ON_MISSING
-from q2_aam.study.tables import checked_counts, held_columns, name_ids, rarefy, refuse_empty_samples, repeated
+from q2_aam.study.tables import check_choice, held_columns, name_ids, refuse_empty_samples, repeated, sample_counts
 from q2_aam.study.tokenizer import N, are_nucleotides, describe_illegal_letter, first_illegal_letter, tokenize
 
-__all__ = ["Communities", "asv_hashes", "name_ids", "rarefy", "read_communities", "read_sequences"]
+__all__ = ["Communities", "asv_hashes", "name_ids", "read_communities", "read_sequences"]
 
 
 @dataclass(frozen=True)
@@ -158,12 +158,12 @@ def read_communities(
     max_length: int,
     missing_features: str = ON_MISSING,
 ) -> Communities:
-    """Read a feature table and its sequences as communities, and refuse bad input by name.
+    """Read a checked feature table and its sequences as communities, and refuse bad sequences by name.
 
     Parameters
     ----------
     table : biom.Table
-        Features x samples, counts of reads. Features without a single read are left aside.
+        Features x samples, as `check_table` passes it. Features without a single read are left aside.
     sequences : dict of str to str, or None
         Sequence of each feature ID. An ID that is not there and is itself nucleotides is its own sequence.
     max_length : int
@@ -179,19 +179,13 @@ def read_communities(
     Raises
     ------
     ValueError
-        If the table is empty, has repeated IDs, counts that are negative, fractional or not finite, or
-        samples without reads (before or after features were left out); if a feature has no sequence and
-        `missing_features` is 'error'; if a sequence has a letter that is no IUPAC nucleotide.
+        If a feature has no sequence and `missing_features` is 'error', if a sample has no reads once such features
+        are left out, or if a sequence has a letter that is no IUPAC nucleotide.
     """
-    if missing_features not in MISSING_FEATURES:
-        raise ValueError(
-            f"missing_features is {missing_features!r}; it must be one of {', '.join(MISSING_FEATURES)}."
-        )
-    counts = checked_counts(table)
+    check_choice("missing_features", missing_features, MISSING_FEATURES)
+    counts = sample_counts(table)
     sample_ids, feature_ids = table.ids().astype(object), table.ids(axis="observation").astype(object)
     reads = np.asarray(counts.sum(axis=1)).ravel()
-    refuse_empty_samples(reads, sample_ids)
-
     present = held_columns(counts)
     texts = _feature_sequences(feature_ids[present], sequences)
     missing = pd.isna(texts)

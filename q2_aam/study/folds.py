@@ -1,19 +1,27 @@
-"""Folds of a cross-validation: each sample is predicted once, by what was learnt without it and its group."""
+"""Samples in parts: folds of a cross-validation, or two parts by a share.
+
+The members of a group (a subject, a household, a study) are always in the same part: repeated measures of one subject
+look alike, and a model that has seen the subject would be praised for recognising it.
+"""
 
 import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pandas as pd
 from sklearn.model_selection import KFold, LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
 
-from q2_aam.study.splits import codes
 from q2_aam.study.tables import name_ids
 
-# Random ways to part the groups among which the most even one is taken that leaves no class unlearnt.
-_CANDIDATES = 30
+# Random ways to make folds of whole groups, among which the most even one is taken that leaves no class unlearnt.
+_WAYS = 30
+# Random ways to make two parts of whole groups: cheaper ones.
+_CUTS = 100
+# A part of whole groups that misses its share by more than this is worth a warning.
+_SHARE_TOLERANCE = 0.1
 
 
-def cross_validation_folds(
+def grouped_folds(
     n_samples: int,
     folds: int,
     *,
@@ -51,20 +59,9 @@ def cross_validation_folds(
         If there are too few samples or groups, a sample has no group or no class, or the samples of a class cannot
         be in two folds or more.
     """
-    labels = None if classes is None else codes(classes, n_samples, "class")
-    members = None if groups is None else codes(groups, n_samples, "group")
-    if leave_one_group_out and members is None:
-        raise ValueError("leave_one_group_out needs groups. Give the column of the groups, or leave it out.")
-    units, many = ("samples", n_samples) if members is None else ("groups", len(np.unique(members)))
-    least = 2 if leave_one_group_out else folds
-    if least < 2:
-        raise ValueError(f"folds is {folds}; it must be at least 2.")
-    if many < least:
-        wanted = "leave_one_group_out needs 2 or more" if leave_one_group_out else f"folds is {folds}"
-        raise ValueError(
-            f"{wanted}, but there are {many} {units} only. Give fewer folds, or more samples"
-            + ("." if members is None else " or a column of smaller groups.")
-        )
+    labels = None if classes is None else _codes(classes, n_samples, "class")
+    members = None if groups is None else _codes(groups, n_samples, "group")
+    many = _check_sizes(n_samples, folds, members, leave_one_group_out)
     if labels is not None:
         _refuse_lonely_classes(np.asarray(classes, dtype=object), labels, members)
         largest = int(np.bincount(labels).max())
@@ -74,14 +71,103 @@ def cross_validation_folds(
                 "each class."
             )
     ways = _ways(n_samples, folds, labels, members, leave_one_group_out, random_seed)
-    tests = min(ways, key=lambda tests: _misfit(tests, labels, n_samples))
-    parts = [(np.setdiff1d(np.arange(n_samples), rows), np.sort(rows)) for rows in tests]
-    if _misfit(tests, labels, n_samples)[0]:
+    tests = min(ways, key=lambda tests: _unevenness(tests, labels, n_samples))
+    if _unevenness(tests, labels, n_samples)[0]:
         raise ValueError(
-            f"The {many} {units} cannot be parted into {len(tests)} folds such that none is empty and every class is "
-            "left to learn from in each. Give fewer folds, another random_seed, or a column of smaller groups."
+            f"The {many} cannot be parted into {len(tests)} folds such that none is empty and every class is left to "
+            "learn from in each. Give fewer folds, another random_seed, or a column of smaller groups."
         )
-    return parts
+    return [(np.setdiff1d(np.arange(n_samples), rows), np.sort(rows)) for rows in tests]
+
+
+def two_parts(
+    n_samples: int,
+    share: float,
+    *,
+    groups: Sequence | None = None,
+    classes: Sequence | None = None,
+    random_seed: int = 0,
+    name: str = "second part",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Part samples in two: a second part with a share of them, for validation say, and a first one with the others.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of samples, N.
+    share : float
+        Share of the samples in the second part, from 0 (none) to below 1. Unless it is 0, at least one sample, or one
+        group, is in either part.
+    groups : sequence or pd.Series, optional
+        Group of each sample [N]. The samples of a group are in the same part.
+    classes : sequence or pd.Series, optional
+        Class of each sample [N]. Both parts get the classes in like shares as far as that is possible, and every class
+        is in the first part unless groups or too few samples forbid it.
+    random_seed : int
+        The same seed gives the same parts.
+    name : str
+        What the second part is called in messages.
+
+    Returns
+    -------
+    first, second : np.ndarray
+        Rows, int64, each ascending; together they are 0 .. N - 1.
+
+    Raises
+    ------
+    ValueError
+        If the share is out of range, if a sample has no group or no class, or if there are too few samples or groups to
+        have some in either part.
+
+    Warns
+    -----
+    UserWarning
+        If the groups are so large or so few that the share is missed by more than 0.1.
+    """
+    if not 0 <= share < 1:
+        raise ValueError(f"The share of the {name} is {share}; it must be at least 0 and below 1.")
+    labels = np.zeros(n_samples, dtype=int) if classes is None else _codes(classes, n_samples, "class")
+    members = None if groups is None else _codes(groups, n_samples, "group")
+    if share == 0:
+        return np.arange(n_samples), np.arange(0)
+    if n_samples < 2:
+        raise ValueError(
+            f"Two parts need two samples or more, but there is {n_samples}. Set the share of the {name} to 0, or add "
+            "samples."
+        )
+    generator = np.random.default_rng(random_seed)
+    if members is None:
+        second = _share_of_samples(labels, share, generator)
+    else:
+        second = _share_of_groups(members, labels, share, generator, name)
+    return np.flatnonzero(~second), np.flatnonzero(second)
+
+
+def _codes(values: Sequence, n_samples: int, what: str) -> np.ndarray:
+    """Groups or classes as numbers from 0, in the plain order of their names."""
+    values = values if isinstance(values, pd.Series) else pd.Series(np.asarray(values, dtype=object))
+    if len(values) != n_samples:
+        raise ValueError(f"There are {n_samples} samples, but a {what} for {len(values)}.")
+    missing = list(values.index[values.isna()])
+    if missing:
+        raise ValueError(f"{len(missing)} samples have no {what}: {name_ids(missing)}. Fill it in, or leave them out.")
+    return pd.factorize(values.astype(str), sort=True)[0]
+
+
+def _check_sizes(n_samples: int, folds: int, members: np.ndarray | None, leave_one_group_out: bool) -> str:
+    """Stop where there are fewer samples or groups than folds; say how many there are."""
+    if leave_one_group_out and members is None:
+        raise ValueError("leave_one_group_out needs groups. Give the column of the groups, or leave it out.")
+    if not leave_one_group_out and folds < 2:
+        raise ValueError(f"folds is {folds}; it must be at least 2.")
+    n_units, units = (n_samples, "samples") if members is None else (len(np.unique(members)), "groups")
+    if n_units < (2 if leave_one_group_out else folds):
+        need = "leave_one_group_out needs 2 or more" if leave_one_group_out else f"folds is {folds}"
+        raise ValueError(
+            f"{need}, but there are {n_units} {units} only. Give fewer folds, or more samples"
+            + ("." if members is None else " or a column of smaller groups.")
+        )
+    return f"{n_units} {units}"
 
 
 def _ways(n_samples, folds, labels, members, leave_one_group_out, random_seed) -> Iterator[list[np.ndarray]]:
@@ -93,32 +179,33 @@ def _ways(n_samples, folds, labels, members, leave_one_group_out, random_seed) -
     for seed in _seeds(random_seed):
         settings = {"n_splits": folds, "shuffle": True, "random_state": seed}
         if members is not None:
-            # Also for numbers, as samples of one class: GroupKFold parts groups of different sizes in one way
-            # only, whatever the seed. This one draws, in scikit-learn 1.2 without heed to the sizes, and groups of one
-            # size in one way only: hence the several ways, and other numbers of the groups in each.
-            labelled = np.zeros(n_samples, dtype=int) if labels is None else labels
+            # Also for numbers, as samples of one class: GroupKFold parts groups in one way only, whatever the seed,
+            # and sorts groups of one size as the processor happens to. This one draws, in scikit-learn 1.2 without
+            # heed to the sizes, and groups of one size in one way only: hence the several ways, and other numbers of
+            # the groups in each.
             numbers = np.random.default_rng(seed).permutation(members.max() + 1)
-            splitter, given = StratifiedGroupKFold(**settings), (blank, labelled, numbers[members])
+            samples = blank, blank.astype(int) if labels is None else labels, numbers[members]
+            splitter = StratifiedGroupKFold(**settings)
         elif labels is not None:
-            splitter, given = StratifiedKFold(**settings), (blank, labels)
+            splitter, samples = StratifiedKFold(**settings), (blank, labels)
         else:
-            splitter, given = KFold(**settings), (blank,)
+            splitter, samples = KFold(**settings), (blank,)
         with warnings.catch_warnings():
             # It warns of classes with fewer samples than folds; those that could not be learnt are refused.
             warnings.simplefilter("ignore", UserWarning)
-            yield [rows for _, rows in splitter.split(*given)]
+            yield [rows for _, rows in splitter.split(*samples)]
         if members is None:
             return
 
 
 def _seeds(random_seed: int) -> list[int]:
     """The seed itself first, then others that follow from it and not from its neighbours."""
-    drawn = np.random.default_rng(random_seed).integers(0, 2**32, _CANDIDATES - 1)
-    return [random_seed, *(int(seed) for seed in drawn)]
+    others = np.random.default_rng(random_seed).integers(0, 2**32, _WAYS - 1)
+    return [random_seed, *(int(seed) for seed in others)]
 
 
-def _misfit(tests: list[np.ndarray], labels: np.ndarray | None, n_samples: int) -> tuple[int, float]:
-    """How far folds are from what is wanted: those that are empty or leave a class unlearnt, then sizes and classes."""
+def _unevenness(tests: list[np.ndarray], labels: np.ndarray | None, n_samples: int) -> tuple[int, float]:
+    """Folds that are empty or leave a class unlearnt; then how far sizes and classes are from even ones."""
     labels = np.zeros(n_samples, dtype=int) if labels is None else labels
     counts = np.bincount(labels)
     bad, uneven = 0, 0.0
@@ -140,3 +227,51 @@ def _refuse_lonely_classes(names: np.ndarray, labels: np.ndarray, members: np.nd
             f"{len(lonely)} classes {what}: {name_ids(lonely)}. Where these are predicted, none is left to learn "
             "the class from. Leave the samples of these classes out, or join the classes with others."
         )
+
+
+def _share_of_samples(labels: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
+    """Which samples are in the second part, bool ``[N]``: of each class its share, whole, the sum right."""
+    counts = np.bincount(labels)
+    # One sample of each class stays in the first part; where no class has two, there would be no second one.
+    most = counts - 1 if counts.max() > 1 else counts
+    total = min(int(np.clip(round(len(labels) * share), 1, len(labels) - 1)), most.sum())
+    quota = np.minimum(np.floor(share * counts), most).astype(int)
+    by_chance = 1e-6 * generator.random(len(counts))
+    while quota.sum() < total:
+        quota[np.argmax(np.where(quota < most, share * counts - quota + by_chance, -np.inf))] += 1
+    order = np.lexsort((generator.random(len(labels)), labels))
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return rank < quota[labels]
+
+
+def _share_of_groups(
+    members: np.ndarray, labels: np.ndarray, share: float, generator: np.random.Generator, name: str
+) -> np.ndarray:
+    """Which samples are in the second part, bool ``[N]``: of many random choices of whole groups the nearest one."""
+    sizes, counts = np.bincount(members), np.bincount(labels)
+    if len(sizes) < 2:
+        raise ValueError(
+            "All samples are of one group: two parts need two groups or more. Choose another group column, leave it "
+            f"out, or set the share of the {name} to 0."
+        )
+
+    def misfit(second: np.ndarray) -> tuple[int, float]:
+        """Classes lost to the first part, then how far share and classes are off."""
+        here = np.bincount(labels[second], minlength=len(counts))
+        classes_off = 0.5 * np.abs(here / second.sum() - counts / len(labels)).sum()
+        return int((here == counts).sum()), abs(second.mean() - share) + classes_off
+
+    choices = []
+    for _ in range(_CUTS):
+        order = generator.permutation(len(sizes))
+        reached = np.cumsum(sizes[order])[:-1] / len(members)
+        choices.append(np.isin(members, order[: 1 + np.argmin(np.abs(reached - share))]))
+    second = min(choices, key=misfit)
+    if abs(second.mean() - share) > _SHARE_TOLERANCE:
+        warnings.warn(
+            f"The {name} has {second.sum()} of {len(members)} samples ({second.mean():.0%} instead of "
+            f"{share:.0%}): the samples of a group stay together, and the {len(sizes)} groups are few or uneven.",
+            stacklevel=3,
+        )
+    return second

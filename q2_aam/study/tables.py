@@ -1,7 +1,5 @@
-"""Feature tables: the checks every table passes, and rarefaction."""
+"""Feature tables: the checks every table passes, and parts of them."""
 
-import hashlib
-import warnings
 from collections.abc import Collection, Sequence
 
 import biom
@@ -10,6 +8,14 @@ import pandas as pd
 import scipy.sparse as sp
 
 IDS_NAMED = 5
+# How far from 1 a sample's shares may sum up to: they are rounded in many files.
+SHARES_TOLERANCE = 1e-3
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Stop unless a parameter's value is one of those there are."""
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
 
 
 def name_ids(ids: Collection) -> str:
@@ -35,8 +41,25 @@ def repeated(ids: Sequence[str]) -> list:
     return list(series[series.duplicated()].unique())
 
 
-def checked_counts(table: biom.Table) -> sp.csr_matrix:
-    """Samples x features as float64 CSR `[N, F]` of its own, refused unless it holds counts of reads."""
+def check_table(table: biom.Table) -> str:
+    """Refuse a feature table that cannot be read, by name, and say what it holds.
+
+    Parameters
+    ----------
+    table : biom.Table
+        Features x samples.
+
+    Returns
+    -------
+    {'counts', 'shares', 'presence'}
+        Counts of reads; shares of a sample's reads, which sum to 1 in each sample; 1 for what is there.
+
+    Raises
+    ------
+    ValueError
+        If the table is empty, has repeated IDs, samples without reads, or values that are not finite, negative, or
+        fractional and no shares.
+    """
     if 0 in table.shape:
         raise ValueError(
             f"The feature table is empty: it has {table.shape[0]} features and {table.shape[1]} samples."
@@ -48,21 +71,54 @@ def checked_counts(table: biom.Table) -> sp.csr_matrix:
                 f"The feature table has more than one {name} of the same ID: {name_ids(again)}. "
                 f"Rename or merge them."
             )
-    counts = table.matrix_data.T.tocsr(copy=True).astype(np.float64, copy=False)
-    counts.sum_duplicates()
-    counts.eliminate_zeros()
+    counts = sample_counts(table)
     finite = np.isfinite(counts.data)
-    for kind, wrong in (
-        ("non-finite", ~finite),
-        ("negative", counts.data < 0),
-        ("fractional", finite & (counts.data != np.floor(counts.data))),
-    ):
+    for kind, wrong in (("non-finite", ~finite), ("negative", counts.data < 0)):
         if wrong.any():
             raise ValueError(
                 f"The feature table has {wrong.sum()} {kind} counts ({_name_counts(table, counts, wrong)}). "
                 f"Reads are needed: give the table as it was before it was normalized or transformed."
             )
+    fractional = counts.data != np.floor(counts.data)
+    if fractional.any():
+        _refuse_no_shares(table, counts, fractional)
+    refuse_empty_samples(np.diff(counts.indptr), table.ids())
+    if fractional.any():
+        return "shares"
+    return "presence" if (counts.data == 1).all() else "counts"
+
+
+def _refuse_no_shares(table: biom.Table, counts: sp.csr_matrix, fractional: np.ndarray) -> None:
+    """Stop unless the values of each sample that has any sum to 1."""
+    if (counts.data > 1 + SHARES_TOLERANCE).any():
+        raise ValueError(
+            f"The feature table has {fractional.sum()} fractional counts ({_name_counts(table, counts, fractional)}). "
+            "Give counts of reads, relative frequencies or presence and absence: the table as it was before it was "
+            "transformed otherwise."
+        )
+    sums = np.asarray(counts.sum(axis=1)).ravel()
+    wrong = np.flatnonzero((np.abs(sums - 1) > SHARES_TOLERANCE) & (sums > 0))
+    if len(wrong):
+        shown = [f"{table.ids()[row]} ({sums[row]:.3g})" for row in wrong]
+        raise ValueError(
+            f"The feature table holds shares of reads, but in {len(wrong)} of {len(sums)} samples they do not sum to "
+            f"1: {name_ids(shown)}. Filter the table of counts first, then compute the relative frequencies."
+        )
+
+
+def sample_counts(table: biom.Table) -> sp.csr_matrix:
+    """Samples x features as float64 CSR `[N, F]` of its own, without explicit zeros."""
+    counts = table.matrix_data.T.tocsr(copy=True).astype(np.float64, copy=False)
+    counts.sum_duplicates()
+    counts.eliminate_zeros()
     return counts
+
+
+def keep_samples(table: biom.Table, rows: np.ndarray) -> biom.Table:
+    """Some samples of a table, in the order of their numbers; itself where these are all of them."""
+    if np.array_equal(rows, np.arange(table.shape[1])):
+        return table
+    return biom.Table(table.matrix_data.tocsr()[:, rows], table.ids("observation"), table.ids()[rows])
 
 
 def _name_counts(table: biom.Table, counts: sp.csr_matrix, chosen: np.ndarray) -> str:
@@ -125,69 +181,3 @@ def keep_entries(counts: sp.csr_matrix, kept: np.ndarray) -> sp.csr_matrix:
     """Counts ``[N, V]`` with those stored entries alone that are ``kept``, boolean, one for each; the shape stays."""
     before = np.concatenate([[0], np.cumsum(kept)])
     return sp.csr_matrix((counts.data[kept], counts.indices[kept], before[counts.indptr]), counts.shape)
-
-
-def rarefy(table: biom.Table, sampling_depth: int, random_seed: int) -> biom.Table:
-    """Draw the same number of reads from every sample, without replacement.
-
-    The draw of a sample depends on the seed, its ID and its counts alone: the same sample gets the same reads
-    whatever the order of the table and whoever else is in it.
-
-    Parameters
-    ----------
-    table : biom.Table
-        Features x samples, counts of reads.
-    sampling_depth : int
-        Reads to keep of each sample. Samples with fewer are dropped, with a warning that names them.
-    random_seed : int
-        Seed of the draw, at least 0.
-
-    Returns
-    -------
-    biom.Table
-        The samples that had enough reads, in the same order, and the features they still have.
-
-    Raises
-    ------
-    ValueError
-        If the counts are no counts, the depth is below 1, or no sample has enough reads.
-    """
-    if sampling_depth < 1:
-        raise ValueError(f"sampling_depth is {sampling_depth}; it must be at least 1 read.")
-    counts = checked_counts(table)
-    sample_ids, feature_ids = table.ids(), table.ids(axis="observation")
-    reads = np.asarray(counts.sum(axis=1)).ravel()
-    kept = np.flatnonzero(reads >= sampling_depth)
-    if not len(kept):
-        raise ValueError(
-            f"None of the {len(sample_ids)} samples has {sampling_depth} reads (sampling_depth); "
-            f"the largest has {reads.max():.0f}. Choose a lower sampling depth."
-        )
-    if len(kept) < len(sample_ids):
-        warnings.warn(
-            f"{len(sample_ids) - len(kept)} of {len(sample_ids)} samples have fewer than {sampling_depth} "
-            f"reads (sampling_depth) and are dropped: {name_ids(sample_ids[reads < sampling_depth])}.",
-            stacklevel=2,
-        )
-    if len(kept) < len(sample_ids):
-        counts = counts[kept]
-    # Features in the order of their IDs, so that the draw does not depend on the table's own order.
-    order = np.argsort(feature_ids, kind="stable")
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    counts.indices = rank.astype(counts.indices.dtype)[counts.indices]
-    counts.has_sorted_indices = False
-    counts.sort_indices()
-    for row, sample_id in enumerate(sample_ids[kept]):
-        digest = hashlib.blake2b(str(sample_id).encode(), digest_size=8).digest()
-        generator = np.random.default_rng([random_seed, int.from_bytes(digest, "little")])
-        span = slice(counts.indptr[row], counts.indptr[row + 1])
-        counts.data[span] = generator.multivariate_hypergeometric(
-            counts.data[span].astype(np.int64), sampling_depth, method="marginals"
-        )
-    counts.indices = order.astype(counts.indices.dtype)[counts.indices]
-    counts.has_sorted_indices = False
-    counts.eliminate_zeros()
-    drawn = counts.T.tocsr()
-    present = np.flatnonzero(np.diff(drawn.indptr))
-    return biom.Table(drawn[present], feature_ids[present], sample_ids[kept])

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from q2_aam.settings import TRANSFORMS, USUAL_TRANSFORM
+from q2_aam.study.metadata import as_text
 from q2_aam.study.tables import name_ids
 
 KINDS = ("numeric", "categorical")
@@ -128,12 +129,7 @@ class Target:
         _check_not_empty(values)
         name = _column_name(values)
         labels = _labels(name, values)
-        alike = [text for text in np.unique(labels) if len(set(values[labels == text])) > 1]
-        if alike:
-            raise ValueError(
-                f"column {name!r} has different values that are printed as the same text ({name_ids(alike)}): a class "
-                "could not be told from another one. Write all values of the column as text."
-            )
+        as_text(values.rename(name))
         classes, codes = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(
@@ -243,12 +239,17 @@ def _refuse(bad: np.ndarray, name: str, values: pd.Series, what: str, remedy: st
         raise ValueError(f"column {name!r}: {bad.sum()} samples {what}: {name_ids(values.index[bad])}. {remedy}")
 
 
+def refuse_infinite(values: pd.Series, name: str | None = None) -> np.ndarray:
+    """The column's values as float64 ``[B]``; stops, naming the samples, where they are not finite."""
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
+    name = _column_name(values) if name is None else name
+    _refuse(~np.isfinite(numbers), name, values, "have no finite number", "Leave them out or mend their values.")
+    return numbers
+
+
 def _finite_numbers(name: str, transform: str, values: pd.Series) -> np.ndarray:
     """The column's values as float64 [B], after the logarithm where the transform has one."""
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
-    _refuse(
-        ~np.isfinite(numbers), name, values, "have no finite number", "Leave them out or mend their values."
-    )
+    numbers = refuse_infinite(values, name)
     _refuse(
         np.abs(numbers) > _LARGEST, name, values, "have numbers too large for float32", "Rescale the column."
     )

@@ -11,7 +11,14 @@ import scipy.sparse as sp
 
 from q2_aam.settings import METRICS, MISSING_FEATURES, ON_MISSING, USUAL_METRIC
 from q2_aam.study.phylogeny import Phylogeny, check_lengths, read_phylogeny, tip_names
-from q2_aam.study.tables import checked_counts, held_columns, keep_entries, name_ids, refuse_empty_samples
+from q2_aam.study.tables import (
+    check_choice,
+    held_columns,
+    keep_entries,
+    name_ids,
+    refuse_empty_samples,
+    sample_counts,
+)
 
 # Between unweighted (0) and weighted (1); the value its authors recommend (Chen et al. 2012).
 GENERALIZED_ALPHA = 0.5
@@ -39,10 +46,7 @@ def match_tips(table: biom.Table, tips: Collection[str], missing_features: str =
     ValueError
         If features are no tip and `missing_features` is 'error', or samples have no reads left.
     """
-    if missing_features not in MISSING_FEATURES:
-        raise ValueError(
-            f"missing_features is {missing_features!r}; it must be one of {', '.join(MISSING_FEATURES)}."
-        )
+    check_choice("missing_features", missing_features, MISSING_FEATURES)
     tips = tips if isinstance(tips, set | frozenset | dict) else set(tips)
     feature_ids = table.ids(axis="observation")
     absent = ~np.fromiter(map(tips.__contains__, feature_ids), dtype=bool, count=len(feature_ids))
@@ -82,7 +86,7 @@ class UniFracDistances:
     Parameters
     ----------
     table : biom.Table
-        Features x samples, counts of reads; every feature that has reads is a tip of the phylogeny.
+        Features x samples, as `check_table` passes it; every feature that has reads is a tip of the phylogeny.
     phylogeny : str or Phylogeny
         Newick file, or a tree read by `read_phylogeny`. Further tips within the clade of the table's own change
         nothing. With tips beyond it, the way from that clade to the root is a branch that all samples share, as
@@ -102,8 +106,7 @@ class UniFracDistances:
     Raises
     ------
     ValueError
-        If the metric is not known, features are no tips, samples are empty, counts are no counts, tips have
-        the same name, or branches have no usable length.
+        If the metric is not known, features are no tips, tips have the same name, or branches have no usable length.
     """
 
     def __init__(
@@ -115,13 +118,11 @@ class UniFracDistances:
         matrix_budget: int = 2**24,
         asv_of_feature: pd.Series | None = None,
     ):
-        if metric not in METRICS:
-            raise ValueError(f"metric is {metric!r}; it must be one of {', '.join(METRICS)}.")
+        check_choice("metric", metric, METRICS)
         tree = phylogeny if isinstance(phylogeny, Phylogeny) else read_phylogeny(phylogeny)
         table = match_tips(table, tip_names(tree))
-        counts = checked_counts(table)
+        counts = sample_counts(table)
         self.sample_ids = table.ids().astype(object)
-        refuse_empty_samples(np.asarray(counts.sum(axis=1)).ravel(), self.sample_ids)
         present = held_columns(counts)
         self._counts = counts[:, present]
         self._features = table.ids(axis="observation")[present]

@@ -110,9 +110,9 @@ def test_settings_are_chosen_by_training_samples_alone(points, monkeypatch, kind
 def test_inner_folds_keep_groups_together(points, monkeypatch):
     distances, number, _ = points
     groups = np.repeat([f"g{k}" for k in range(9)], 5)
-    folds, part = [], kernel_baselines.cross_validation_folds
+    folds, part = [], kernel_baselines.grouped_folds
     monkeypatch.setattr(
-        kernel_baselines, "cross_validation_folds", lambda *a, **k: folds.append(part(*a, **k)) or folds[-1]
+        kernel_baselines, "grouped_folds", lambda *a, **k: folds.append(part(*a, **k)) or folds[-1]
     )
     support_vector_machine(distances[:45, :45], number[:45], distances[45:, :45], kind="regression", groups=groups)
     for train, test in folds[0]:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from q2_aam.study.folds import cross_validation_folds
+from q2_aam.study.folds import grouped_folds
 
 
 def check_cover(parts, n_samples):
@@ -22,7 +22,7 @@ def uneven_groups(seed=0):
 
 
 def test_folds_of_samples_are_scikit_learns():
-    parts = cross_validation_folds(23, 4, random_seed=7)
+    parts = grouped_folds(23, 4, random_seed=7)
     check_cover(parts, 23)
     for (train, test), (its_train, its_test) in zip(
         parts, KFold(4, shuffle=True, random_state=7).split(np.zeros(23)), strict=True
@@ -33,7 +33,7 @@ def test_folds_of_samples_are_scikit_learns():
 
 def test_folds_of_classes_are_scikit_learns():
     classes = np.array(["b", "a", "a"] * 10)
-    parts = cross_validation_folds(30, 5, classes=classes, random_seed=3)
+    parts = grouped_folds(30, 5, classes=classes, random_seed=3)
     check_cover(parts, 30)
     expected = StratifiedKFold(5, shuffle=True, random_state=3).split(np.zeros(30), classes)
     for (_, test), (_, its_test) in zip(parts, expected, strict=True):
@@ -45,7 +45,7 @@ def test_folds_of_classes_are_scikit_learns():
 def test_a_group_is_on_one_side(labelled):
     groups = uneven_groups()
     classes = np.where(np.arange(len(groups)) % 3, "common", "rare") if labelled else None
-    parts = cross_validation_folds(len(groups), 5, groups=groups, classes=classes)
+    parts = grouped_folds(len(groups), 5, groups=groups, classes=classes)
     check_cover(parts, len(groups))
     for train, test in parts:
         assert not set(groups[train]) & set(groups[test])
@@ -60,7 +60,7 @@ def test_seeds_part_groups_in_different_ways(groups, labelled):
     classes = np.where(np.arange(len(groups)) % 3, "common", "rare") if labelled else None
     ways = set()
     for seed in (0, 0, 1, 2):
-        parts = cross_validation_folds(len(groups), 5, groups=groups, classes=classes, random_seed=seed)
+        parts = grouped_folds(len(groups), 5, groups=groups, classes=classes, random_seed=seed)
         ways.add(frozenset(tuple(test) for _, test in parts))
         if len(groups) == 30:
             assert {len(test) for _, test in parts} == {6}
@@ -69,7 +69,7 @@ def test_seeds_part_groups_in_different_ways(groups, labelled):
 
 def test_each_group_is_a_fold():
     groups = uneven_groups()
-    parts = cross_validation_folds(len(groups), 5, groups=pd.Series(groups), leave_one_group_out=True)
+    parts = grouped_folds(len(groups), 5, groups=pd.Series(groups), leave_one_group_out=True)
     check_cover(parts, len(groups))
     assert [set(groups[test]) for _, test in parts] == [{name} for name in sorted(set(groups))]
 
@@ -79,13 +79,13 @@ def test_a_class_in_two_groups_is_left_to_learn_from_where_any_way_does_so():
     groups = np.repeat([f"g{k}" for k in range(6)], 4)
     classes = np.repeat(["a", "a", "b", "b", "c", "c"], 4)
     for seed in range(10):
-        parts = cross_validation_folds(24, 2, groups=groups, classes=classes, random_seed=seed)
+        parts = grouped_folds(24, 2, groups=groups, classes=classes, random_seed=seed)
         for train, _ in parts:
             assert set(classes[train]) == {"a", "b", "c"}
 
 
 @pytest.mark.parametrize(
-    "given, sentence",
+    "arguments, sentence",
     [
         (
             {"n_samples": 4, "folds": 5},
@@ -125,9 +125,9 @@ def test_a_class_in_two_groups_is_left_to_learn_from_where_any_way_does_so():
         ),
     ],
 )
-def test_refusals(given, sentence):
+def test_refusals(arguments, sentence):
     with pytest.raises(ValueError) as error:
-        cross_validation_folds(**given)
+        grouped_folds(**arguments)
     assert str(error.value) == sentence
 
 
@@ -136,7 +136,7 @@ def test_groups_that_cannot_be_parted_are_refused():
     groups = list("xxyyzz")
     classes = list("abbcca")
     with pytest.raises(ValueError) as error:
-        cross_validation_folds(6, 2, groups=groups, classes=classes)
+        grouped_folds(6, 2, groups=groups, classes=classes)
     assert str(error.value) == (
         "The 3 groups cannot be parted into 2 folds such that none is empty and every class is left to learn from in "
         "each. Give fewer folds, another random_seed, or a column of smaller groups."
