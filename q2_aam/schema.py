@@ -79,7 +79,7 @@ ARCHITECTURE_SIZES = (
     "feed_forward",
     "max_length",
 )
-COVARIATE_KEYS = ("name", "kind", "location", "scale", "lowest", "highest", "categories")
+COVARIATE_KEYS = ("name", "kind", "location", "scale", "lowest", "highest", "categories", "imputed", "missing")
 TARGET_KEYS = ("name", "kind", "transform", "location", "scale", "classes", "class_weights")
 
 
@@ -182,6 +182,8 @@ def check_covariates(name: str, kind: str, covariates):
                 wrong_value(name, f"{within}.{key}", column[key], "a number")
         if not isinstance(column["categories"], list):
             wrong_value(name, f"{within}.categories", column["categories"], "a list")
+        if not (column["imputed"] is None or is_finite(column["imputed"])):
+            wrong_value(name, f"{within}.imputed", column["imputed"], "a number or null")
 
 
 def check_head(name: str, kind: str, head):

@@ -1,5 +1,6 @@
 """The arrows of the design: which part of the house may import which (contracts in pyproject.toml)."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,9 @@ def test_a_broken_arrow_is_seen(tmp_path):
     for name in rooms:
         (package / name).mkdir(parents=True)
         (package / name / "__init__.py").touch()
-    for name in ("__init__", "plugin_setup", "framework", "settings", "fitting", "prediction", "model_file"):
+    modules = ("__init__", "plugin_setup", "framework", "settings", "schema", "predictor", "predictions")
+    modules += ("cross_validation", "fine_tuning")
+    for name in modules:
         (package / f"{name}.py").touch()
     contracts = "[tool.importlinter]" + (ROOT / "pyproject.toml").read_text().split("[tool.importlinter]", 1)[1]
     (tmp_path / "pyproject.toml").write_text(contracts)
@@ -47,3 +50,61 @@ def test_a_broken_arrow_is_seen(tmp_path):
     assert "Contracts: 2 kept, 2 broken." in result.stdout
     assert "q2_aam.study is not allowed to import q2_aam.encoder" in result.stdout
     assert "q2_aam.study is not allowed to import qiime2" in result.stdout
+
+
+MOST_LINES_OF_A_FILE, MOST_LINES_OF_A_FUNCTION = 300, 60
+
+
+def test_files_are_no_longer_than_one_room():
+    files = {path: len(path.read_text().splitlines()) for path in sorted((ROOT / "q2_aam").rglob("*.py"))}
+    assert {str(path): lines for path, lines in files.items() if lines > MOST_LINES_OF_A_FILE} == {}
+
+
+def functions(path):
+    """Names of the functions of a file and how many lines each has, its docstring and its signature not counted."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+            yield node.name, body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+def test_functions_can_be_read_on_one_screen():
+    long = {
+        f"{path.relative_to(ROOT)}:{name}": lines
+        for path in sorted((ROOT / "q2_aam").rglob("*.py"))
+        for name, lines in functions(path)
+        if lines > MOST_LINES_OF_A_FUNCTION
+    }
+    assert long == {}
+
+
+def test_a_long_function_is_seen(tmp_path):
+    path = tmp_path / "long.py"
+    path.write_text('def long():\n    """Words."""\n' + "    x = 1\n" * 61)
+    assert list(functions(path)) == [("long", 61)]
+
+
+# Inputs and metadata columns not counted: the table of the design.
+MOST_PARAMETERS = {
+    "pretrain": 24,
+    "fit": 12,
+    "fine_tune": 26,
+    "predict": 8,
+    "cross_validate": 16,
+    "predict_baselines": 8,
+    "merge_folds": 8,
+    "split_samples": 8,
+    "evaluate": 6,
+    "summarize_training": 6,
+}
+
+
+def test_actions_have_as_few_parameters_as_the_design_says():
+    from q2_aam.plugin_setup import plugin
+
+    counts = {}
+    for name, action in plugin.actions.items():
+        types = {parameter: str(spec.qiime_type) for parameter, spec in action.signature.parameters.items()}
+        counts[name] = sum(not kind.startswith("Metadata") for kind in types.values())
+    assert counts.keys() == MOST_PARAMETERS.keys()
+    assert {name: count for name, count in counts.items() if count > MOST_PARAMETERS[name]} == {}

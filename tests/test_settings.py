@@ -4,25 +4,29 @@ from dataclasses import asdict
 
 import pytest
 
-from q2_aam.actions._models import chosen_metric
 from q2_aam.settings import (
+    USUAL_METRIC,
+    Architecture,
+    Baselines,
     CrossValidation,
-    Distances,
+    Embedding,
     FineTuning,
-    MetadataReading,
+    FineTuningOptimization,
+    Fitting,
     Objective,
     Optimization,
-    Prediction,
     PretrainingSampling,
     Reading,
     Runtime,
     Sampling,
-    Settings,
+    Splitting,
     TargetObjective,
-    TargetReading,
+    Training,
+    of_arguments,
 )
 from q2_aam.study.communities import read_communities
 from q2_aam.study.metadata import match_metadata
+from q2_aam.study.study import read_study
 from q2_aam.study.targets import Target
 from q2_aam.study.unifrac import UniFracDistances, match_tips
 
@@ -51,7 +55,7 @@ from q2_aam.study.unifrac import UniFracDistances, match_tips
             "scheduler must be one of warmup_cosine, cosine, plateau, onecycle, constant, but is 'linear'.",
         ),
         (Optimization, {"non_finite": "ignore"}, "non_finite must be one of error, skip, but is 'ignore'."),
-        (FineTuning, {"epochs": -3}, "epochs must be at least 1, but is -3."),
+        (FineTuningOptimization, {"epochs": -3}, "epochs must be at least 1, but is -3."),
         (Objective, {"unifrac_weight": -1}, "unifrac_weight must be at least 0, but is -1."),
         (Objective, {"nucleotide_weight": float("nan")}, "nucleotide_weight must be at least 0, but is nan."),
         (Objective, {"count_weight": -1}, "count_weight must be at least 0, but is -1."),
@@ -85,31 +89,41 @@ from q2_aam.study.unifrac import UniFracDistances, match_tips
         (Runtime, {"threads": 0}, "threads must be at least 1, but is 0."),
         (Runtime, {"devices": 0}, "devices must be at least 1, but is 0."),
         (Runtime, {"num_nodes": 0}, "num_nodes must be at least 1, but is 0."),
-        (Runtime, {"random_seed": -1}, "random_seed must be at least 0, but is -1."),
-        (Runtime, {"random_seed": 2**32}, "random_seed must be at most 4294967295, but is 4294967296."),
+        (Runtime, {"random_seed": -1}, "random_seed must be from 0 to 4294967295, but is -1."),
+        (Runtime, {"random_seed": 2**32}, "random_seed must be from 0 to 4294967295, but is 4294967296."),
         (Reading, {"missing_features": "drop"}, "missing_features must be one of error, ignore, but is 'drop'."),
-        (Reading, {"sampling_depth": 0}, "sampling_depth must be at least 1, but is 0."),
-        (MetadataReading, {"missing_samples": "drop"}, "missing_samples must be one of error, ignore, but is 'drop'."),
-        (TargetReading, {"missing_samples": "drop"}, "missing_samples must be one of error, ignore, but is 'drop'."),
+        (Reading, {"missing_samples": "drop"}, "missing_samples must be one of error, ignore, but is 'drop'."),
+        (Reading, {"missing_covariates": "drop"}, "missing_covariates must be one of error, impute, but is 'drop'."),
+        (Fitting, {"head": "joint"}, "head must be one of ensemble, kernel, trees, linear, but is 'joint'."),
+        (Fitting, {"random_seed": -1}, "random_seed must be from 0 to 4294967295, but is -1."),
+        (Baselines, {"random_seed": -1}, "random_seed must be from 0 to 4294967295, but is -1."),
+        (Baselines, {"threads": 0}, "threads must be at least 1, but is 0."),
+        (Splitting, {"share": 0.0}, "share must be between 0 and 1, but is 0.0."),
+        (Splitting, {"share": 1.0}, "share must be between 0 and 1, but is 1.0."),
         (
-            TargetReading,
+            FineTuning,
             {"target_transform": "log"},
             "target_transform must be one of none, zscore, minmax, log1p, but is 'log'.",
         ),
         (
-            Distances,
+            Fitting,
+            {"target_transform": "log"},
+            "target_transform must be one of none, zscore, minmax, log1p, but is 'log'.",
+        ),
+        (
+            Training,
             {"metric": "jaccard"},
             "metric must be one of auto, unweighted, weighted_unnormalized, weighted_normalized, generalized, but is "
             "'jaccard'.",
         ),
-        (Prediction, {"precision": "8"}, "precision must be one of auto, 32, bf16, 16, but is '8'."),
-        (Prediction, {"batch_size": 0}, "batch_size must be at least 1, but is 0."),
-        (Prediction, {"asv_cache": "tape"}, "asv_cache must be one of memory, disk, but is 'tape'."),
+        (Embedding, {"device": "tpu"}, "device must be one of auto, cpu, cuda, but is 'tpu'."),
+        (Embedding, {"threads": 0}, "threads must be at least 1, but is 0."),
+        (Embedding, {"token_limit": 0}, "token_limit must be at least 1, but is 0."),
+        (Embedding, {"batch_size": 0}, "batch_size must be at least 1, but is 0."),
+        (Embedding, {"asv_cache": "tape"}, "asv_cache must be one of memory, disk, but is 'tape'."),
         (CrossValidation, {"folds": 1}, "folds must be at least 2, but is 1."),
         (CrossValidation, {"repeats": 0}, "repeats must be at least 1, but is 0."),
         (CrossValidation, {"pretrain_epochs": 0}, "pretrain_epochs must be at least 1, but is 0."),
-        (CrossValidation, {"fit_epochs": 0}, "fit_epochs must be at least 1, but is 0."),
-        (CrossValidation, {"batch_size": 0}, "batch_size must be at least 1, but is 0."),
         (
             CrossValidation,
             {"pretraining": "all"},
@@ -128,12 +142,12 @@ def test_wrong_settings_are_refused(kind, changes, message):
 
 
 def test_8_3_early_stopping_is_on_with_a_patience_of_10_epochs():
-    assert Optimization().patience == FineTuning().patience == 10
+    assert Optimization().patience == FineTuningOptimization().patience == 10
 
 
 def test_8_7_clipping_is_on_and_what_is_not_finite_stops():
-    assert Optimization().gradient_clip == FineTuning().gradient_clip == 1.0
-    assert Optimization().non_finite == FineTuning().non_finite == "error"
+    assert Optimization().gradient_clip == FineTuningOptimization().gradient_clip == 1.0
+    assert Optimization().non_finite == FineTuningOptimization().non_finite == "error"
 
 
 def test_8_11_warmup_is_a_share_of_the_run():
@@ -144,18 +158,31 @@ def test_settings_have_one_field_of_each_name():
     """The actions fill them by name."""
     names = [name for kind in (Optimization, Objective, Sampling, Runtime) for name in kind.__dataclass_fields__]
     assert len(set(names)) == len(names)
-    assert Settings().optimization == Optimization() and Settings().runtime == Runtime()
+    assert Training().optimization == Optimization() and Training().runtime == Runtime()
 
 
-def test_the_data_layer_has_the_same_defaults():
+def test_settings_are_filled_by_name_wherever_the_field_is():
+    settings = of_arguments(FineTuning, {"epochs": 7, "metric": "generalized", "threads": 2, "table": None})
+    assert (settings.optimization.epochs, settings.metric, settings.runtime.threads) == (7, "generalized", 2)
+    assert isinstance(settings.optimization, FineTuningOptimization)
+    assert isinstance(settings.objective, TargetObjective)
+    assert of_arguments(Training, {}) == Training()
+
+
+def test_settings_are_checked_when_they_are_filled():
+    with pytest.raises(ValueError, match="^epochs must be at least 1, but is 0.$"):
+        of_arguments(Training, {"epochs": 0})
+
+
+def test_the_study_has_the_same_defaults():
     """What is asked for in Python without saying more is what the command line asks for."""
-    usual = {**asdict(Reading()), **asdict(TargetReading()), "transform": TargetReading().target_transform}
-    for function in (match_tips, read_communities, match_metadata, Target.fit_numeric, UniFracDistances):
+    usual = {**asdict(Reading()), "transform": Fitting().target_transform, "max_length": Architecture().max_length}
+    for function in (read_study, match_tips, read_communities, match_metadata, Target.fit_numeric):
         parameters = inspect.signature(function).parameters
-        shared = set(parameters) & set(usual) - {"sampling_depth"}
-        assert shared or function is UniFracDistances
+        shared = {name for name in set(parameters) & set(usual) if parameters[name].default is not inspect._empty}
+        assert shared
         assert {name: parameters[name].default for name in shared} == {name: usual[name] for name in shared}
-    assert inspect.signature(UniFracDistances).parameters["metric"].default == chosen_metric("auto", None)
+    assert inspect.signature(UniFracDistances).parameters["metric"].default == USUAL_METRIC
 
 
 @pytest.mark.parametrize(

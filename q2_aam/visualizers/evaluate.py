@@ -4,7 +4,7 @@ import pandas as pd
 from q2_sample_classifier._format import PredictionsDirectoryFormat
 
 from q2_aam.framework import qiime2
-from q2_aam.settings import MetadataReading
+from q2_aam.settings import Reading
 from q2_aam.study.cautions import cautions
 
 from ._baselines import add_baselines
@@ -22,7 +22,7 @@ def evaluate(
     certainty: pd.DataFrame = None,
     novelty: pd.DataFrame = None,
     groups: qiime2.CategoricalMetadataColumn = None,
-    missing_samples: str = MetadataReading.missing_samples,
+    missing_samples: str = Reading.missing_samples,
     baselines: pd.DataFrame = None,
     scores: pd.DataFrame = None,
 ) -> None:

@@ -49,18 +49,23 @@ def write_torch_file(path, pickled=b"\x80\x02}.", names=("data.pkl", "version"))
 def describe(folder, kind="regressor", **changes):
     """Write model.json beside best_model.pt; a change to ... takes a key out."""
     content = {
-        "schema_version": 1,
+        "schema_version": 4,
         "kind": kind,
         "sha256": hashlib.sha256((folder / "best_model.pt").read_bytes()).hexdigest(),
         "architecture": {"dim": 8, "sample_layers": 2, "sample": {"layers": 2}},
         "tokenizer": {"vocabulary": ["PAD", "A"], "max_length": 512},
+        "token_limit": 1024,
         "target": TARGETS[kind],
-        "training": {"epochs": 3, "note": "", "sampling": {"token_limit": 1024}},
+        "covariates": None,
+        "head": None if kind == "encoder" else "ensemble",
+        "encoder": None if kind == "encoder" else {"sha256": "0"},
+        "settings": {"epochs": 3, "note": ""},
         "random_seed": 0,
         "versions": {"torch": "2.13"},
         "data": {"samples": 10, "asvs": 30},
         "scores": {"val/r2": 0.1 + 0.2},
         "intervals": INTERVALS if kind == "regressor" else None,
+        "temperature": 1.5 if kind == "classifier" else None,
         **changes,
     }
     content = {key: value for key, value in content.items() if value is not ...}
@@ -88,7 +93,7 @@ def summarize(folder, **changes):
     """Write log.json; a change to ... takes a key out."""
     content = {
         "schema_version": 1,
-        "action": "fit",
+        "action": "fine-tune",
         "monitor": "val/total_loss",
         "mode": "min",
         "best_epoch": 1,

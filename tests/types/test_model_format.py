@@ -7,9 +7,8 @@ from dataclasses import fields
 import pytest
 
 from q2_aam.framework import Artifact, ValidationError
-from q2_aam.settings import TRANSFORMS
+from q2_aam.schema import ARCHITECTURE_SIZES, COVARIATE_KEYS, TARGET_KEYS, ModelDescription, SchemaError
 from q2_aam.types import AAMModelDirectoryFormat
-from q2_aam.types._description import ARCHITECTURE_SIZES, CONDITIONING_KEYS, TARGET_KEYS
 from tests.types.conftest import CLASSES_TARGET, INTERVALS, NUMERIC_TARGET, describe, write_torch_file
 
 AGE = {
@@ -20,6 +19,8 @@ AGE = {
     "lowest": 1,
     "highest": 80.0,
     "categories": [],
+    "imputed": None,
+    "missing": 0,
 }
 LEVELS = pytest.mark.parametrize("level", ["min", "max"])
 
@@ -213,23 +214,24 @@ def test_a_description_that_is_no_json_object_is_refused(text, sentence, level, 
 
 
 AGAIN = " Make the artifact again with q2-aam."
+CLASSIFIER = {"kind": "classifier", "intervals": None, "temperature": 1.0}
 CONTRADICTIONS = [
     (
         {"kind": ..., "tokenizer": ..., "scores": ...},
         "model.json lacks the keys kind, tokenizer, scores: it is incomplete." + AGAIN,
     ),
     (
-        {"schema_version": 4, "kind": ...},
-        "model.json was made by a newer q2-aam (schema version 4, while this one reads up to 3): update "
+        {"schema_version": 5, "kind": ...},
+        "model.json was made by a newer q2-aam (schema version 5, while this one reads up to 4): update "
         "q2-aam.",
     ),
     (
         {"schema_version": "1"},
-        'model.json: schema_version is "1"; it must be a whole number from 1 to 3.' + AGAIN,
+        'model.json: schema_version is "1"; it must be a whole number from 1 to 4.' + AGAIN,
     ),
     (
         {"schema_version": True},
-        "model.json: schema_version is true; it must be a whole number from 1 to 3." + AGAIN,
+        "model.json: schema_version is true; it must be a whole number from 1 to 4." + AGAIN,
     ),
     (
         {"kind": "regressor", "target": None},
@@ -275,29 +277,29 @@ CONTRADICTIONS = [
         "model.json: tokenizer.max_length is 0; it must be a positive whole number." + AGAIN,
     ),
     (
-        {"kind": "encoder", "target": None, "conditioning": {"columns": [AGE]}},
-        f"model.json: conditioning is {json.dumps({'columns': [AGE]})}; it must be null, as kind is encoder." + AGAIN,
+        {"kind": "encoder", "target": None, "covariates": {"columns": [AGE]}},
+        f"model.json: covariates is {json.dumps({'columns': [AGE]})}; it must be null, as kind is encoder." + AGAIN,
     ),
     (
-        {"conditioning": {"columns": []}},
-        'model.json: conditioning is {"columns": []}; it must be null or an object with a list of columns.' + AGAIN,
+        {"covariates": {"columns": []}},
+        'model.json: covariates is {"columns": []}; it must be null or an object with a list of columns.' + AGAIN,
     ),
     (
-        {"conditioning": {"columns": [AGE, {"name": "sex", "kind": "categorical"}]}},
-        "model.json: conditioning.columns[1] lacks the keys location, scale, lowest, highest, categories: it is "
-        "incomplete." + AGAIN,
+        {"covariates": {"columns": [AGE, {"name": "sex", "kind": "categorical"}]}},
+        "model.json: covariates.columns[1] lacks the keys location, scale, lowest, highest, categories, imputed, "
+        "missing: it is incomplete." + AGAIN,
     ),
     (
-        {"conditioning": {"columns": [{**AGE, "kind": "date"}]}},
-        'model.json: conditioning.columns[0].kind is "date"; it must be one of numeric, categorical.' + AGAIN,
+        {"covariates": {"columns": [{**AGE, "kind": "date"}]}},
+        'model.json: covariates.columns[0].kind is "date"; it must be one of numeric, categorical.' + AGAIN,
     ),
     (
-        {"conditioning": {"columns": [{**AGE, "scale": "1"}]}},
-        'model.json: conditioning.columns[0].scale is "1"; it must be a number.' + AGAIN,
+        {"covariates": {"columns": [{**AGE, "scale": "1"}]}},
+        'model.json: covariates.columns[0].scale is "1"; it must be a number.' + AGAIN,
     ),
     (
-        {"conditioning": {"columns": [{**AGE, "categories": None}]}},
-        "model.json: conditioning.columns[0].categories is null; it must be a list." + AGAIN,
+        {"covariates": {"columns": [{**AGE, "categories": None}]}},
+        "model.json: covariates.columns[0].categories is null; it must be a list." + AGAIN,
     ),
     (
         {"target": {**NUMERIC_TARGET, "scale": "abc"}},
@@ -326,19 +328,19 @@ CONTRADICTIONS = [
         'model.json: target.classes is ["a"]; it must be an empty list, as kind is regressor.' + AGAIN,
     ),
     (
-        {"kind": "classifier", "intervals": None, "target": {**CLASSES_TARGET, "transform": "zscore"}},
+        {**CLASSIFIER, "target": {**CLASSES_TARGET, "transform": "zscore"}},
         'model.json: target.transform is "zscore"; it must be one of none, as kind is classifier.' + AGAIN,
     ),
     (
-        {"kind": "classifier", "intervals": None, "target": {**CLASSES_TARGET, "classes": ["a", "b", "a"]}},
+        {**CLASSIFIER, "target": {**CLASSES_TARGET, "classes": ["a", "b", "a"]}},
         'model.json: target.classes is ["a", "b", "a"]; it must be a list of names, each once.' + AGAIN,
     ),
     (
-        {"kind": "classifier", "intervals": None, "target": {**CLASSES_TARGET, "classes": ["a", ["b"], "c"]}},
+        {**CLASSIFIER, "target": {**CLASSES_TARGET, "classes": ["a", ["b"], "c"]}},
         'model.json: target.classes is ["a", ["b"], "c"]; it must be a list of names, each once.' + AGAIN,
     ),
     (
-        {"kind": "classifier", "intervals": None, "target": {**CLASSES_TARGET, "class_weights": [1, 2]}},
+        {**CLASSIFIER, "target": {**CLASSES_TARGET, "class_weights": [1, 2]}},
         "model.json: target.class_weights is [1, 2]; it must be a list of 3 numbers, one for each class." + AGAIN,
     ),
     (
@@ -378,20 +380,18 @@ CONTRADICTIONS = [
         {"architecture": {"dropout": 1}},
         "model.json: architecture.dropout is 1; it must be a number from 0 and below 1." + AGAIN,
     ),
-    ({"training": {}}, "model.json: training lacks the keys sampling: it is incomplete." + AGAIN),
-    ({"training": {"sampling": 3}}, "model.json: training.sampling is 3; it must be an object ({...})." + AGAIN),
+    ({"settings": 3}, "model.json: settings is 3; it must be an object ({...})." + AGAIN),
+    ({"token_limit": "all"}, 'model.json: token_limit is "all"; it must be a positive whole number.' + AGAIN),
+    ({"token_limit": True}, "model.json: token_limit is true; it must be a positive whole number." + AGAIN),
     (
-        {"training": {"sampling": {}}},
-        "model.json: training.sampling lacks the keys token_limit: it is incomplete." + AGAIN,
+        {"head": "forest"},
+        'model.json: head is "forest"; it must be one of ensemble, kernel, trees, linear.' + AGAIN,
     ),
     (
-        {"training": {"sampling": {"token_limit": "all"}}},
-        'model.json: training.sampling.token_limit is "all"; it must be a positive whole number.' + AGAIN,
+        {"kind": "encoder", "target": None, "intervals": None, "head": "linear"},
+        'model.json: head is "linear"; it must be null, as kind is encoder.' + AGAIN,
     ),
-    (
-        {"training": {"sampling": {"token_limit": 9}, "metric": 3}},
-        "model.json: training.metric is 3; it must be the name of a UniFrac or null." + AGAIN,
-    ),
+    ({"encoder": 7}, "model.json: encoder is 7; it must be null or an object ({...})." + AGAIN),
     ({"scores": {"r2": "0.5"}}, 'model.json: scores.r2 is "0.5"; it must be a number or null.' + AGAIN),
 ]
 
@@ -424,26 +424,21 @@ def test_a_model_is_no_model_of_another_type(model_folder):
 
 
 @LEVELS
-@pytest.mark.parametrize("conditioning", [None, {"columns": [AGE, {**AGE, "name": "weight"}]}])
-def test_models_with_and_without_conditioning_columns_are_accepted(conditioning, level, model_folder):
-    describe(model_folder, conditioning=conditioning)
+@pytest.mark.parametrize("covariates", [None, {"columns": [AGE, {**AGE, "name": "weight"}]}])
+def test_models_with_and_without_covariates_columns_are_accepted(covariates, level, model_folder):
+    describe(model_folder, covariates=covariates)
     AAMModelDirectoryFormat(str(model_folder), mode="r").validate(level)
 
 
-def test_the_keys_of_a_conditioning_column_are_those_of_the_core():
-    conditioning = pytest.importorskip("q2_aam.study.covariates")
-    learnt = conditioning.Conditioning([conditioning.ConditioningColumn("x", "numeric")]).to_dict()
-    assert list(CONDITIONING_KEYS) == list(learnt["columns"][0])
+def test_the_keys_of_a_covariates_column_are_those_of_the_core():
+    covariates = pytest.importorskip("q2_aam.study.covariates")
+    fitted = covariates.Covariates([covariates.Covariate("x", "numeric")]).to_dict()
+    assert list(COVARIATE_KEYS) == list(fitted["columns"][0])
 
 
 def test_the_keys_of_a_target_are_those_of_the_core():
     targets = pytest.importorskip("q2_aam.study.targets")
     assert list(TARGET_KEYS) == list(targets.Target("x", "numeric").to_dict())
-
-
-def test_the_transforms_are_those_of_the_core():
-    targets = pytest.importorskip("q2_aam.study.targets")
-    assert TRANSFORMS == targets.TRANSFORMS
 
 
 def test_the_sizes_of_an_architecture_are_those_of_the_core():
@@ -452,5 +447,57 @@ def test_the_sizes_of_an_architecture_are_those_of_the_core():
 
 
 def test_settings_that_this_version_does_not_know_are_left_to_the_core(model_folder):
-    describe(model_folder, architecture={"dim": 8, "attention": "full"}, conditioning=None, more={"a": 1})
+    describe(model_folder, architecture={"dim": 8, "attention": "full"}, covariates=None, more={"a": 1})
     AAMModelDirectoryFormat(str(model_folder), mode="r").validate("max")
+
+
+def old(kind, **changes):
+    """What an earlier version wrote into model.json, beside the weights."""
+    return {
+        "schema_version": 3,
+        "training": {"sampling": {"token_limit": 512}, "metric": "unweighted", "encoder": None},
+        "settings": ...,
+        "token_limit": ...,
+        "covariates": ...,
+        "head": ...,
+        "encoder": ...,
+        "temperature": ...,
+        **changes,
+    }
+
+
+@LEVELS
+@pytest.mark.parametrize("kind", ["encoder", "regressor", "classifier"])
+def test_models_of_earlier_schemas_are_models_still(kind, level, model_folder):
+    describe(model_folder, kind, **old(kind))
+    AAMModelDirectoryFormat(str(model_folder), mode="r").validate(level)
+
+
+def test_an_encoder_of_an_earlier_schema_is_read_as_one_of_today(model_folder):
+    describe(model_folder, "encoder", **old("encoder"))
+    read = ModelDescription.from_dict(json.loads((model_folder / "model.json").read_text()))
+    assert (read.token_limit, read.settings["metric"], read.head, read.encoder) == (512, "unweighted", None, None)
+
+
+def test_an_encoder_of_an_earlier_schema_keeps_what_it_was_begun_with(model_folder):
+    training = {"sampling": {"token_limit": 512}, "encoder": "abc"}
+    describe(model_folder, "encoder", **old("encoder", training=training))
+    read = ModelDescription.from_dict(json.loads((model_folder / "model.json").read_text()))
+    assert read.encoder == {"sha256": "abc"}
+
+
+@pytest.mark.parametrize("training", [{}, {"sampling": 3}, {"sampling": {"token_limit": "all"}}])
+def test_an_encoder_of_an_earlier_schema_without_a_token_limit_is_refused(training, model_folder):
+    describe(model_folder, "encoder", **old("encoder", training=training))
+    with pytest.raises(SchemaError, match="training.sampling.token_limit is .*; it must be a positive whole number"):
+        ModelDescription.from_dict(json.loads((model_folder / "model.json").read_text()))
+
+
+def test_a_fitted_model_of_an_earlier_schema_is_refused_with_what_to_do(model_folder):
+    describe(model_folder, "regressor", **old("regressor"))
+    with pytest.raises(SchemaError) as error:
+        ModelDescription.from_dict(json.loads((model_folder / "model.json").read_text()))
+    assert str(error.value) == (
+        "model.json: this regressor was made by an earlier q2-aam (schema version 3; this one reads 4). Fit it again "
+        "with `qiime aam fit` and the encoder that it was made with: encoders of earlier versions are still read."
+    )
