@@ -75,7 +75,7 @@ def test_duplicate_ids_in_the_metadata_are_refused():
 
 def test_an_unknown_answer_for_missing_samples_is_refused():
     fails(
-        "missing_samples is 'drop'; it must be 'error' or 'ignore'.",
+        "missing_samples is 'drop'; it must be one of error, ignore.",
         ["a"],
         pd.Series([1.0], index=["a"]),
         "drop",
