@@ -72,13 +72,13 @@ def _is_comment(line: str) -> bool:
 def _typed(texts: pd.Series, kind: str, path: str | PathLike) -> pd.Series:
     """A column of text as numbers or as text, None where it is empty."""
     if kind not in COLUMN_TYPES:
-        raise ValueError(f"{path}: the type of column {texts.name!r} is {kind!r}; it must be numeric or categorical.")
+        raise ValueError(f"{path} has a column {texts.name!r} of type {kind!r}; it must be numeric or categorical.")
     values = texts.mask(texts == "", None)
     wrong = values[values.notna() & ~texts.str.fullmatch(_NUMBER)]
     if kind == "numeric" and len(wrong):
         shown = [f"{value!r} in sample {sample}" for sample, value in wrong.items()]
         raise ValueError(
-            f"{path}: column {texts.name!r} is declared numeric, but {len(wrong)} values are no numbers: "
+            f"{path} has a column {texts.name!r} that is declared numeric, but {len(wrong)} values are no numbers: "
             f"{name_ids(shown)}. Correct them, leave the cells empty, or declare the column categorical."
         )
     return values if kind == "categorical" or len(wrong) else values.astype(np.float64)

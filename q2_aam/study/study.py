@@ -225,7 +225,11 @@ def read_study(
 
 def _read_table(path: str | PathLike) -> biom.Table:
     try:
-        return biom.load_table(str(path))
+        table = biom.load_table(str(path))
+        if 0 in table.shape:
+            # Any text is read as a table without a single value.
+            raise ValueError("there are no features or no samples in it")
+        return table
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as a BIOM table: {error}.") from error
 

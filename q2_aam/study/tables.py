@@ -99,7 +99,7 @@ def _refuse_no_shares(table: biom.Table, counts: sp.csr_matrix, fractional: np.n
     sums = np.asarray(counts.sum(axis=1)).ravel()
     wrong = np.flatnonzero((np.abs(sums - 1) > SHARES_TOLERANCE) & (sums > 0))
     if len(wrong):
-        shown = [f"{table.ids()[row]} ({sums[row]:.3g})" for row in wrong]
+        shown = [f"{table.ids()[row]} ({sums[row]:.4g})" for row in wrong]
         raise ValueError(
             f"The feature table holds shares of reads, but in {len(wrong)} of {len(sums)} samples they do not sum to "
             f"1: {name_ids(shown)}. Filter the table of counts first, then compute the relative frequencies."

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from q2_aam.study.metadata import match_metadata
+from q2_aam.study.metadata import choose_columns, is_numeric, match_metadata, metadata_column, read_metadata
+from tests.study.conftest import STUDY_NAMES
 
 
 def fails(message, *arguments):
@@ -75,8 +76,107 @@ def test_duplicate_ids_in_the_metadata_are_refused():
 
 def test_an_unknown_answer_for_missing_samples_is_refused():
     fails(
-        "missing_samples is 'drop'; it must be 'error' or 'ignore'.",
+        "missing_samples is 'drop'; it must be one of error, ignore.",
         ["a"],
         pd.Series([1.0], index=["a"]),
         "drop",
     )
+
+
+# Files
+
+TSV = """\
+# a comment before the header
+#SampleID\tph \tplot\tbatch\tnothing\tsite
+#q2:types\tnumeric\tcategorical\t\t\t
+s1\t6.5\t1\t1\t\tgut
+# s0\t1\t1\t1\t\tgut
+s2\t\t2\t-2.5e1\t\t nan
+
+s3\t.5\t\t+3\t\tNone
+"""
+
+
+def write(tmp_path, text):
+    path = tmp_path / "metadata.tsv"
+    path.write_text(text)
+    return path
+
+
+def test_a_file_is_read_as_qiime2_reads_it(tmp_path):
+    path = write(tmp_path, TSV)
+    frame = read_metadata(path)
+    assert list(frame.index) == ["s1", "s2", "s3"] and list(frame) == ["ph", "plot", "batch", "nothing", "site"]
+    assert frame["plot"].tolist() == ["1", "2", None] and frame["site"].tolist() == ["gut", "nan", "None"]
+    np.testing.assert_array_equal(frame["ph"], [6.5, np.nan, 0.5])
+    np.testing.assert_array_equal(frame["batch"], [1, -25, 3])
+    assert [frame[name].dtype.kind for name in frame] == list("fOffO")
+    qiime2 = pytest.importorskip("qiime2")
+    pd.testing.assert_frame_equal(frame, qiime2.Metadata.load(str(path)).to_dataframe(), check_names=False)
+
+
+@pytest.mark.parametrize("name", STUDY_NAMES)
+def test_real_files_are_read_as_qiime2_reads_them(study, name):
+    qiime2 = pytest.importorskip("qiime2")
+    path = study(name).fasta.parent / "metadata.tsv"
+    pd.testing.assert_frame_equal(
+        read_metadata(path), qiime2.Metadata.load(str(path)).to_dataframe(), check_names=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "cannot be read as a metadata file (tab-separated text): "),
+        ("id\tph\ns1\t1\t2\n", "cannot be read as a metadata file (tab-separated text): "),
+        (
+            "name\tph\ns1\t1\n",
+            "cannot be read as a metadata file: the first column of its header is 'name', not the name of the ID "
+            "column. Call it 'sample-id'.",
+        ),
+        ("id\tph\tph\ns1\t1\t2\n", "has more than one column of the same name: ph. Keep one of each."),
+        (
+            "id\tph\n#q2:missing\tINSDC:missing\ns1\t1\n",
+            "has rows that are not understood here: #q2:missing. Remove them.",
+        ),
+        (
+            "id\tph\n#q2:types\tordinal\ns1\t1\n",
+            "has a column 'ph' of type 'ordinal'; it must be numeric or categorical.",
+        ),
+        (
+            "id\tph\n#q2:types\tnumeric\ns1\t1\ns2\tnan\n",
+            "has a column 'ph' that is declared numeric, but 1 values are no numbers: 'nan' in sample s2. Correct "
+            "them, leave the cells empty, or declare the column categorical.",
+        ),
+    ],
+)
+def test_files_that_are_none_are_refused(tmp_path, text, sentence):
+    path = write(tmp_path, text)
+    with pytest.raises(ValueError) as error:
+        read_metadata(path)
+    assert str(error.value).startswith(f"{path} {sentence}")
+
+
+# Columns
+
+
+def test_columns_of_covariates_are_all_or_those_named_each_once():
+    assert choose_columns(["age", "sex"], None, "ph") == ["age", "sex"]
+    assert choose_columns(["age", "sex", "ph"], ["sex", "age", "sex"], "ph", "site") == ["sex", "age"]
+    with pytest.raises(ValueError) as error:
+        choose_columns([], None, "ph")
+    assert str(error.value) == (
+        "There is no column to use as covariate. Give metadata with the columns, or no covariates."
+    )
+
+
+def test_ids_and_names_of_columns_are_text():
+    frame = pd.DataFrame({"ph": [1.0]}, index=[7])
+    assert list(metadata_column(frame, "ph", "target").index) == ["7"]
+    assert metadata_column(None, pd.Series([1.0], index=[7], name=3), "groups").name == "3"
+    assert metadata_column(None, None, "groups") is None
+
+
+def test_logical_values_are_no_numbers():
+    assert is_numeric(pd.Series([1, 2])) and is_numeric(pd.Series([1.5, None]))
+    assert not is_numeric(pd.Series([True, False])) and not is_numeric(pd.Series(["1"]))

@@ -328,12 +328,6 @@ def test_a_sample_left_without_tips_is_refused_by_name():
         match_tips(table_of([[5, 1]], list("ax")), ["a"], "drop")
 
 
-def test_empty_samples_are_refused_by_name(tmp_path):
-    with pytest.raises(ValueError) as error:
-        UniFracDistances(table_of([[5, 1], [0, 0]], list("ab")), write(tmp_path, NEWICK))
-    assert str(error.value) == "1 of 2 samples have no reads: s1. Remove them from the feature table."
-
-
 @pytest.mark.parametrize(
     ("newick", "message"),
     [
