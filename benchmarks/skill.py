@@ -3,9 +3,10 @@
 Whole groups are predicted by what was learnt without them: `pretrain`, `fit` and `predict` as a user calls them, with
 their defaults. Folds are scikit-learn's StratifiedGroupKFold on the study's class column, the same for all its targets,
 so that these share an encoder. Each fold's outcome is kept in `--directory`: a run that was stopped goes on where it
-was. Scores of seeds with all folds are kept in `skill.tsv` and `skill-unifrac.tsv` of docs/benchmarks, in
-place of older ones of the same study, target and seed; the tables are of all seeds that have a score of ours in there. After a change of the
-heads empty the column `q2-aam` of the first, and what was measured of ours; of the encoders, remove the second, too.
+was. Scores of seeds with all folds are kept in `skill.tsv` and `skill-unifrac.tsv` of docs/benchmarks, in place of
+older ones of the same study, target and seed; the tables are of all seeds that have a score of ours in there. After a
+change of the heads empty the column `q2-aam` of the first, and what was measured of ours; of the encoders, remove the
+second, too.
 
     python benchmarks/skill.py --studies ecam-infant-age --seeds 0 1 2
 
