@@ -1,8 +1,8 @@
 """What target distances cost: reading a large phylogeny, cutting it down, distances of a batch or of a whole table.
 
 Simulated tables (`large_survey.py`) on random trees with more tips than the table has features. Each measurement runs
-in a process of its own. Writes results/distances.json and a section of docs/benchmarks.md. (A script named unifrac.py
-would stand in the way of the library of that name.)
+in a process of its own. Writes results/distances.json and a section of docs/benchmarks/scale.md. (A script named
+unifrac.py would stand in the way of the library of that name.)
 
     python benchmarks/distances.py --tips 100000 1000000 --samples 1000 10000
 """

@@ -1,4 +1,4 @@
-"""What the benchmarks share: measuring in a fresh process, results as JSON, tables in docs/benchmarks.md."""
+"""What the benchmarks share: measuring in a fresh process, results as JSON, tables in docs/benchmarks."""
 
 import json
 import multiprocessing
@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+PAGES = Path(__file__).resolve().parents[1] / "docs" / "benchmarks"
+# Page of each section.
+SECTIONS = {
+    "skill": "scores.md",
+    "skill-half": "scores.md",
+    "skill-other": "scores.md",
+    "step": "speed.md",
+    "predict": "speed.md",
+    "distances": "scale.md",
+    "scale": "scale.md",
+}
 
 
 @dataclass
@@ -174,8 +184,8 @@ def write_results(name: str, results) -> Path:
     return path
 
 
-def write_section(name: str, text: str, page: Path = PAGE) -> None:
-    """Replace what stands between ``<!-- NAME begin -->`` and ``<!-- NAME end -->`` in docs/benchmarks.md.
+def write_section(name: str, text: str, page: Path | None = None) -> None:
+    """Replace what stands between ``<!-- NAME begin -->`` and ``<!-- NAME end -->`` in its page of docs/benchmarks.
 
     Parameters
     ----------
@@ -184,8 +194,9 @@ def write_section(name: str, text: str, page: Path = PAGE) -> None:
     text : str
         Markdown to put there.
     page : pathlib.Path
-        Another page.
+        Another page than that of ``SECTIONS``.
     """
+    page = page or PAGES / SECTIONS[name]
     begin, end = f"<!-- {name} begin -->", f"<!-- {name} end -->"
     before = page.read_text()
     if begin not in before:

@@ -3,7 +3,7 @@
 Surveys of each size are simulated (`large_survey.py`) and written to files. Then each measurement runs in a process of
 its own, on the plugin's default architecture: reading the files as `pretrain` does; a fixed number of its training
 steps on samples from all over the table, with UniFrac distances batch by batch; encoding all samples, as `predict`
-does. Writes results/scale.json, docs/scale.svg and a section of docs/benchmarks.md.
+does. Writes results/scale.json, docs/benchmarks/scale.svg and a section of scale.md beside it.
 
     python benchmarks/scale.py --samples 1000 10000 100000
 """
@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from report import PAGE, markdown, measured, stage, write_results, write_section
+from report import PAGES, markdown, measured, stage, write_results, write_section
 
 SECTION = "scale"
 
@@ -202,7 +202,7 @@ def main(arguments: list[str] | None = None) -> None:
             found.append(each)
     rows, growth = summarize(found)
     write_results("scale", {"threads": options.threads, "surveys": found, "growth": growth})
-    draw(found, PAGE.parent / "scale.svg")
+    draw(found, PAGES / "scale.svg")
     grown = ", ".join(f"{what} {value:.2f}" for what, value in growth.items() if value is not None)
     command = ["python benchmarks/scale.py --samples", *map(str, sorted(options.samples))]
     if options.predict:

@@ -3,9 +3,10 @@
 Whole groups are predicted by what was learnt without them: `pretrain`, `fit` and `predict` as a user calls them, with
 their defaults. Folds are scikit-learn's StratifiedGroupKFold on the study's class column, the same for all its targets,
 so that these share an encoder. Each fold's outcome is kept in `--directory`: a run that was stopped goes on where it
-was. Scores of seeds with all folds are kept in `docs/skill.tsv` and `docs/skill-unifrac.tsv`, in place of older ones of
-the same study, target and seed; the tables are of all seeds that have a score of ours in there. After a change of the
-heads empty the column `q2-aam` of the first, and what was measured of ours; of the encoders, remove the second, too.
+was. Scores of seeds with all folds are kept in `skill.tsv` and `skill-unifrac.tsv` of docs/benchmarks, in place of
+older ones of the same study, target and seed; the tables are of all seeds that have a score of ours in there. After a
+change of the heads empty the column `q2-aam` of the first, and what was measured of ours; of the encoders, remove the
+second, too.
 
     python benchmarks/skill.py --studies ecam-infant-age --seeds 0 1 2
 
@@ -29,7 +30,7 @@ import numpy as np
 import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
 from q2_types.tree import NewickFormat
-from report import PAGE, RESULTS, markdown, write_section
+from report import PAGES, RESULTS, markdown, write_section
 from sklearn.model_selection import StratifiedGroupKFold
 
 from q2_aam.actions.fit import fit
@@ -201,7 +202,7 @@ def keep(name: str, found: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
     Scores that only the older one has, as of baselines that were left out since, stay.
     """
-    path = PAGE.parent / f"{name}.tsv"
+    path = PAGES / f"{name}.tsv"
     rows = pd.concat([pd.read_csv(path, sep="\t"), found]) if path.exists() else found
     if not len(rows):
         return rows
@@ -361,7 +362,7 @@ def main(arguments: list[str] | None = None) -> None:
     found = collect(directory)
     scores = keep(name, found["targets"], ["study", "target", "seed"])
     text = page({"targets": scores, "unifrac": keep(f"{name}-unifrac", found["unifrac"], ["study", "seed", "fold"])})
-    if name != "skill" and (whole := PAGE.parent / "skill.tsv").exists() and len(scores):
+    if name != "skill" and (whole := PAGES / "skill.tsv").exists() and len(scores):
         text += "\n" + losses(pd.read_csv(whole, sep="\t"), scores)
     print(text)
     write_section(name, text)

@@ -78,6 +78,13 @@ def test_a_section_of_the_page_is_replaced_or_added(report, tmp_path):
     )
 
 
+def test_each_section_has_a_page(report):
+    for name, page in report.SECTIONS.items():
+        text = (report.PAGES / page).read_text()
+        # scores with an encoder that is given were never kept
+        assert f"<!-- {name} begin -->" in text or name == "skill-other"
+
+
 def test_markdown_rounds_to_significant_digits(report):
     rows = [{"samples": 1000, "seconds": 0.012345, "peak": 1234.5, "note": None}]
     assert report.markdown(rows) == (
@@ -132,7 +139,7 @@ def test_growth_is_the_slope_on_log_log_axes(scale):
 
 
 def test_scores_of_further_seeds_are_added_to_those_that_are_there(skill, tmp_path, monkeypatch):
-    monkeypatch.setattr(skill, "PAGE", tmp_path / "benchmarks.md")
+    monkeypatch.setattr(skill, "PAGES", tmp_path)
     by = ["study", "seed"]
     assert not len(skill.keep("skill", pd.DataFrame(), by)) and not (tmp_path / "skill.tsv").exists()
     first = pd.DataFrame({"study": ["b", "a"], "seed": [0, 0], "ours": [0.5, 0.25]})
