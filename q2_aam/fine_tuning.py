@@ -19,7 +19,7 @@ from q2_aam.settings import Embedding as EmbeddingSettings
 from q2_aam.settings import FineTuning, measured_names
 from q2_aam.study.batches import CommunityDataset
 from q2_aam.study.covariates import Covariates
-from q2_aam.study.splits import split_validation
+from q2_aam.study.folds import two_parts
 from q2_aam.study.study import Study
 from q2_aam.study.tables import name_ids
 
@@ -104,12 +104,13 @@ def check_monitor(settings: FineTuning, unifrac: bool, kind: str | None) -> None
 def split(study: Study, settings: FineTuning) -> tuple[np.ndarray, np.ndarray]:
     """Rows to learn from and rows to pick the best epoch by: whole groups, classes in like shares."""
     classes = None if study.kind == "numeric" else study.target
-    train_rows, validation_rows = split_validation(
+    train_rows, validation_rows = two_parts(
         len(study),
         settings.sampling.validation_share,
         groups=study.groups,
         classes=classes,
         random_seed=settings.runtime.random_seed,
+        name="validation part",
     )
     if classes is not None and study.groups is not None:
         lost = sorted(set(classes.iloc[validation_rows].astype(str)) - set(classes.iloc[train_rows].astype(str)))

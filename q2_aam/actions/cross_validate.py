@@ -79,13 +79,13 @@ class Pipeline:
     def _known_samples(self):
         """IDs of the samples that have all that is needed; their values and groups, in this order."""
         from q2_aam.study.cautions import Caution, warn_of_cautions
-        from q2_aam.study.study import known_samples
+        from q2_aam.study.parts import samples_with_values
 
         columns = [self.metadata.to_series()]
         if self.given["groups"] is not None:
             columns.append(self.given["groups"].to_series())
         covariates = self.given["covariates"]
-        table = known_samples(
+        table = samples_with_values(
             self.table.view(biom.Table),
             *columns,
             covariates=None if covariates is None else covariates.to_dataframe(),

@@ -31,29 +31,35 @@ def predict_baselines(
 
     from q2_aam.encoder.device import use_threads
     from q2_aam.evaluation.baselines import predict_by_baselines
-    from q2_aam.study.covariates import encoded_parts
+    from q2_aam.study.parts import encoded_covariates, samples_with_values
     from q2_aam.study.phylogeny import read_phylogeny
-    from q2_aam.study.study import known_samples
 
     with readable_warnings(), use_threads(settings) as threads:
         values = metadata.to_series()
         members = None if groups is None else groups.to_series()
         frame = None if covariates is None else covariates.to_dataframe()
-        train_table = known_samples(
+        train_table = samples_with_values(
             train_table, values, members, covariates=frame, missing_samples=reading.missing_samples
         )
+        ids, numbers = train_table.ids(), None
+        if frame is not None:
+            numbers = encoded_covariates(
+                frame,
+                covariate_columns,
+                ids,
+                table.ids(),
+                target=metadata.name,
+                groups=None if groups is None else groups.name,
+                missing_covariates=reading.missing_covariates,
+            )
         predicted = predict_by_baselines(
             train_table,
-            values.reindex(train_table.ids()),
+            values.reindex(ids),
             table,
             kind="regression" if metadata.type == "numeric" else "classification",
             phylogeny=None if phylogeny is None else read_phylogeny(str(phylogeny)),
-            groups=None if members is None else members.reindex(train_table.ids()).to_numpy(),
-            covariates=None
-            if frame is None
-            else encoded_parts(
-                frame, covariate_columns, train_table.ids(), table.ids(), metadata, groups, reading.missing_covariates
-            ),
+            groups=None if members is None else members.reindex(ids).to_numpy(),
+            covariates=numbers,
             missing_features=reading.missing_features,
             n_jobs=threads,
             random_state=random_seed,

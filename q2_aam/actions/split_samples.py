@@ -19,12 +19,12 @@ def split_samples(
     arguments = dict(locals())
     settings, reading = of_arguments(Splitting, arguments), of_arguments(Reading, arguments)
 
-    from q2_aam.study.study import known_samples, split_table
+    from q2_aam.study.parts import samples_with_values, split_table
 
     with readable_warnings():
         values = metadata.to_series()
         members = None if groups is None else groups.to_series()
-        table = known_samples(table, values, members, missing_samples=reading.missing_samples)
+        table = samples_with_values(table, values, members, missing_samples=reading.missing_samples)
         train, test = split_table(table, values, members, settings.share, settings.random_seed)
         say(f"Samples to learn from: {train.shape[1]}, to judge by: {test.shape[1]}.")
     return train, test

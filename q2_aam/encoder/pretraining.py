@@ -21,7 +21,7 @@ from q2_aam.encoder.training.trainer import TrainingResult, train
 from q2_aam.schema import ModelDescription
 from q2_aam.settings import USUAL_METRIC, Architecture, Training
 from q2_aam.study.batches import CommunityDataset, batch_loader
-from q2_aam.study.splits import split_validation
+from q2_aam.study.folds import two_parts
 from q2_aam.study.study import Study
 
 
@@ -50,8 +50,8 @@ def pretrain(
         metric = USUAL_METRIC if metric == "auto" else metric
         architecture = encoder.network.architecture if encoder else architecture or Architecture()
         unifrac = study.unifrac(metric, threads, subcommunities=True)
-        train_rows, validation_rows = split_validation(
-            len(study), settings.sampling.validation_share, random_seed=seed
+        train_rows, validation_rows = two_parts(
+            len(study), settings.sampling.validation_share, random_seed=seed, name="validation part"
         )
         if len(train_rows) < 2 and settings.objective.unifrac_weight:
             raise ValueError(
