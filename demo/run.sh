@@ -22,18 +22,17 @@ run() { # show a command as it would be typed, then run it
   "$@"
 }
 
-step "1. A survey to work on: 200 samples of 40 sites. Ten sites are kept apart, as if sampled later."
-run python -m q2_aam.simulation.survey . --keep-apart 0.25
+step "1. A survey to work on: 200 samples of 40 sites."
+run python -m q2_aam.simulation.survey .
 
-step "2. Import. The table is parted by the metadata: train.qza to learn from, new.qza to predict."
+step "2. Import. A quarter of the samples, whole sites, is kept apart, as if sampled later."
 run qiime tools import --type 'FeatureTable[Frequency]' --input-format BIOMV210Format \
   --input-path table.biom --output-path table.qza
 run qiime tools import --type 'FeatureData[Sequence]' --input-path sequences.fasta --output-path sequences.qza
 run qiime tools import --type 'Phylogeny[Rooted]' --input-path tree.nwk --output-path tree.qza
-for part in train new; do
-  run qiime feature-table filter-samples --i-table table.qza --m-metadata-file "metadata-$part.tsv" \
-    --o-filtered-table "$part.qza"
-done
+run qiime aam split-samples --i-table table.qza --m-metadata-file metadata.tsv --m-metadata-column ph \
+  --m-groups-file metadata.tsv --m-groups-column site --p-share 0.25 \
+  --o-train-table train.qza --o-test-table new.qza --verbose
 
 step "3. Pretrain: learn, without any metadata, an embedding of samples whose distances are UniFrac."
 run qiime aam pretrain --i-table train.qza --i-sequences sequences.qza --i-phylogeny tree.qza \
@@ -42,13 +41,12 @@ run qiime aam summarize-training --i-training-log pretrain-log.qza --o-visualiza
 
 number=4
 for column in ph habitat; do
-  step "$number. Fit $column: on the training sites, each judged by what was learnt from the others."
+  step "$number. Fit $column: on the training sites, each predicted by what was learnt from the others."
   run qiime aam fit --i-table train.qza --i-sequences sequences.qza --i-encoder encoder.qza \
     --m-metadata-file metadata.tsv --m-metadata-column "$column" \
     --m-groups-file metadata.tsv --m-groups-column site \
-    --o-model "$column-model.qza" --o-predictions "$column-validation.qza" \
-    --o-certainty "$column-validation-certainty.qza" --o-training-log "$column-log.qza" --verbose
-  run qiime aam summarize-training --i-training-log "$column-log.qza" --o-visualization "$column-log.qzv"
+    --o-model "$column-model.qza" --o-predictions "$column-out-of-fold.qza" \
+    --o-certainty "$column-out-of-fold-certainty.qza" --verbose
 
   step "$((number + 1)). Predict $column at the new sites, and compare with the truth."
   run qiime aam predict --i-table new.qza --i-sequences sequences.qza --i-model "$column-model.qza" \

@@ -56,8 +56,8 @@ def cross_validate(
     study : Study
         Read with a target and, where nothing else keeps samples apart, with groups.
     encoder : Encoder, optional
-        Without it (or with ``pretraining`` each_fold) an encoder is pretrained on the training samples of each fold, for
-        which the study needs a phylogeny.
+        Without it (or with ``pretraining`` each_fold) an encoder is pretrained on the training samples of each fold,
+        for which the study needs a phylogeny.
     settings : CrossValidation, optional
     fitting : Fitting, optional
         The same as :meth:`Predictor.fit` takes: what is cross-validated is what is fitted.
@@ -78,9 +78,10 @@ def cross_validate(
     Examples
     --------
     >>> from q2_aam.settings import Optimization
-    >>> from q2_aam.simulation.survey import simulate_study
+    >>> from q2_aam.simulation.study import simulate_study
     >>> study = simulate_study(n_samples=30, target="ph", groups="site", with_phylogeny=True)
-    >>> encoder = Encoder.pretrain(study, Training(Optimization(epochs=1)), architecture=Architecture(dim=16, lineages=16))
+    >>> small, short = Architecture(dim=16, lineages=16), Training(Optimization(epochs=1))
+    >>> encoder = Encoder.pretrain(study, short, architecture=small)
     >>> done = cross_validate(study, encoder, CrossValidation(folds=2), baselines=False)
     >>> done.scores[["fold", "method"]].values.tolist()
     [[1.0, 'q2-aam'], [2.0, 'q2-aam'], [nan, 'q2-aam']]

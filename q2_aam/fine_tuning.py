@@ -61,7 +61,9 @@ def fine_tune(encoder: Encoder, study: Study, settings: FineTuning | None = None
         train_rows, validation_rows = split(study, settings)
         target, encoded = encode_target(study, settings.target_transform, train_rows)
         settings = settings_for(settings, len(train_rows))
-        covariates = None if study.covariates is None else Covariates.fit(study.covariates.iloc[train_rows])
+        covariates = None
+        if study.covariates is not None:
+            covariates = Covariates.fit(study.covariates.iloc[train_rows], study.missing_covariates)
         numbers = covariates_of(study, covariates)
         outputs = max(1, len(target.classes))
         network = starting_network(

@@ -23,9 +23,9 @@ class Calibration:
     Attributes
     ----------
     intervals : dict or None
-        Half width of the 90% interval in the transform's units; None for classes. In these units, because a target that
-        was logged is off by a factor rather than by an amount; the inverse keeps order, so that the interval holds as often
-        in the target's own units.
+        Half width of the 90% interval in the transform's units; None for classes. In these units, because a target
+        that was logged is off by a factor rather than by an amount; the inverse keeps order, so that the interval holds
+        as often in the target's own units.
     temperature : float or None
         What logits are divided by before they are probabilities; None for numbers.
     """
@@ -127,9 +127,9 @@ def depth_caution(study: Study, data: dict) -> str | None:
         return None
     return (
         f"{far.sum()} of {len(far)} samples have far fewer or far more reads ({depths[far].min():.0f} to "
-        f"{depths[far].max():.0f}) than those that were learnt from ({learnt['lowest']:.0f} to {learnt['highest']:.0f}): "
-        f"{name_ids(study.communities.sample_ids[far])}. With other depths, other rare ASVs are met: rarefy both tables "
-        "alike (`qiime feature-table rarefy`), or doubt these predictions."
+        f"{depths[far].max():.0f}) than those that were learnt from ({learnt['lowest']:.0f} to "
+        f"{learnt['highest']:.0f}): {name_ids(study.communities.sample_ids[far])}. With other depths, other rare ASVs "
+        "are met: rarefy both tables alike (`qiime feature-table rarefy`), or doubt these predictions."
     )
 
 
@@ -142,7 +142,7 @@ def refuse_other_values(study: Study, data: dict) -> None:
     """
     learnt = data.get("values", "counts")
     if (study.values == "presence") != (learnt == "presence"):
-        names = {"counts": "counts of reads", "shares": "relative frequencies", "presence": "presence and absence alone"}
+        names = {"counts": "counts of reads", "shares": "relative frequencies", "presence": "presence and absence"}
         raise ValueError(
             f"The table holds {names[study.values]}, but the model has learnt from {names[learnt]}. Give a table of "
             "the same kind, or fit a model to such a table."

@@ -47,7 +47,7 @@ class Predictor:
 
     Examples
     --------
-    >>> from q2_aam.simulation.survey import simulate_study
+    >>> from q2_aam.simulation.study import simulate_study
     >>> from q2_aam.settings import Architecture, Optimization, Training
     >>> study = simulate_study(n_samples=24, target="ph", with_phylogeny=True)
     >>> small = Architecture(dim=16, heads=2, lineages=16)
@@ -84,7 +84,7 @@ class Predictor:
         """
         settings = settings or Fitting()
         target, encoded = encode_target(study, settings.target_transform)
-        covariates = None if study.covariates is None else Covariates.fit(study.covariates)
+        covariates = None if study.covariates is None else Covariates.fit(study.covariates, study.missing_covariates)
         groups = None if study.groups is None else study.groups.to_numpy()
         folds = inner_folds(encoded, groups, settings.random_seed)
         with use_threads(settings) as threads:
@@ -206,10 +206,10 @@ class Predictor:
         covariates = Covariates.from_dict(description.covariates)
         try:
             seen_asvs = content["seen_asvs"].numpy()
-            encoder = Encoder.from_content({**content, "seen_asvs": content["encoder_asvs"]}, description)
+            encoder = Encoder.inside(content, description)
             head = head_class(description.head).from_tensors(as_arrays(content["head"]))
-            if head.shape != (max(1, len(target.classes)), encoder.network.architecture.lineages):
-                raise ValueError(MISFIT)
+            width = 0 if covariates is None else covariates.width
+            head.check(max(1, len(target.classes)), encoder.network.architecture.lineages, width)
         except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(MISFIT) from error
         calibration = Calibration(description.intervals, description.temperature)
@@ -253,15 +253,17 @@ def covariates_of(study: Study, covariates: Covariates | None) -> np.ndarray | N
         return None
     if study.covariates is None:
         raise ValueError(
-            f"The model was fitted with the covariates {', '.join(covariates.names)}, and needs them of the new samples, "
-            "too. Give metadata that has these columns."
+            f"The model was fitted with the covariates {', '.join(covariates.names)}, and needs them of the new "
+            "samples, too. Give metadata that has these columns."
         )
     return covariates.encode(study.covariates)
 
 
 def as_tensors(arrays: dict) -> dict:
     """Nested dicts of arrays as tensors, for the weights file."""
-    return {name: as_tensors(part) if isinstance(part, dict) else torch.as_tensor(part) for name, part in arrays.items()}
+    return {
+        name: as_tensors(part) if isinstance(part, dict) else torch.as_tensor(part) for name, part in arrays.items()
+    }
 
 
 def as_arrays(tensors: dict) -> dict:

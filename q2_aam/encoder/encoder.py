@@ -1,7 +1,7 @@
 """An encoder: a network that places samples such that distances between them are UniFrac distances."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ class Encoder:
 
     Examples
     --------
-    >>> from q2_aam.simulation.survey import simulate_study
+    >>> from q2_aam.simulation.study import simulate_study
     >>> from q2_aam.settings import Architecture, Optimization, Training
     >>> study = simulate_study(n_samples=12, with_phylogeny=True)
     >>> small = Architecture(dim=16, heads=2, lineages=16)
@@ -104,8 +104,18 @@ class Encoder:
         return cls.from_content(content, description)
 
     @classmethod
+    def inside(cls, content: dict, description: ModelDescription) -> "Encoder":
+        """The encoder in a fitted model's files, as :meth:`from_content` gives that in its own."""
+        known = {**dict.fromkeys(("settings", "data", "scores", "versions"), {}), **(description.encoder or {})}
+        own = replace(
+            description, kind="encoder", target=None, covariates=None, head=None, intervals=None, temperature=None,
+            encoder=None, **known,
+        )  # fmt: skip
+        return cls.from_content({**content, "seen_asvs": content["encoder_asvs"]}, own)
+
+    @classmethod
     def from_content(cls, content: dict, description: ModelDescription) -> "Encoder":
-        """The encoder in a model's files, which may be those of a fitted model.
+        """The encoder in its own files.
 
         Raises
         ------

@@ -17,8 +17,8 @@ from q2_aam.study.tokenizer import VOCABULARY
 WEIGHTS = "best_model.pt"
 DESCRIPTION = "model.json"
 MISFIT = (
-    f"The weights in {WEIGHTS} do not fit what {DESCRIPTION} says: the model was made by another q2-aam, or is damaged. "
-    "Use the q2-aam that made it, or make it again."
+    f"The weights in {WEIGHTS} do not fit what {DESCRIPTION} says: the model was made by another q2-aam, or is "
+    "damaged. Use the q2-aam that made it, or make it again."
 )
 PACKAGES = ("q2-aam", "torch", "lightning", "numpy", "scikit-learn", "scikit-bio", "unifrac")
 

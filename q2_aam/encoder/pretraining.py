@@ -94,7 +94,11 @@ def pretrain(
 
 
 def starting_network(
-    architecture: Architecture, encoder: Encoder | None, random_seed: int, outputs: int | None = None, covariates: int = 0
+    architecture: Architecture,
+    encoder: Encoder | None,
+    random_seed: int,
+    outputs: int | None = None,
+    covariates: int = 0,
 ) -> AAM:
     """A network with an encoder's weights, or random ones from the seed; a target head is always random."""
     with torch.random.fork_rng(devices=[]):
