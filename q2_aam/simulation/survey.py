@@ -282,25 +282,10 @@ def main(arguments=None):
     parser.add_argument("--asvs", type=int, default=600)
     parser.add_argument("--length", type=int, default=150, help="nucleotides of a sequence")
     parser.add_argument("--seed", type=int, default=RANDOM_SEED)
-    parser.add_argument(
-        "--keep-apart",
-        type=float,
-        metavar="SHARE",
-        help="also write metadata-train.tsv and metadata-new.tsv, the latter with this share of the sites",
-    )
     options = parser.parse_args(arguments)
     survey = simulate_survey(options.samples, options.asvs, options.length, options.seed)
     directory = survey.write(options.directory)
     print(f"{survey.table.shape[1]} samples, {survey.table.shape[0]} ASVs in them, written to {directory.resolve()}.")
-    if options.keep_apart is not None:
-        train, new = keep_sites_apart(survey, options.keep_apart, options.seed)
-        write_metadata(train.metadata, directory / "metadata-train.tsv")
-        write_metadata(new.metadata, directory / "metadata-new.tsv")
-        unseen = ~np.isin(new.table.ids("observation"), train.table.ids("observation"))
-        print(
-            f"{len(train.metadata)} samples to learn from, {len(new.metadata)} new ones from other sites; "
-            f"{unseen.sum()} of the new samples' {len(unseen)} ASVs are in no sample to learn from"
-        )
 
 
 if __name__ == "__main__":
