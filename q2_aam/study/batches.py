@@ -264,9 +264,9 @@ class CommunityDataset(Dataset):
         draw = generator.random(len(sample)) if self.token_choice == "random" else -counts.data.astype(np.float64)
         order = np.lexsort((self.communities.hashes[counts.indices], draw, sample))
         rank = np.arange(len(sample)) - np.repeat(counts.indptr[:-1], lengths)
-        kept = np.zeros(counts.nnz, dtype=bool)
-        kept[order[rank < self.token_limit]] = True
-        return keep_entries(counts, kept)
+        selection = np.zeros(counts.nnz, dtype=bool)
+        selection[order[rank < self.token_limit]] = True
+        return keep_entries(counts, selection)
 
 
 class AheadLoader(DataLoader):

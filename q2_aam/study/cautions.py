@@ -61,15 +61,15 @@ def cautions(target: pd.Series, groups: pd.Series | None = None) -> list[str]:
     members = None if groups is None else groups.reindex(target.index).dropna().astype(str)
     name = "target" if target.name is None else str(target.name)
 
-    said = [_few_samples(name, target)]
+    sentences = [_few_samples(name, target)]
     identifier = _counter(name, target) if numeric else _own_classes(name, target)
-    said.append(identifier)
+    sentences.append(identifier)
     if not numeric and not identifier:
-        said.append(_small_classes(name, target))
+        sentences.append(_small_classes(name, target))
     if members is not None and len(members):
         # Of an identifier there is nothing more to say by group: each sample is a class, or a number, of its own.
-        said += _by_group(name, target[members.index], members, numeric, bool(identifier))
-    return [sentence for sentence in said if sentence]
+        sentences += _by_group(name, target[members.index], members, numeric, bool(identifier))
+    return [sentence for sentence in sentences if sentence]
 
 
 def warn_of_cautions(target: pd.Series, groups: pd.Series | None = None) -> None:

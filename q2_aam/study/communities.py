@@ -186,19 +186,9 @@ def read_communities(
     counts = sample_counts(table)
     sample_ids, feature_ids = table.ids().astype(object), table.ids(axis="observation").astype(object)
     reads = np.asarray(counts.sum(axis=1)).ravel()
-    present = held_columns(counts)
-    texts = _feature_sequences(feature_ids[present], sequences)
-    missing = pd.isna(texts)
-    if missing.any() and missing_features == "error":
-        where = "are not among the sequences" if sequences else "no sequences were given"
-        raise ValueError(
-            f"{missing.sum()} of {len(texts)} features have no sequence: {name_ids(feature_ids[present[missing]])}. "
-            f"Their IDs are no nucleotide sequences and {where}. Give the sequences of all features, or set "
-            f"missing_features to 'ignore' to leave these features out."
-        )
-    reads_dropped = _reads_in(counts, present[missing])
+    present, left_out, texts = _features_with_sequence(counts, feature_ids, sequences, missing_features)
+    reads_dropped = _reads_in(counts, left_out)
     refuse_empty_samples(reads - reads_dropped, sample_ids, " left without the features that have no sequence")
-    left_out, present, texts = feature_ids[present[missing]], present[~missing], texts[~missing]
 
     illegal = first_illegal_letter(texts)
     if illegal is not None:
@@ -229,16 +219,33 @@ def read_communities(
         reads_ambiguous=reads_ambiguous,
         n_features=table.shape[0],
         n_cut=int(is_cut.sum()),
-        left_out=left_out,
+        left_out=feature_ids[left_out],
         asv_of_feature=pd.Series(place, index=feature_ids[present]),
     )
 
 
+def _features_with_sequence(
+    counts: sp.csr_matrix, feature_ids: np.ndarray, sequences: dict[str, str] | None, missing_features: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Numbers of the features with reads that have a sequence and that have none, and the sequences."""
+    present = held_columns(counts)
+    texts = _feature_sequences(feature_ids[present], sequences)
+    missing = pd.isna(texts)
+    if missing.any() and missing_features == "error":
+        where = "are not among the sequences" if sequences else "no sequences were given"
+        raise ValueError(
+            f"{missing.sum()} of {len(texts)} features have no sequence: {name_ids(feature_ids[present[missing]])}. "
+            f"Their IDs are no nucleotide sequences and {where}. Give the sequences of all features, or set "
+            f"missing_features to 'ignore' to leave these features out."
+        )
+    return present[~missing], present[missing], texts[~missing]
+
+
 def _reads_in(counts: sp.csr_matrix, columns: np.ndarray) -> np.ndarray:
     """Reads of each sample in some features, float64 `[N]`."""
-    chosen = np.zeros(counts.shape[1])
-    chosen[columns] = 1
-    return counts @ chosen
+    indicator = np.zeros(counts.shape[1])
+    indicator[columns] = 1
+    return counts @ indicator
 
 
 def _merged(counts: sp.csr_matrix, asv_of_feature: np.ndarray, n_asvs: int) -> sp.csr_matrix:

@@ -265,8 +265,8 @@ def _share_of_groups(
     choices = []
     for _ in range(_CUTS):
         order = generator.permutation(len(sizes))
-        reached = np.cumsum(sizes[order])[:-1] / len(members)
-        choices.append(np.isin(members, order[: 1 + np.argmin(np.abs(reached - share))]))
+        shares = np.cumsum(sizes[order])[:-1] / len(members)
+        choices.append(np.isin(members, order[: 1 + np.argmin(np.abs(shares - share))]))
     second = min(choices, key=misfit)
     if abs(second.mean() - share) > _SHARE_TOLERANCE:
         warnings.warn(

@@ -128,7 +128,7 @@ def as_text(values: pd.Series) -> pd.Series:
     if alike:
         raise ValueError(
             f"column {str(values.name)!r} has different values that are printed as the same text ({name_ids(alike)}): "
-            "a class could not be told from another one. Write all values of the column as text."
+            "they would be one class. Write all values of the column as text."
         )
     return texts.astype(object)
 
@@ -190,8 +190,8 @@ def match_metadata(
             "missing_samples to 'ignore'."
         )
     no_value = ~absent & values.isna().to_numpy()[rows]
-    kept = ~absent & ~no_value
-    if not kept.any():
+    valued = ~absent & ~no_value
+    if not valued.any():
         raise ValueError(
             f"no sample of the table has a value in the metadata column {name!r}. Choose another column."
         )
@@ -205,7 +205,7 @@ def match_metadata(
                 f"{name_ids(ids[left_out])}.",
                 stacklevel=2,
             )
-    return np.flatnonzero(kept).astype(np.int64)
+    return np.flatnonzero(valued).astype(np.int64)
 
 
 def choose_columns(

@@ -71,8 +71,8 @@ class Phylogeny:
         """Numbers of the tips of these names, int64; -1 where there is none. Tips' names must all be different."""
         tips = self.tips()
         tips = tips[~pd.isna(self.names[tips])]
-        found = pd.Index(self.names[tips]).get_indexer(names)
-        return np.where(found < 0, -1, tips[found])
+        places = pd.Index(self.names[tips]).get_indexer(names)
+        return np.where(places < 0, -1, tips[places])
 
     def cut(self, tips: np.ndarray) -> "Phylogeny":
         """The tree of some of its tips: branches with nothing between them become one; the root stays.
@@ -87,20 +87,20 @@ class Phylogeny:
         Phylogeny
             Its tips are in the same order. The way from each of them to the root is as long as before.
         """
-        chosen = np.zeros(len(self), dtype=bool)
-        chosen[tips] = True
+        selection = np.zeros(len(self), dtype=bool)
+        selection[tips] = True
         before = np.zeros(len(self) + 1, dtype=np.int64)
-        np.cumsum(chosen, out=before[1:])
-        kept = np.flatnonzero(before[self._ends] > before[:-1])
-        below = before[self._ends[kept]] - before[kept]
+        np.cumsum(selection, out=before[1:])
+        nodes = np.flatnonzero(before[self._ends] > before[:-1])
+        below = before[self._ends[nodes]] - before[nodes]
         # A node with an only child is followed by it, with the same tips below.
-        has_only_child = np.append((below[1:] == below[:-1]) & (self.sizes[kept[:-1]] > 1), False)
+        has_only_child = np.append((below[1:] == below[:-1]) & (self.sizes[nodes[:-1]] > 1), False)
         has_only_child[0] = False  # the root: it stays, and its length is in no distance
-        stays = kept[~has_only_child]
-        sizes = np.searchsorted(stays, self._ends[stays]) - np.arange(len(stays))
+        remaining = nodes[~has_only_child]
+        sizes = np.searchsorted(remaining, self._ends[remaining]) - np.arange(len(remaining))
         # A row of only children stands together; the last of them takes the sum of their lengths.
         begins = np.flatnonzero(np.append(True, ~has_only_child[:-1]))
-        return Phylogeny(sizes, np.add.reduceat(self.lengths[kept], begins), self.names[stays])
+        return Phylogeny(sizes, np.add.reduceat(self.lengths[nodes], begins), self.names[remaining])
 
 
 def read_phylogeny(path: str) -> Phylogeny:

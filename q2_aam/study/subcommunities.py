@@ -34,9 +34,9 @@ def draw_parts(counts: sp.csr_matrix, step: int, generator: np.random.Generator)
     sp.csr_matrix
         ``[C, V]``, of each other row the counts of a random part of its ASVs, at least one.
     """
-    drawn = generator.random(counts.nnz)
+    chance = generator.random(counts.nnz)
     share = generator.uniform(SMALLEST_PART, 1, counts.shape[0])
     share[::step] = 1
     # One is kept in any case.
-    share = np.maximum(share, np.minimum.reduceat(drawn, counts.indptr[:-1]))
-    return keep_entries(counts, drawn <= np.repeat(share, np.diff(counts.indptr)))
+    share = np.maximum(share, np.minimum.reduceat(chance, counts.indptr[:-1]))
+    return keep_entries(counts, chance <= np.repeat(share, np.diff(counts.indptr)))

@@ -121,16 +121,16 @@ def keep_samples(table: biom.Table, rows: np.ndarray) -> biom.Table:
     return biom.Table(table.matrix_data.tocsr()[:, rows], table.ids("observation"), table.ids()[rows])
 
 
-def _name_counts(table: biom.Table, counts: sp.csr_matrix, chosen: np.ndarray) -> str:
-    """Value, feature and sample of the first five of the chosen stored counts."""
-    places = np.flatnonzero(chosen)[:IDS_NAMED]
+def _name_counts(table: biom.Table, counts: sp.csr_matrix, selection: np.ndarray) -> str:
+    """Value, feature and sample of the first five of a selection of the stored counts."""
+    places = np.flatnonzero(selection)[:IDS_NAMED]
     samples = table.ids()[np.searchsorted(counts.indptr, places, side="right") - 1]
     features = table.ids(axis="observation")[counts.indices[places]]
     named = [
         f"{value:g} of feature {feature} in sample {sample}"
         for value, feature, sample in zip(counts.data[places], features, samples, strict=True)
     ]
-    return "; ".join(named if chosen.sum() <= IDS_NAMED else [*named, "..."])
+    return "; ".join(named if selection.sum() <= IDS_NAMED else [*named, "..."])
 
 
 def refuse_empty_samples(reads: np.ndarray, sample_ids: np.ndarray, why: str = "") -> None:
@@ -161,23 +161,23 @@ def without_features(table: biom.Table, feature_ids: Collection[str]) -> biom.Ta
     if not len(feature_ids):
         return table
     ids = table.ids(axis="observation")
-    kept = np.flatnonzero(~pd.Index(ids).isin(feature_ids))
-    return biom.Table(sp.csr_matrix(table.matrix_data)[kept], ids[kept], table.ids())
+    selection = np.flatnonzero(~pd.Index(ids).isin(feature_ids))
+    return biom.Table(sp.csr_matrix(table.matrix_data)[selection], ids[selection], table.ids())
 
 
 def held_columns(counts: sp.csr_matrix) -> np.ndarray:
     """Numbers of the columns that some row holds (of stored counts, whatever they are), int64 ascending."""
-    held = np.zeros(counts.shape[1], dtype=bool)
-    held[counts.indices] = True
-    return np.flatnonzero(held)
+    present = np.zeros(counts.shape[1], dtype=bool)
+    present[counts.indices] = True
+    return np.flatnonzero(present)
 
 
-def keep_columns(counts: sp.csr_matrix, kept: np.ndarray) -> sp.csr_matrix:
-    """Counts ``[N, V]`` without the entries of columns that are not ``kept`` (boolean ``[V]``); the shape stays."""
-    return keep_entries(counts, kept[counts.indices])
+def keep_columns(counts: sp.csr_matrix, selection: np.ndarray) -> sp.csr_matrix:
+    """Counts ``[N, V]`` of a selection of columns, boolean ``[V]``; the shape stays."""
+    return keep_entries(counts, selection[counts.indices])
 
 
-def keep_entries(counts: sp.csr_matrix, kept: np.ndarray) -> sp.csr_matrix:
-    """Counts ``[N, V]`` with those stored entries alone that are ``kept``, boolean, one for each; the shape stays."""
-    before = np.concatenate([[0], np.cumsum(kept)])
-    return sp.csr_matrix((counts.data[kept], counts.indices[kept], before[counts.indptr]), counts.shape)
+def keep_entries(counts: sp.csr_matrix, selection: np.ndarray) -> sp.csr_matrix:
+    """Counts ``[N, V]`` of a selection of the stored entries, boolean, one for each; the shape stays."""
+    before = np.concatenate([[0], np.cumsum(selection)])
+    return sp.csr_matrix((counts.data[selection], counts.indices[selection], before[counts.indptr]), counts.shape)

@@ -61,9 +61,9 @@ def match_tips(table: biom.Table, tips: Collection[str], missing_features: str =
             f"{name_ids(missing)}. Give the phylogeny that was made for this table, or set missing_features "
             f"to 'ignore' to leave these features out."
         )
-    kept = counts[~absent]
+    rest = counts[~absent]
     refuse_empty_samples(
-        np.asarray(kept.sum(axis=0)).ravel(), table.ids(), " left without the features that are no tips"
+        np.asarray(rest.sum(axis=0)).ravel(), table.ids(), " left without the features that are no tips"
     )
     if len(missing):
         warnings.warn(
@@ -71,7 +71,7 @@ def match_tips(table: biom.Table, tips: Collection[str], missing_features: str =
             f"the reads, are no tips of the phylogeny and are left out: {name_ids(missing)}.",
             stacklevel=2,
         )
-    return biom.Table(kept, feature_ids[~absent], table.ids())
+    return biom.Table(rest, feature_ids[~absent], table.ids())
 
 
 class UniFracDistances:
@@ -196,9 +196,9 @@ class UniFracDistances:
         """Counts of the features that are left of each sample, float64 `[B, F]`."""
         counts = self._counts[rows]
         width = asvs.shape[1]
-        held = np.repeat(np.arange(len(rows)), np.diff(counts.indptr)) * width + self._asvs[counts.indices]
-        left = np.repeat(np.arange(len(rows)), np.diff(asvs.indptr)) * width + asvs.indices
-        return keep_entries(counts, np.isin(held, left))
+        cells = np.repeat(np.arange(len(rows)), np.diff(counts.indptr)) * width + self._asvs[counts.indices]
+        part_cells = np.repeat(np.arange(len(rows)), np.diff(asvs.indptr)) * width + asvs.indices
+        return keep_entries(counts, np.isin(cells, part_cells))
 
     def _distances(self, counts: sp.csr_matrix, threads: int) -> np.ndarray:
         """Distances among samples with these counts `[B, F]`, float32 `[B, B]`, computed on their sub-table."""

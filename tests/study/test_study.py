@@ -317,8 +317,8 @@ def test_what_is_asked_for_and_is_not_there():
         ),
         (
             {"target": pd.Series([1, "1", "x", "y"], index=IDS, name="class")},
-            "column 'class' has different values that are printed as the same text (1): a class could not be told from "
-            "another one. Write all values of the column as text.",
+            "column 'class' has different values that are printed as the same text (1): they would be one "
+            "class. Write all values of the column as text.",
         ),
         ({"missing_samples": "drop", "target": metadata["ph"]}, "missing_samples is 'drop'; it must be one of error, "
          "ignore."),

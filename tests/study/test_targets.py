@@ -149,8 +149,8 @@ def test_classes_as_integers_stay_text_in_plain_order(values):
 
 def test_values_that_differ_but_are_the_same_text_are_refused():
     fails(
-        "column 'ph' has different values that are printed as the same text (1, 2): a class could not be told from "
-        "another one. Write all values of the column as text.",
+        "column 'ph' has different values that are printed as the same text (1, 2): they would be one "
+        "class. Write all values of the column as text.",
         Target.fit_categorical,
         column([1, "1", 2, "2", "3"]).astype(object),
     )
