@@ -1,6 +1,6 @@
 """A predictor: an encoder, a head and a target, fitted to a study."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -237,7 +237,7 @@ def features_of(
     numbers = covariates_of(study, covariates)
     tables = [study.communities]
     if known.nnz < study.communities.counts.nnz:
-        tables.append(study.communities.with_counts(known))
+        tables.append(replace(study.communities, counts=known))
     embedding, *known_embedding = encoder.embed_tables(tables, settings)
     return Features.of(study.communities, embedding, numbers, *known_embedding)
 

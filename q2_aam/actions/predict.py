@@ -33,7 +33,6 @@ def predict(
             table,
             sequences,
             covariates=covariates,
-            covariate_columns=covariate_names(predictor, covariates),
             max_length=predictor.encoder.max_length,
             # Whether a missing value may be filled in is for the model to say.
             reading=Reading(missing_features=missing_features, missing_covariates="impute"),
@@ -44,11 +43,3 @@ def predict(
         say(f"{len(study)} samples predicted: {predictor.target.name}.")
         say(describe_novelty(predicted.novelty))
     return predicted.values, predicted.certainty, predicted.novelty
-
-
-def covariate_names(predictor, covariates) -> list | None:
-    """Which columns of the covariates' metadata are read: those of the model, which may be fewer than there are."""
-    if predictor.covariates is None or covariates is None:
-        return None
-    predictor.covariates.refuse_absent(covariates.columns)
-    return predictor.covariates.names

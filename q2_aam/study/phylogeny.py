@@ -1,5 +1,6 @@
 """The phylogeny: read once, kept as a few arrays, cut down to the tips that are needed."""
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,6 +58,14 @@ class Phylogeny:
 
     def __len__(self) -> int:
         return len(self.sizes)
+
+    def digest(self) -> str:
+        """Hexadecimal BLAKE2b hash of the tree, to know it again."""
+        digest = hashlib.blake2b(digest_size=16)
+        for array in (self.sizes, self.lengths):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update("\n".join(map(str, self.names)).encode())
+        return digest.hexdigest()
 
     @cached_property
     def _ends(self) -> np.ndarray:

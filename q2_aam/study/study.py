@@ -47,6 +47,8 @@ class Study:
         Of a study with a phylogeny: int, number of the ASV that each feature is, by its ID.
     values : {'counts', 'shares', 'presence'}
         What the table holds. Of shares and presence, "reads" are counted in these units.
+    missing_covariates : {'error', 'impute'}
+        What missing values of covariates do, here and in a model that is fitted to these.
     record : dict
         What was left out and why, in plain numbers: ``samples_not_in_metadata``, ``samples_without_value``,
         ``reads_dropped``, ``features_cut`` and, for each column of the covariates, ``missing_covariates``.
@@ -60,6 +62,7 @@ class Study:
     table: biom.Table | None = None
     asv_of_feature: pd.Series | None = None
     values: str = "counts"
+    missing_covariates: str = ON_MISSING
     record: dict = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -219,6 +222,7 @@ def read_study(
         table=None if phylogeny is None else without_features(table, communities.left_out),
         asv_of_feature=None if phylogeny is None else communities.asv_of_feature,
         values=values,
+        missing_covariates=missing_covariates,
         record=record,
     )
 
