@@ -4,37 +4,49 @@ import os
 import pickle
 import re
 import time
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
-from q2_aam import model_file
-from q2_aam.encoder.aam import AAM
-from q2_aam.encoder.files import WEIGHTS, read_tensors, sha256_of, write_atomically
-from q2_aam.model_file import DESCRIPTION, conditions_of, load_model, outputs_of, package_versions, save_model
+from q2_aam.encoder import files
+from q2_aam.encoder.encoder import Encoder
+from q2_aam.encoder.files import (
+    DESCRIPTION,
+    MISFIT,
+    WEIGHTS,
+    digest_of,
+    package_versions,
+    read_tensors,
+    sha256_of,
+    tokenizer_of,
+    write_atomically,
+)
+from q2_aam.schema import ModelDescription
 from q2_aam.study.batches import BatchKey, CommunityDataset
-from q2_aam.study.covariates import Conditioning
 from tests import tiny
 
-MISFIT = (
-    "The weights in best_model.pt do not fit the architecture in model.json: the model was made by another q2-aam, or "
-    "is damaged. Use the q2-aam that made it, or train it again."
-)
 
-KINDS = {"encoder": (None, 0), "regressor": ("numeric", 0), "classifier": ("categorical", 3)}
-
-
-def saved(directory, kind="encoder", seen=(5, -3, 5), **facts):
-    """A network of a kind, written to a directory; gives the network, its target and the description."""
-    column, classes = KINDS[kind]
-    target = None if column is None else tiny.target(column, classes)[0]
-    network = tiny.network(outputs_of(target)).eval()
+def saved(directory, seen=(5, -3, 5), **facts):
+    """An encoder, written to a directory."""
+    network = tiny.network().eval()
     optimizer = torch.optim.AdamW(network.parameters())
-    state = {"model": network.state_dict(), "optimizer": [optimizer.state_dict()], "epoch": 3, "score": 0.25}
-    description = save_model(directory, state, network.architecture, target, np.array(seen), **facts)
-    return network, target, description
+    state = {"optimizer": [optimizer.state_dict()], "epoch": 3, "score": 0.25}
+    description = ModelDescription(
+        kind="encoder",
+        architecture=network.architecture.to_dict(),
+        tokenizer=tokenizer_of(network.architecture),
+        token_limit=64,
+        settings={"metric": "unweighted"},
+        random_seed=7,
+        data={"samples": 20},
+        scores={"val/unifrac_r": 0.1 + 0.2},
+        versions=package_versions(),
+    )
+    encoder = Encoder(network, replace(description, **facts), np.array(seen), state)
+    encoder.save(directory)
+    return encoder
 
 
 def edit(directory, **changes):
@@ -57,59 +69,32 @@ def replace_weights(directory, content: bytes):
     edit(directory, sha256=hashlib.sha256(content).hexdigest())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_model_comes_back_with_identical_outputs(tmp_path, kind):
-    network, target, description = saved(tmp_path, kind, random_seed=7)
-    loaded = load_model(tmp_path)
+def without_digest(directory):
+    """As the first versions wrote it, or someone who is up to no good."""
+    edit_weights(directory, description_sha256=None)
+
+
+def test_an_encoder_comes_back_with_identical_outputs(tmp_path):
+    encoder = saved(tmp_path)
+    loaded = Encoder.load(tmp_path)
     batch = CommunityDataset(tiny.survey())[BatchKey(np.arange(5), 0)]
     inputs = batch.tokens, batch.asv_index, batch.abundance, batch.mask
-    expected, found = network(*inputs).sample.embedding, loaded.network(*inputs).sample.embedding
-    assert torch.equal(found, expected)
-    if kind != "encoder":
-        assert torch.equal(loaded.network.target_head(found), network.target_head(expected))
+    assert torch.equal(loaded.network(*inputs).sample.embedding, encoder.network(*inputs).sample.embedding)
     assert not loaded.network.training
-    assert loaded.target == target
-    assert loaded.description == description == json.loads((tmp_path / DESCRIPTION).read_text())
-    assert loaded.description["random_seed"] == 7
-    assert loaded.description["kind"] == kind
-
-
-def test_conditioning_columns_come_back_and_widen_the_head(tmp_path):
-    samples = pd.DataFrame({"age": [0.1, 0.1 + 0.2, 7.0], "sex": ["m", "f", "f"]}, index=list("abc"))
-    conditioning = Conditioning.fit(samples)
-    target = tiny.target("numeric")[0]
-    network = AAM(tiny.architecture(), 1, conditions_of(conditioning)).eval()
-    state = {"model": network.state_dict()}
-    save_model(tmp_path, state, network.architecture, target, np.array([1]), conditioning=conditioning)
-    loaded = load_model(tmp_path)
-    assert loaded.conditioning == conditioning
-    inputs = torch.randn(3, 16), torch.from_numpy(conditioning.encode(samples))
-    assert torch.equal(loaded.network.target_head(*inputs), network.target_head(*inputs))
-
-
-def test_without_conditioning_columns_the_key_is_null_and_may_be_absent(tmp_path):
-    """Models written before there were any lack it."""
-    _, _, description = saved(tmp_path, "regressor")
-    assert description["conditioning"] is None and conditions_of(None) == 0
-    del description["conditioning"]
-    # Nor had they a digest of the description among the weights.
-    content = read_tensors(tmp_path / WEIGHTS)
-    del content["description_sha256"]
-    write_atomically(content, tmp_path / WEIGHTS)
-    description["sha256"] = sha256_of(tmp_path / WEIGHTS)
-    (tmp_path / DESCRIPTION).write_text(json.dumps(description))
-    assert load_model(tmp_path).conditioning is None
+    assert loaded.description == encoder.description
+    assert loaded.description.to_dict() == json.loads((tmp_path / DESCRIPTION).read_text())
+    assert loaded.state.keys() == encoder.state.keys()
 
 
 def test_model_json_describes_all_that_is_needed(tmp_path):
-    network, target, description = saved(tmp_path, "classifier")
-    assert description["schema_version"] == 3
-    assert description["architecture"] == network.architecture.to_dict()
+    encoder = saved(tmp_path)
+    description = json.loads((tmp_path / DESCRIPTION).read_text())
+    assert description["schema_version"] == 4
+    assert description["architecture"] == encoder.network.architecture.to_dict()
     assert description["tokenizer"] == {
         "vocabulary": ["PAD", "A", "C", "G", "T", "N", "START", "MASK"],
         "max_length": 30,
     }
-    assert description["target"] == target.to_dict()
     assert description["sha256"] == hashlib.sha256((tmp_path / WEIGHTS).read_bytes()).hexdigest()
     assert description["versions"] == package_versions()
     assert description["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
@@ -117,7 +102,7 @@ def test_model_json_describes_all_that_is_needed(tmp_path):
 
 def test_seen_asvs_are_kept_sorted_and_once(tmp_path):
     saved(tmp_path, seen=(5, -3, 5, 2**62))
-    seen = load_model(tmp_path).seen_asvs
+    seen = Encoder.load(tmp_path).seen_asvs
     assert seen.tolist() == [-3, 5, 2**62]
     assert seen.dtype == np.int64
 
@@ -135,34 +120,38 @@ CHANGED = (
 )
 
 
-@pytest.mark.parametrize("key, value", [("scale", 2.0), ("transform", "log1p"), ("location", 0.0), ("name", "age")])
-def test_a_changed_target_is_refused(tmp_path, key, value):
-    """It would change predictions, and the checksum of the weights does not cover it."""
-    _, target, _ = saved(tmp_path, "regressor")
-    edit(tmp_path, target={**target.to_dict(), key: value})
+@pytest.mark.parametrize(
+    "changes", [{"token_limit": 9}, {"settings": {}}, {"scores": {"r2": 1.0}}, {"versions": {}}, {"random_seed": 8}]
+)
+def test_any_change_of_the_description_is_refused(tmp_path, changes):
+    """The checksum of the weights does not cover it."""
+    saved(tmp_path)
+    edit(tmp_path, **changes)
     with pytest.raises(ValueError, match=f"^{re.escape(CHANGED)}$"):
-        load_model(tmp_path)
-
-
-def test_any_other_change_of_the_description_is_refused(tmp_path):
-    _, _, description = saved(tmp_path, "regressor", intervals={"half_width": 0.1 + 0.2}, training={"sampling": {}})
-    for changes in ({"intervals": {"half_width": 0.4}}, {"training": {}}, {"scores": {"r2": 1.0}}, {"versions": {}}):
-        edit(tmp_path, **{**description, **changes})
-        with pytest.raises(ValueError, match=f"^{re.escape(CHANGED)}$"):
-            load_model(tmp_path)
+        Encoder.load(tmp_path)
 
 
 def test_a_description_laid_out_in_another_way_is_the_same(tmp_path):
-    _, _, description = saved(tmp_path, "classifier", data={2: "b", 10: "a"}, scores={"val/r2": 0.1 + 0.2})
+    encoder = saved(tmp_path, data={"b": 1, "a": {"d": 2, "c": 3}})
     content = json.loads((tmp_path / DESCRIPTION).read_text())
     (tmp_path / DESCRIPTION).write_text(json.dumps(dict(reversed(content.items())), indent=7))
-    assert load_model(tmp_path).description == content
+    assert Encoder.load(tmp_path).description == encoder.description
 
 
-def test_models_written_before_the_description_had_a_digest_are_read(tmp_path):
-    _, target, _ = saved(tmp_path, "regressor")
-    edit_weights(tmp_path, description_sha256=None)
-    assert load_model(tmp_path).target == target
+@pytest.mark.parametrize("schema_version", [1, 2, 3])
+def test_encoders_of_earlier_versions_are_read(tmp_path, schema_version):
+    encoder = saved(tmp_path)
+    training = {"sampling": {"token_limit": 512}, "metric": "generalized", "encoder": None}
+    old = json.loads((tmp_path / DESCRIPTION).read_text())
+    old = {name: old[name] for name in old if name not in ("settings", "token_limit", "covariates", "head", "encoder")}
+    old = {**old, "schema_version": schema_version, "training": training}
+    edit_weights(tmp_path, description_sha256=None if schema_version == 1 else digest_of(old))
+    sha256 = json.loads((tmp_path / DESCRIPTION).read_text())["sha256"]
+    (tmp_path / DESCRIPTION).write_text(json.dumps({**old, "sha256": sha256}))
+    loaded = Encoder.load(tmp_path)
+    assert loaded.description.token_limit == 512 and loaded.metric == "generalized"
+    pairs = zip(loaded.network.state_dict().values(), encoder.network.state_dict().values(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
 
 
 @pytest.mark.parametrize(
@@ -179,12 +168,13 @@ def test_models_written_before_the_description_had_a_digest_are_read(tmp_path):
 )
 def test_sizes_that_the_weights_do_not_have_are_never_made(tmp_path, changes):
     """A network of that size would take all memory, or hours."""
-    _, _, description = saved(tmp_path)
-    edit(tmp_path, architecture={**description["architecture"], **changes})
-    begun = time.monotonic()
+    architecture = saved(tmp_path).description.architecture
+    without_digest(tmp_path)
+    edit(tmp_path, architecture={**architecture, **changes})
+    start = time.monotonic()
     with pytest.raises(ValueError, match=f"^{re.escape(MISFIT)}$"):
-        load_model(tmp_path)
-    assert time.monotonic() - begun < 5
+        Encoder.load(tmp_path)
+    assert time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize("what", ["flipped", "truncated", "empty"])
@@ -201,7 +191,7 @@ def test_a_tampered_or_truncated_file_is_refused(tmp_path, what):
         "Use an unaltered copy of the model."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        load_model(tmp_path)
+        Encoder.load(tmp_path)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
@@ -211,7 +201,7 @@ def test_a_truncated_file_is_refused_also_with_a_fitting_checksum(tmp_path, shar
     replace_weights(tmp_path, content[: int(share * len(content))])
     message = "best_model.pt cannot be read as a model's weights; it is cut short or no such file."
     with pytest.raises(ValueError, match=f"{re.escape(message)}$"):
-        load_model(tmp_path)
+        Encoder.load(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n" * 9, b"feature table\n", b"PK\x05\x06" + bytes(18)])
@@ -219,7 +209,7 @@ def test_a_foreign_file_is_refused(tmp_path, content):
     saved(tmp_path)
     replace_weights(tmp_path, content)
     with pytest.raises(ValueError, match=r"best_model\.pt (cannot be read as a model's weights|holds something other)"):
-        load_model(tmp_path)
+        Encoder.load(tmp_path)
 
 
 class Intruder:
@@ -243,7 +233,7 @@ def test_a_pickle_is_never_executed(tmp_path, form):
         torch.save(content, path, _use_new_zipfile_serialization=form == "zip")
     replace_weights(tmp_path, path.read_bytes())
     with pytest.raises(ValueError, match=r"best_model\.pt holds something other than weights and was not loaded\.$"):
-        load_model(tmp_path)
+        Encoder.load(tmp_path)
     assert not trace.exists()
     # The trap is a real one.
     with open(path, "rb") as file:
@@ -262,42 +252,45 @@ def test_weights_of_another_build_are_refused(tmp_path, content):
     torch.save(content, tmp_path / "other.pt")
     replace_weights(tmp_path, (tmp_path / "other.pt").read_bytes())
     with pytest.raises(ValueError, match=f"^{re.escape(MISFIT)}$"):
-        load_model(tmp_path)
+        Encoder.load(tmp_path)
 
 
 def test_weights_that_do_not_fit_the_architecture_are_refused(tmp_path):
-    _, _, description = saved(tmp_path)
+    architecture = saved(tmp_path).description.architecture
+    without_digest(tmp_path)
     for changes in ({"lineages": 9}, {"sample_layers": 2}, {"dim": 32}):
-        edit(tmp_path, architecture={**description["architecture"], **changes})
-        with pytest.raises(ValueError, match="do not fit the architecture"):
-            load_model(tmp_path)
+        edit(tmp_path, architecture={**architecture, **changes})
+        with pytest.raises(ValueError, match=f"^{re.escape(MISFIT)}$"):
+            Encoder.load(tmp_path)
 
 
 def test_weights_without_the_list_of_seen_asvs_are_refused(tmp_path):
-    network, _, _ = saved(tmp_path)
-    torch.save({"model": network.state_dict()}, tmp_path / "other.pt")
+    torch.save({"model": saved(tmp_path).network.state_dict()}, tmp_path / "other.pt")
     replace_weights(tmp_path, (tmp_path / "other.pt").read_bytes())
-    with pytest.raises(ValueError, match="do not fit the architecture"):
-        load_model(tmp_path)
+    with pytest.raises(ValueError, match=f"^{re.escape(MISFIT)}$"):
+        Encoder.load(tmp_path)
 
 
 def test_an_unknown_setting_of_the_architecture_is_refused(tmp_path):
-    _, _, description = saved(tmp_path)
-    edit(tmp_path, architecture={**description["architecture"], "rotary": 1})
+    architecture = saved(tmp_path).description.architecture
+    without_digest(tmp_path)
+    edit(tmp_path, architecture={**architecture, "rotary": 1})
     with pytest.raises(ValueError, match="^The model was made with unknown settings: rotary. Update q2-aam"):
-        load_model(tmp_path)
+        Encoder.load(tmp_path)
 
 
 def test_a_newer_schema_and_another_alphabet_are_refused(tmp_path):
     saved(tmp_path)
-    edit(tmp_path, schema_version=4)
-    message = "The model has schema version 4, this q2-aam reads up to 3. Update q2-aam."
+    edit(tmp_path, schema_version=5)
+    message = (
+        "model.json was made by a newer q2-aam (schema version 5, while this one reads up to 4): update q2-aam."
+    )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        load_model(tmp_path)
-    edit(tmp_path, schema_version=1, tokenizer={"vocabulary": ["PAD", "T", "G"], "max_length": 30})
+        Encoder.load(tmp_path)
+    edit(tmp_path, schema_version=4, tokenizer={"vocabulary": ["PAD", "T", "G"], "max_length": 30})
     message = "The model was trained with another alphabet of tokens. Use the q2-aam that made it."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        load_model(tmp_path)
+        Encoder.load(tmp_path)
 
 
 def test_8_2_an_exception_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
@@ -309,7 +302,7 @@ def test_8_2_an_exception_while_writing_leaves_the_old_file(tmp_path, monkeypatc
             file.write(b"half")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(model_file.torch, "save", dies)
+    monkeypatch.setattr(files.torch, "save", dies)
     with pytest.raises(OSError, match="no space left"):
         write_atomically({"epoch": 2}, path)
     monkeypatch.undo()
@@ -328,7 +321,7 @@ def test_8_2_a_new_file_is_complete_before_it_takes_the_old_ones_place(tmp_path,
         seen.append((read_tensors(source), read_tensors(target)))
         os.rename(source, target)
 
-    monkeypatch.setattr(model_file.os, "replace", watching)
+    monkeypatch.setattr(files.os, "replace", watching)
     write_atomically({"epoch": 2}, path)
     assert seen == [({"epoch": 2}, {"epoch": 1})]
 
