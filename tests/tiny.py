@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import torch
 
 from q2_aam.encoder.aam import AAM
-from q2_aam.encoder.training.task import Task
+from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.trainer import train
 from q2_aam.settings import Architecture, Objective, Optimization, PretrainingSampling, Runtime, Settings
 from q2_aam.study.batches import BatchKey, CommunityDataset
@@ -82,9 +82,9 @@ def architecture(**changes) -> Architecture:
     return Architecture(**{**sizes, **changes})
 
 
-def network(outputs: int | None = None, seed: int = 0, conditions: int = 0, **changes) -> AAM:
+def network(outputs: int | None = None, seed: int = 0, covariates: int = 0, **changes) -> AAM:
     torch.manual_seed(seed)
-    return AAM(architecture(**changes), outputs, conditions)
+    return AAM(architecture(**changes), outputs, covariates)
 
 
 KINDS = (Optimization, Objective, PretrainingSampling, Runtime)
@@ -128,7 +128,7 @@ class Run:
         communities=None,
         unifrac="jaccard",
         sizes=None,
-        task=Task,
+        module=TrainingModule,
         **changes,
     ):
         self.directory = directory
@@ -150,10 +150,10 @@ class Run:
             subcommunities=sampling.subcommunities,
         )
         self.rows = train_rows, validation_rows
-        self.task = task(self.network, self.settings, self.communities.sample_ids, self.target)
+        self.module = module(self.network, self.settings, self.communities.sample_ids, self.target)
 
     def __call__(self, **how):
-        self.result = train(self.task, self.dataset, *self.rows, self.directory, **how)
+        self.result = train(self.module, self.dataset, *self.rows, self.directory, **how)
         return self.result
 
     def history(self) -> pd.DataFrame:
