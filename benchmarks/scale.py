@@ -61,15 +61,15 @@ def training(directory: Path, threads: int, steps: int) -> dict:
     """What some training steps took after reading."""
     from q2_aam.encoder.aam import AAM
     from q2_aam.encoder.device import use_threads
+    from q2_aam.encoder.training.module import TrainingModule
     from q2_aam.encoder.training.starting import start_from_data
-    from q2_aam.encoder.training.task import Task
     from q2_aam.encoder.training.trainer import train
-    from q2_aam.settings import Architecture, Objective, Optimization, PretrainingSampling, Runtime, Settings
+    from q2_aam.settings import Architecture, Objective, Optimization, PretrainingSampling, Runtime, Training
     from q2_aam.study.batches import CommunityDataset, batch_loader
 
     optimization = Optimization(epochs=1)
     sampling = PretrainingSampling(validation_share=0.0)
-    settings = Settings(optimization, Objective(), sampling, Runtime(threads=threads))
+    settings = Training(optimization, Objective(), sampling, Runtime(threads=threads))
     with use_threads(settings.runtime), tempfile.TemporaryDirectory() as run_dir:
         communities, distances = read(directory, threads)
         rng = np.random.default_rng(0)
@@ -78,7 +78,7 @@ def training(directory: Path, threads: int, steps: int) -> dict:
         dataset = CommunityDataset(communities, unifrac=distances, subcommunities=sampling.subcommunities)
         start_from_data(network, batch_loader(dataset.as_predicted(), rows, optimization.batch_size))
         with stage() as took:
-            train(Task(network, settings, communities.sample_ids), dataset, rows, rows[:0], Path(run_dir))
+            train(TrainingModule(network, settings, communities.sample_ids), dataset, rows, rows[:0], Path(run_dir))
     done = -(-len(rows) // optimization.batch_size)
     per_sample = {"seconds_a_sample": took.seconds / len(rows), "cpu_seconds_a_sample": took.cpu_seconds / len(rows)}
     return {**took.row(), "steps": done, "batch_size": optimization.batch_size, **per_sample}

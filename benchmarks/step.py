@@ -55,16 +55,16 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
     from q2_aam.encoder.aam import AAM
     from q2_aam.encoder.device import autocast, resolve_precision, share_memory_among_threads
     from q2_aam.encoder.training.meters import EpochMeter
+    from q2_aam.encoder.training.module import TrainingModule
     from q2_aam.encoder.training.optimizers import build_optimizer
-    from q2_aam.encoder.training.task import Task
-    from q2_aam.settings import Architecture, PretrainingSampling, Settings
+    from q2_aam.settings import Architecture, PretrainingSampling, Training
     from q2_aam.study.batches import CommunityDataset, batch_loader
 
     share_memory_among_threads()
     how = SIZES[size]
     communities = simulate(how["samples"], how["asvs"], how["richness"])
     distances = np.random.default_rng(1).random((len(communities),) * 2, dtype=np.float32)
-    settings = Settings(sampling=PretrainingSampling())
+    settings = Training(sampling=PretrainingSampling())
     parts = settings.sampling.subcommunities
     # Any distances: UniFrac is computed beside the steps, and is no part of what is measured here.
     dataset = CommunityDataset(
@@ -75,13 +75,13 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
     torch.manual_seed(0)
     network = AAM(Architecture(**how["architecture"]))
     network.asv_encoder.anchor_on(batches[0].tokens)
-    task = Task(network, settings, communities.sample_ids)
+    module = TrainingModule(network, settings, communities.sample_ids)
     optimizer = build_optimizer(network, settings.optimization)
     precision = resolve_precision(precision, "cpu")
 
     def take(batch) -> None:
         with autocast(precision, "cpu"):
-            losses = task.losses(batch, EpochMeter(None))
+            losses = module.losses(batch, EpochMeter(None))
             total = sum(getattr(settings.objective, n.replace("loss", "weight")) * x for n, (x, _) in losses.items())
         optimizer.zero_grad()
         total.backward()

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from typing import NamedTuple
 
 # What is done with features without a sequence and samples without metadata unless something else is asked for.
 ON_MISSING = "error"
@@ -27,6 +28,43 @@ UNIFRAC_METRICS = ("unifrac_rmse", "unifrac_r")
 NUCLEOTIDE_METRICS = ("nucleotide_accuracy",)
 NUMERIC_METRICS = ("r2", "mae", "rmse")
 CATEGORICAL_METRICS = ("accuracy", "balanced_accuracy")
+TARGET_METRICS = {"numeric": NUMERIC_METRICS, "categorical": CATEGORICAL_METRICS}
+
+
+class LossTerm(NamedTuple):
+    """One term of ``total_loss``; its function is in `encoder/training/objectives.py`."""
+
+    name: str
+    label: str
+    """What it is about, as the heading of its charts in TensorBoard."""
+    needs: str | None
+    """``distances``, ``target``, or nothing but the table."""
+    metrics: tuple[str, ...] = ()
+    """What is measured beside the loss, of any kind of target."""
+
+    @property
+    def loss(self) -> str:
+        return f"{self.name}_loss"
+
+    @property
+    def weight(self) -> str:
+        """Name of its setting."""
+        return f"{self.name}_weight"
+
+
+LOSS_TERMS = (
+    LossTerm("unifrac", "distances between samples", "distances", UNIFRAC_METRICS),
+    LossTerm("nucleotide", "masked nucleotides", None, NUCLEOTIDE_METRICS),
+    LossTerm("count", "masked abundances", None),
+    LossTerm("target", "target", "target", (*NUMERIC_METRICS, *CATEGORICAL_METRICS)),
+)
+# What the best epoch can be picked by, in the order of their interest.
+PRETRAIN_MONITORS = ("total_loss", *(n for t in LOSS_TERMS if t.needs != "target" for n in (t.loss, *t.metrics)))
+FINE_TUNE_MONITORS = (
+    "total_loss",
+    *(n for t in LOSS_TERMS if t.needs == "target" for n in (t.loss, *t.metrics)),
+    *PRETRAIN_MONITORS[1:],
+)
 # Steps that pretraining takes by itself, whatever the number of samples, within these numbers of epochs.
 AUTO_STEPS = 300
 FEWEST_EPOCHS, MOST_EPOCHS = 4, 60
@@ -169,10 +207,10 @@ class Objective:
     """Share of nucleotides, and of abundances, withheld where their losses are on."""
 
     def __post_init__(self):
-        check_least(self, unifrac_weight=0, nucleotide_weight=0, count_weight=0, target_weight=0)
+        check_least(self, **{term.weight: 0 for term in LOSS_TERMS})
         if not 0 < self.mask_share < 1:
             raise ValueError(f"mask_share must be between 0 and 1, but is {self.mask_share}.")
-        if not (self.unifrac_weight or self.nucleotide_weight or self.count_weight or self.target_weight):
+        if not any(getattr(self, term.weight) for term in LOSS_TERMS):
             raise ValueError("All loss weights are 0: there is nothing to learn.")
 
     def weight_of(self, loss: str) -> float:
@@ -501,13 +539,9 @@ def measured_names(objective: Objective, unifrac: bool, kind: str | None) -> lis
     kind : str or None
         Kind of the target, 'numeric' or 'categorical'.
     """
+    inputs = {None: True, "distances": unifrac, "target": kind is not None}
     names = ["total_loss"]
-    if unifrac and objective.unifrac_weight:
-        names += ["unifrac_loss", *UNIFRAC_METRICS]
-    if objective.nucleotide_weight:
-        names += ["nucleotide_loss", *NUCLEOTIDE_METRICS]
-    if objective.count_weight:
-        names += ["count_loss"]
-    if kind is not None and objective.target_weight:
-        names += ["target_loss", *(NUMERIC_METRICS if kind == "numeric" else CATEGORICAL_METRICS)]
+    for term in LOSS_TERMS:
+        if inputs[term.needs] and objective.weight_of(term.loss):
+            names += [term.loss, *(TARGET_METRICS[kind] if term.needs == "target" else term.metrics)]
     return names

@@ -37,7 +37,7 @@ def test_a_class_that_is_in_no_training_sample_is_refused():
 def test_the_head_starts_as_the_probe_of_embedding_and_condition(kind, outputs):
     _, encoded = tiny.target(kind, 3)
     condition = np.random.default_rng(0).normal(size=(tiny.SAMPLES, 2)).astype(np.float32)
-    communities, network = tiny.survey(), tiny.network(outputs, conditions=2)
+    communities, network = tiny.survey(), tiny.network(outputs, covariates=2)
     start_head(network, communities, encoded, None, 7, condition, batch_size=3)
     encoding = encode_samples(network, communities)
     probe = fit_probe(encoding.embedding.numpy(), encoded, None, 7, condition)

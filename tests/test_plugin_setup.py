@@ -52,7 +52,7 @@ SETTINGS = {
     "evaluate": (MetadataReading,),
     "cross_validate": (CrossValidation, Head, Reading, TargetReading, Runtime, Architecture),
 }
-# Settings that an action does not offer, because they would have no meaning there.
+# Training that an action does not offer, because they would have no meaning there.
 LEFT_OUT = {
     "pretrain": {"target_weight"},
     "fit": set(),

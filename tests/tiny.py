@@ -9,9 +9,9 @@ import scipy.sparse as sp
 import torch
 
 from q2_aam.encoder.aam import AAM
-from q2_aam.encoder.training.task import Task
+from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.trainer import train
-from q2_aam.settings import Architecture, Objective, Optimization, PretrainingSampling, Runtime, Settings
+from q2_aam.settings import Architecture, Objective, Optimization, PretrainingSampling, Runtime, Training
 from q2_aam.study.batches import BatchKey, CommunityDataset
 from q2_aam.study.communities import Communities, read_communities
 from q2_aam.study.targets import Target
@@ -82,16 +82,16 @@ def architecture(**changes) -> Architecture:
     return Architecture(**{**sizes, **changes})
 
 
-def network(outputs: int | None = None, seed: int = 0, conditions: int = 0, **changes) -> AAM:
+def network(outputs: int | None = None, seed: int = 0, covariates: int = 0, **changes) -> AAM:
     torch.manual_seed(seed)
-    return AAM(architecture(**changes), outputs, conditions)
+    return AAM(architecture(**changes), outputs, covariates)
 
 
 KINDS = (Optimization, Objective, PretrainingSampling, Runtime)
 
 
-def settings(**changes) -> Settings:
-    """Settings by field name, wherever the field is."""
+def settings(**changes) -> Training:
+    """Training by field name, wherever the field is."""
     defaults = {"epochs": 3, "batch_size": 4, "precision": "32", "device": "cpu"}
     defaults |= {"subcommunities": 0, "gradient_share": 1.0}
     changes = {**defaults, **changes}
@@ -100,7 +100,7 @@ def settings(**changes) -> Settings:
         names = [name for name in changes if name in kind.__dataclass_fields__]
         parts.append(kind(**{name: changes.pop(name) for name in names}))
     assert not changes, f"no such setting: {changes}"
-    return Settings(*parts)
+    return Training(*parts)
 
 
 def target(kind: str, classes: int = 2, samples: int = SAMPLES) -> tuple[Target, np.ndarray]:
@@ -128,7 +128,7 @@ class Run:
         communities=None,
         unifrac="jaccard",
         sizes=None,
-        task=Task,
+        module=TrainingModule,
         **changes,
     ):
         self.directory = directory
@@ -150,10 +150,10 @@ class Run:
             subcommunities=sampling.subcommunities,
         )
         self.rows = train_rows, validation_rows
-        self.task = task(self.network, self.settings, self.communities.sample_ids, self.target)
+        self.module = module(self.network, self.settings, self.communities.sample_ids, self.target)
 
     def __call__(self, **how):
-        self.result = train(self.task, self.dataset, *self.rows, self.directory, **how)
+        self.result = train(self.module, self.dataset, *self.rows, self.directory, **how)
         return self.result
 
     def history(self) -> pd.DataFrame:

@@ -32,18 +32,18 @@ class AAM(nn.Module):
         Sizes.
     outputs : int, optional
         Outputs of the target head; None for an encoder, which has no target.
-    conditions : int
-        Numbers that the target head is given beside the sample embedding.
+    covariates : int
+        Numbers that the target head reads beside the sample embedding.
     """
 
-    def __init__(self, architecture: Architecture, outputs: int | None = None, conditions: int = 0):
+    def __init__(self, architecture: Architecture, outputs: int | None = None, covariates: int = 0):
         super().__init__()
         self.architecture = architecture
         self.asv_encoder = ASVEncoder(architecture)
         self.sample_encoder = SampleEncoder(architecture)
         self.nucleotide_head = NucleotideHead(architecture)
         self.count_head = CountHead(architecture)
-        self.target_head = None if outputs is None else TargetHead(2 * architecture.lineages, outputs, conditions)
+        self.target_head = None if outputs is None else TargetHead(2 * architecture.lineages, outputs, covariates)
 
     def forward(
         self,

@@ -25,31 +25,31 @@ class TargetHead(nn.Module):
 
     Linear, so that it can begin as the ridge or logistic solution on the frozen encoder's embeddings.
     ``O`` is 1 for a numeric target (in the transform's units) and the number of classes for a categorical one (logits).
-    Beside the embedding it may read a condition ``[B, C]`` (conditioning columns as numbers), as it comes: it is
-    standardised already, and a category is 1 or 0 however rare it is.
+    Beside the embedding it may read covariates ``[B, C]`` (as numbers), as they come: they are standardised already,
+    and a category is 1 or 0 however rare it is.
     """
 
-    def __init__(self, features: int, outputs: int, conditions: int = 0):
+    def __init__(self, features: int, outputs: int, covariates: int = 0):
         super().__init__()
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("scale", torch.ones(features))
-        self.linear = nn.Linear(features + conditions, outputs)
+        self.linear = nn.Linear(features + covariates, outputs)
 
-    def forward(self, embedding: Tensor, condition: Tensor | None = None) -> Tensor:
+    def forward(self, embedding: Tensor, covariates: Tensor | None = None) -> Tensor:
         # In float32: a target is predicted in its own units, and bf16 holds three digits.
         with torch.autocast(embedding.device.type, enabled=False):
             standard = ((embedding.float() - self.mean) / self.scale).clamp(-FEATURE_LIMIT, FEATURE_LIMIT)
-            if condition is not None:
-                standard = torch.cat([standard, condition.float()], 1)
+            if covariates is not None:
+                standard = torch.cat([standard, covariates.float()], 1)
             return self.linear(standard)
 
     @torch.no_grad()
     def start_from(self, mean: Tensor, scale: Tensor, weight: Tensor, bias: Tensor) -> None:
         """Take over a probe: standardisation ``[E]``, ``[E]`` and the linear solution ``[O, E + C]``, ``[O]``."""
-        for own, given in (
+        for buffer, value in (
             (self.mean, mean),
             (self.scale, scale),
             (self.linear.weight, weight),
             (self.linear.bias, bias),
         ):
-            own.copy_(given)
+            buffer.copy_(value)

@@ -43,8 +43,8 @@ class Batch:
     """float32 ``[G, G]``, process after process; with sub-communities as many times more."""
     target: Tensor | None = None
     """``[B]`` float32, in the transform's units, or int64 codes of classes."""
-    condition: Tensor | None = None
-    """float32 ``[B, M]``, the conditioning columns as numbers."""
+    covariates: Tensor | None = None
+    """float32 ``[B, M]``, the covariates as numbers."""
 
     @property
     def step(self) -> int:
@@ -167,8 +167,8 @@ class CommunityDataset(Dataset):
     asv_lookup : bool
         True where all ASVs have been encoded beforehand: ``asv_index`` then counts in the whole table and ``tokens`` is
         empty.
-    condition : np.ndarray, optional
-        Encoded conditioning columns of every sample of the table, float32 ``[N, M]``.
+    covariates : np.ndarray, optional
+        Encoded covariates of every sample of the table, float32 ``[N, M]``.
     subcommunities : int
         Random parts of each sample that stand behind it in a batch, drawn anew each epoch, of the ASVs that are read of
         it: there are as many times more distances to learn from, squared, and no ASV more to encode. The same ones in
@@ -183,7 +183,7 @@ class CommunityDataset(Dataset):
         unifrac: Callable[[np.ndarray], np.ndarray] | None = None,
         target: np.ndarray | None = None,
         asv_lookup: bool = False,
-        condition: np.ndarray | None = None,
+        covariates: np.ndarray | None = None,
         subcommunities: int = 0,
     ):
         if token_choice not in TOKEN_CHOICES:
@@ -196,7 +196,7 @@ class CommunityDataset(Dataset):
         self.unifrac = unifrac
         self.target = target
         self.asv_lookup = asv_lookup
-        self.condition = condition
+        self.covariates = covariates
         self.subcommunities = subcommunities
 
     def __len__(self) -> int:
@@ -245,7 +245,7 @@ class CommunityDataset(Dataset):
             together=len(together),
             unifrac=None if unifrac is None else torch.from_numpy(unifrac),
             target=None if self.target is None else torch.from_numpy(self.target[key.rows]),
-            condition=None if self.condition is None else torch.from_numpy(self.condition[key.rows]),
+            covariates=None if self.covariates is None else torch.from_numpy(self.covariates[key.rows]),
         )
 
     def as_predicted(self) -> "CommunityDataset":

@@ -15,10 +15,10 @@ def test_target_head_is_linear_in_the_standardised_embedding():
     assert torch.allclose(head(torch.tensor([[2.0, 6.0, 11.0]])), torch.tensor([[1.5, 219.5]]))
 
 
-def test_target_head_reads_the_condition_beside_the_embedding_as_it_comes():
-    head = TargetHead(1, 1, conditions=2)
+def test_target_head_reads_the_covariates_beside_the_embedding_as_they_come():
+    head = TargetHead(1, 1, covariates=2)
     head.start_from(torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([[1.0, 10.0, 100.0]]), torch.tensor([0.5]))
-    # the embedding is standardised and cut at 4, the condition is neither
+    # the embedding is standardised and cut at 4, the covariates are neither
     found = head(torch.tensor([[3.0], [99.0]]), torch.tensor([[1.0, 0.0], [-7.0, 30.0]]))
     assert found.tolist() == [[1 + 10 + 0.5], [4 - 70 + 3000 + 0.5]]
 

@@ -259,12 +259,12 @@ def test_8_5_the_target_is_that_of_the_batchs_samples():
     assert batch_of().target is None and batch_of().unifrac is None
 
 
-def test_the_condition_is_that_of_the_batchs_samples():
-    condition = np.arange(2 * tiny.SAMPLES, dtype=np.float32).reshape(tiny.SAMPLES, 2)
-    batch = batch_of(condition=condition)
-    assert batch.condition.dtype == torch.float32
-    assert batch.condition.tolist() == [[14, 15], [4, 5], [38, 39], [0, 1], [22, 23]]
-    assert batch_of().condition is None
+def test_the_covariates_are_those_of_the_batchs_samples():
+    covariates = np.arange(2 * tiny.SAMPLES, dtype=np.float32).reshape(tiny.SAMPLES, 2)
+    batch = batch_of(covariates=covariates)
+    assert batch.covariates.dtype == torch.float32
+    assert batch.covariates.tolist() == [[14, 15], [4, 5], [38, 39], [0, 1], [22, 23]]
+    assert batch_of().covariates is None
 
 
 @pytest.mark.parametrize("shuffle", [True, False])

@@ -6,17 +6,21 @@ import time
 from pathlib import Path
 
 import pandas as pd
-from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
-from tqdm import tqdm
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm, TQDMProgressBar
 
 from q2_aam.encoder.files import WEIGHTS, write_atomically
-from q2_aam.encoder.training.distributed import rank
-from q2_aam.encoder.training.meters import mode_of
+from q2_aam.encoder.training.meters import epoch_of, mode_of
 from q2_aam.evaluation.figures import confusion_matrix_figure, pixels, predicted_against_true
 
+# Columns of a line on the screen.
+LINE_WIDTH = 120
+# Of these, the first that is measured stands in it.
+LINE_SCORES = ("r2", "balanced_accuracy", "unifrac_r")
 
-class BestModel(Checkpoint):
-    """Keeps ``best_model.pt``: the state in the epoch of the best score, replaced atomically (8.2).
+
+class BestModel(ModelCheckpoint):
+    """Lightning's checkpoint of the best epoch as ``best_model.pt``, replaced atomically, with a plot (8.2, 8.4).
 
     Parameters
     ----------
@@ -26,77 +30,60 @@ class BestModel(Checkpoint):
         Metric with its stage, ``val/total_loss`` say.
     """
 
-    def __init__(self, directory: Path, monitor: str):
-        self.path = Path(directory) / WEIGHTS
-        self.monitor = monitor
-        self.mode = mode_of(monitor)
-        self.score: float | None = None
-        self.epoch: int | None = None
+    FILE_EXTENSION = Path(WEIGHTS).suffix
 
-    def state_dict(self) -> dict:
-        return {"score": self.score, "epoch": self.epoch}
+    def __init__(self, directory: Path, monitor: str):
+        options = {"mode": mode_of(monitor), "save_on_train_epoch_end": True, "enable_version_counter": False}
+        super().__init__(directory, Path(WEIGHTS).stem, monitor, **options)
+        self.path = Path(directory) / WEIGHTS
 
     def load_state_dict(self, state: dict) -> None:
-        self.score, self.epoch = state["score"], state["epoch"]
+        # The directory may have been moved since, for which Lightning would forget the best score.
+        super().load_state_dict({**state, "dirpath": self.dirpath})
 
-    def improves(self, score: float) -> bool:
-        """Whether a score is better than the best so far."""
-        return self.score is None or (score > self.score if self.mode == "max" else score < self.score)
+    def save_epoch_0(self, trainer) -> None:
+        """Save the state before the first step, which has just been validated: Lightning saves in training alone."""
+        self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
 
-    def on_train_epoch_end(self, trainer, task) -> None:
-        self.offer(trainer, task, trainer.current_epoch + 1)
-
-    def offer(self, trainer, task, epoch: int) -> bool:
-        """Keep the present state if it is the best so far; epoch 0 is the state before the first step."""
-        value = trainer.callback_metrics.get(self.monitor)
-        if value is None:
+    def _save_topk_checkpoint(self, trainer, monitor_candidates: dict) -> None:
+        if self.monitor not in monitor_candidates:
             stage, name = self.monitor.split("/")
-            known = sorted(m.split("/")[1] for m in trainer.callback_metrics if m.startswith(f"{stage}/"))
+            known = ", ".join(sorted(m.split("/")[1] for m in monitor_candidates if m.startswith(f"{stage}/")))
             raise ValueError(
-                f"monitor is {name!r}, which was not measured in epoch {epoch}; choose one of {', '.join(known)}."
+                f"monitor is {name!r}, which was not measured in epoch {epoch_of(trainer)}; choose one of {known}."
             )
-        if not self.improves(float(value)):
-            return False
-        self.score, self.epoch = float(value), epoch
-        if rank() > 0:
-            return True
-        write_atomically(
-            {
-                "model": task.network.state_dict(),
-                "optimizer": [optimizer.state_dict() for optimizer in trainer.optimizers],
-                "scheduler": [c.scheduler.state_dict() for c in trainer.lr_scheduler_configs],
-                "epoch": epoch,
-                "score": self.score,
-                "monitor": self.monitor,
-            },
-            self.path,
-        )
-        self.plot(trainer, task, epoch)
-        return True
+        super()._save_topk_checkpoint(trainer, monitor_candidates)
 
-    def plot(self, trainer, task, epoch: int) -> None:
-        """Picture of the validation part, as PNG and in TensorBoard (8.4)."""
-        shown = task.meters["val"].targets()
-        if shown is None:
+    def _save_checkpoint(self, trainer, filepath: str) -> None:
+        self._last_global_step_saved = trainer.global_step
+        if not trainer.is_global_zero:
             return
-        title = f"{task.target.name}: validation samples, epoch {epoch}"
-        if task.target.kind == "numeric":
-            figure = predicted_against_true(*shown, title=title, units=task.target.name)
+        module, epoch = trainer.lightning_module, epoch_of(trainer)
+        content = {
+            "model": module.network.state_dict(),
+            "optimizer": [optimizer.state_dict() for optimizer in trainer.optimizers],
+            "scheduler": [c.scheduler.state_dict() for c in trainer.lr_scheduler_configs],
+            "epoch": epoch,
+            "score": float(self.best_model_score),
+            "monitor": self.monitor,
+        }
+        write_atomically(content, filepath)
+        self.plot(trainer, module, epoch)
+
+    def plot(self, trainer, module, epoch: int) -> None:
+        """Picture of the validation part, as PNG and in TensorBoard (8.4)."""
+        values = module.meters["val"].targets()
+        if values is None:
+            return
+        title = f"{module.target.name}: validation samples, epoch {epoch}"
+        if module.target.kind == "numeric":
+            figure = predicted_against_true(*values, title=title, units=module.target.name)
         else:
-            figure = confusion_matrix_figure(*shown, classes=task.target.classes, title=title)
+            figure = confusion_matrix_figure(*values, classes=module.target.classes, title=title)
         plots = self.path.parent / "plots"
         plots.mkdir(exist_ok=True)
         figure.savefig(plots / f"epoch-{epoch:04d}.png")
-        if trainer.logger is not None:
-            trainer.logger.experiment.add_image("val/predictions", pixels(figure), epoch, dataformats="HWC")
-
-
-class Patience(EarlyStopping):
-    """Early stopping (8.3) that a run which had already ended by it remembers when it is started again."""
-
-    def on_train_start(self, trainer, task) -> None:
-        if self.stopped_epoch:
-            trainer.should_stop = True
+        trainer.logger.experiment.add_image("val/predictions", pixels(figure), epoch, dataformats="HWC")
 
 
 class History(Checkpoint):
@@ -108,11 +95,14 @@ class History(Checkpoint):
         Where ``history.tsv`` is kept up to date.
     epochs : int
         Most epochs of the run, for the time left.
+    monitor : str
+        Metric that picks the best epoch, with its stage: it stands in the line.
     """
 
-    def __init__(self, directory: Path, epochs: int):
+    def __init__(self, directory: Path, epochs: int, monitor: str):
         self.path = Path(directory) / "history.tsv"
         self.epochs = epochs
+        self.monitor = monitor
         self.rows: list[dict[str, float]] = []
         self._start = time.monotonic()
         self._rate = math.nan
@@ -123,24 +113,24 @@ class History(Checkpoint):
     def load_state_dict(self, state: dict) -> None:
         self.rows = state["rows"]
 
-    def on_train_epoch_start(self, trainer, task) -> None:
+    def on_train_epoch_start(self, trainer, module) -> None:
         self._start = time.monotonic()
 
-    def on_train_batch_start(self, trainer, task, batch, batch_number) -> None:
+    def on_train_batch_start(self, trainer, module, batch, batch_number) -> None:
         # The rate a step is taken with: after it, the scheduler has already moved on.
-        self._rate = trainer.optimizers[0].param_groups[0]["lr"]
+        self._rate = learning_rate(trainer)
 
-    def on_train_epoch_end(self, trainer, task) -> None:
-        self.add(trainer, trainer.current_epoch + 1, time.monotonic() - self._start)
+    def on_train_epoch_end(self, trainer, module) -> None:
+        self.add(trainer, time.monotonic() - self._start)
 
-    def add(self, trainer, epoch: int, seconds: float) -> None:
-        """Add a row; epoch 0 is the state before the first step, of which only validation is known."""
+    def add(self, trainer, seconds: float) -> None:
+        """Add a row; of epoch 0, the state before the first step, only validation is known."""
+        epoch = epoch_of(trainer)
+        stages = ("train/", "val/") if epoch else ("val/",)
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(stages)}
         rate = self._rate if epoch else math.nan
-        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(("train/", "val/"))}
-        if not epoch:
-            metrics = {k: v for k, v in metrics.items() if k.startswith("val/")}
         self.rows.append({"epoch": epoch, "learning_rate": rate, "seconds": seconds, **metrics})
-        if rank() > 0:
+        if not trainer.is_global_zero:
             return
         self.write()
         if not sys.stderr.isatty():
@@ -153,49 +143,64 @@ class History(Checkpoint):
         temporary.replace(self.path)
 
     def line(self) -> str:
-        """The last epoch in words."""
+        """The last epoch in one line: total loss, monitor, score, time; what there is room for."""
         row = self.rows[-1]
-        parts = [f"epoch {row['epoch']}/{self.epochs}"]
-        names = {key.split("/", 1)[1] for key in row if "/" in key}
-        # The total first, then the losses it is made of, then the metrics.
-        names = sorted(names, key=lambda name: (name != "total_loss", not name.endswith("_loss"), name))
-        for name in names:
-            values = [f"{stage} {row[f'{stage}/{name}']:.4g}" for stage in ("train", "val") if f"{stage}/{name}" in row]
-            parts.append(f"{name} {' '.join(values)}")
+        score = next((name for name in LINE_SCORES if {f"train/{name}", f"val/{name}"} & row.keys()), "total_loss")
+        parts, times = [f"epoch {row['epoch']}/{self.epochs}"], []
         if row["epoch"]:
             timed = [r["seconds"] for r in self.rows if r["epoch"]]
             left = (self.epochs - row["epoch"]) * sum(timed) / len(timed)
-            parts += [
-                f"learning rate {row['learning_rate']:.2g}",
-                f"{row['seconds']:.1f} s",
-                f"at most {left:.0f} s left",
-            ]
-        return ", ".join(parts)
+            times = [duration(row["seconds"]), f"{duration(left)} left"]
+        for name in dict.fromkeys(("total_loss", self.monitor.split("/")[1], score)):
+            values = [f"{row[f'train/{name}']:.3g}"] if f"train/{name}" in row else []
+            if f"val/{name}" in row:
+                values.append(f"(val {row[f'val/{name}']:.3g})")
+            part = " ".join([name, *values])
+            if values and len("  ".join([*parts, part, *times])) <= LINE_WIDTH:
+                parts.append(part)
+        return "  ".join([*parts, *times])
 
 
-class ProgressBar(Callback):
-    """One bar over the steps of the whole run, with named losses, learning rate and time left (8.10)."""
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, whichever reads best."""
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
-    def on_train_start(self, trainer, task) -> None:
-        self.bar = tqdm(
+
+def learning_rate(trainer) -> float:
+    """The present one."""
+    return trainer.optimizers[0].param_groups[0]["lr"]
+
+
+class ProgressBar(TQDMProgressBar):
+    """Lightning's bar, over the steps of the whole run, on standard error where that is a terminal (8.10)."""
+
+    def init_train_tqdm(self) -> Tqdm:
+        loop, trainer = self.trainer.fit_loop, self.trainer
+        return Tqdm(
             total=trainer.num_training_batches * trainer.max_epochs,
-            initial=trainer.fit_loop.total_batch_idx + 1,
+            initial=loop.total_batch_idx + 1,
             unit="batch",
             # None: where there is no terminal.
-            disable=True if rank() > 0 else None,
+            disable=True if self.is_disabled else None,
             dynamic_ncols=True,
+            file=sys.stderr,
         )
 
-    def on_train_batch_end(self, trainer, task, outputs, batch, batch_number) -> None:
-        self.bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", refresh=False)
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        losses = getattr(task, "last_losses", {})
-        self.bar.set_postfix({**losses, "learning_rate": rate}, refresh=False)
-        self.bar.update()
+    def init_validation_tqdm(self) -> Tqdm:
+        return Tqdm(disable=True)
 
-    def on_train_end(self, trainer, task) -> None:
-        self.bar.close()
+    def on_train_epoch_start(self, trainer, *_) -> None:
+        self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
 
-    def on_exception(self, trainer, task, exception) -> None:
-        if hasattr(self, "bar"):
-            self.bar.close()
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
+        super().on_train_batch_end(trainer, module, outputs, batch, trainer.fit_loop.total_batch_idx)
+
+    def get_metrics(self, trainer, module) -> dict[str, float]:
+        return {**module.last_losses, "learning_rate": learning_rate(trainer)}
+
+    def on_exception(self, trainer, module, exception) -> None:
+        if self._train_progress_bar is not None:
+            self.train_progress_bar.close()

@@ -3,12 +3,11 @@
 import os
 import signal
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.plugins.environments import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, distributed
@@ -140,7 +139,7 @@ def share_losses(own: Losses, common: Iterable[str]) -> tuple[Losses, Losses]:
     means : dict
         The means over all processes' things, the same numbers in every process, and how many there are.
     parts : dict
-        What each process learns from: the gradients of its parts, summed over the processes, are those of the means.
+        What each process learns from: the gradients of its parts, averaged over the processes, are those of the means.
         In a run of one process this is the same object as `means`.
     """
     if world_size() == 1:
@@ -152,7 +151,8 @@ def share_losses(own: Losses, common: Iterable[str]) -> tuple[Losses, Losses]:
     for (name, (loss, n)), (total, count) in zip(own.items(), sums, strict=True):
         everyone = int(count) // (world_size() if name in common else 1)
         means[name] = (total / count.clamp_min(1)).float(), everyone
-        parts[name] = loss if name in common else loss * (n / max(1, everyone)), n
+        # DistributedDataParallel takes the mean over the processes of what are parts of a sum.
+        parts[name] = world_size() * (loss if name in common else loss * (n / max(1, everyone))), n
     return means, parts
 
 
@@ -162,53 +162,16 @@ def no_loss(device: torch.device) -> Tensor | None:
     return None if world_size() == 1 else torch.zeros((), device=device, requires_grad=True)
 
 
-@torch.no_grad()
-def sum_gradients(parameters: Iterable[Tensor]) -> None:
-    """Sum the gradients of all processes; a parameter that has none in any of them keeps none."""
-    trained = [p for p in parameters if p.requires_grad]
-    given = torch.tensor([float(p.grad is not None) for p in trained], device=trained[0].device)
-    flat = [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in trained]
-    summed = torch.cat([*flat, given])
-    distributed.all_reduce(summed)
-    *sums, given = summed.split([*(part.numel() for part in flat), len(trained)])
-    for parameter, total, anywhere in zip(trained, sums, given.tolist(), strict=True):
-        parameter.grad = total.view_as(parameter) if anywhere else None
+def ddp_strategy() -> DDPStrategy:
+    """Lightning's strategy, in processes that torch's elastic launcher has started."""
+    # Heads whose loss is off, and a step that all processes skip, have no gradient.
+    return DDPStrategy(cluster_environment=TorchElasticEnvironment(), find_unused_parameters=True)
 
 
-class SummedGradients(DDPStrategy):
-    """Lightning's strategy of several processes, with one sum of all gradients before each optimizer step.
-
-    DistributedDataParallel averages them while they are being computed, and takes it that every process uses the same
-    parameters in every backward pass: it would need to be told which heads have no loss, and could not take a step
-    that all processes skip. A network of a few million weights does not need its overlap.
-    """
-
-    def __init__(self):
-        super().__init__(cluster_environment=TorchElasticEnvironment())
-        self._held = False
-
-    def configure_ddp(self) -> None:
-        # Nodes with other processors may have begun with weights that differ in their last digits.
-        for tensor in self.lightning_module.state_dict().values():
-            distributed.broadcast(tensor, 0)
-
-    @contextmanager
-    def block_backward_sync(self):
-        self._held = True
-        try:
-            yield
-        finally:
-            self._held = False
-
-    def post_backward(self, closure_loss: Tensor) -> None:
-        if not self._held:
-            sum_gradients(self.lightning_module.parameters())
-
-
-class EndAtOnce(Callback):
+def end_at_sigterm() -> LambdaCallback:
     """SIGTERM ends a process where it stands. Lightning's handler would wait for processes that are gone."""
 
-    def on_train_start(self, trainer, task) -> None:
+    def reset(*_) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
-    on_validation_start = on_train_start
+    return LambdaCallback(on_train_start=reset, on_validation_start=reset)

@@ -8,7 +8,6 @@ import contextlib
 import ctypes
 import json
 import logging
-import mmap
 import os
 import pickle
 import signal
@@ -22,12 +21,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import joblib
 import torch
 
 from q2_aam.encoder.device import share_memory_among_threads
 
 COMMAND = (
-    "import json, pathlib, sys; sys.path[:] = json.loads(pathlib.Path(sys.argv[1], 'path.json').read_text()); "
+    # Torch would remark that in some steps all parameters have gradients, as in others they have not.
+    "import json, os, pathlib, sys; os.environ.setdefault('TORCH_CPP_LOG_LEVEL', 'ERROR'); "
+    "sys.path[:] = json.loads(pathlib.Path(sys.argv[1], 'path.json').read_text()); "
     "from q2_aam.encoder.training.launcher import work; work(pathlib.Path(sys.argv[1]))"
 )
 # Seconds that nodes wait for each other at the start: queues and slow file systems.
@@ -100,60 +102,66 @@ def run_in_processes(function: Callable, *arguments, device: str, devices: int, 
     RuntimeError
         If a process was ended from outside, or the other nodes are not there.
     """
+    check_devices(device, devices)
+    meeting = meeting_of(num_nodes) if num_nodes > 1 else None
+    if device == "cuda":
+        # Of what was computed here before: the first process will be on the same card.
+        torch.cuda.empty_cache()
+    with tempfile.TemporaryDirectory(prefix="q2-aam-") as name:
+        scratch = Path(name)
+        write_call(scratch, function, arguments, device, max(1, torch.get_num_threads() // devices))
+        interrupt = launch(scratch, meeting, devices, num_nodes)
+        if interrupt is None:
+            return pickle.loads((scratch / "result").read_bytes())
+    # As if the launcher had not caught it: most often the end.
+    signal.raise_signal(interrupt.sigval)
+    raise interrupt
+
+
+def launch(scratch: Path, meeting: Meeting | None, devices: int, num_nodes: int) -> Exception | None:
+    """Start the processes and wait for their end; the signal that ended them, if one was sent to this process."""
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.elastic.rendezvous import RendezvousError
     from torch.distributed.elastic.utils.distributed import get_free_port
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    check_devices(device, devices)
-    address, port, node = meeting_of(num_nodes) if num_nodes > 1 else Meeting("127.0.0.1", get_free_port(), 0)
-    if device == "cuda":
-        # Of what was computed here before: the first process will be on the same card.
-        torch.cuda.empty_cache()
-    interrupt = None
-    with tempfile.TemporaryDirectory(prefix="q2-aam-") as name:
-        scratch = Path(name)
-        write_call(scratch, function, arguments, device, max(1, torch.get_num_threads() // devices))
-        config = LaunchConfig(
-            min_nodes=num_nodes,
-            max_nodes=num_nodes,
-            nproc_per_node=devices,
-            run_id="q2-aam",
-            max_restarts=0,
-            logs_specs=DefaultLogsSpecs(log_dir=str(scratch)),
-            rdzv_timeout=RENDEZVOUS_TIMEOUT,
-            # One that is ignored here (in the background of a shell script, say) stays so.
-            signals_to_handle=",".join(n.name for n in SIGNALS if signal.getsignal(n) != signal.SIG_IGN),
-            # The first node is the one that says so, not the one that comes first; and none comes or goes later.
-            rdzv_backend="static",
-            rdzv_endpoint=f"{address}:{port}",
-            rdzv_configs={"rank": node},
-            local_addr=address if num_nodes == 1 else None,
-        )
-        failures = {}
-        try:
-            with launching():
-                elastic_launch(config, sys.executable)("-c", COMMAND, scratch)
-        except SignalException as error:
-            interrupt = error
-        except ChildFailedError as error:
-            failures = error.failures
-        except (RendezvousError, torch.distributed.DistError) as error:
-            if num_nodes == 1:
-                raise
-            raise RuntimeError(
-                f"The {num_nodes} nodes did not find each other at {address}:{port} within {RENDEZVOUS_TIMEOUT // 60} "
-                f"minutes ({error}). Check that each has started, and that MASTER_ADDR and MASTER_PORT are the same on "
-                "all."
-            ) from error
-        if failures:
-            raise cause_of(scratch, failures, num_nodes)
-        if interrupt is None:
-            return pickle.loads((scratch / "result").read_bytes())
-    # As if the launcher had not caught it: most often the end.
-    signal.raise_signal(interrupt.sigval)
-    raise interrupt
+    address, port, node = meeting or Meeting("127.0.0.1", get_free_port(), 0)
+    config = LaunchConfig(
+        min_nodes=num_nodes,
+        max_nodes=num_nodes,
+        nproc_per_node=devices,
+        run_id="q2-aam",
+        max_restarts=0,
+        logs_specs=DefaultLogsSpecs(log_dir=str(scratch)),
+        rdzv_timeout=RENDEZVOUS_TIMEOUT,
+        # One that is ignored here (in the background of a shell script, say) stays so.
+        signals_to_handle=",".join(n.name for n in SIGNALS if signal.getsignal(n) != signal.SIG_IGN),
+        # The first node is the one that says so, not the one that comes first; and none comes or goes later.
+        rdzv_backend="static",
+        rdzv_endpoint=f"{address}:{port}",
+        rdzv_configs={"rank": node},
+        local_addr=None if meeting else address,
+    )
+    failures = {}
+    try:
+        with launching():
+            elastic_launch(config, sys.executable)("-c", COMMAND, scratch)
+    except SignalException as error:
+        return error
+    except ChildFailedError as error:
+        failures = error.failures
+    except (RendezvousError, torch.distributed.DistError) as error:
+        if meeting is None:
+            raise
+        raise RuntimeError(
+            f"The {num_nodes} nodes did not find each other at {address}:{port} within {RENDEZVOUS_TIMEOUT // 60} "
+            f"minutes ({error}). Check that each has started, and that MASTER_ADDR and MASTER_PORT are the same on "
+            "all."
+        ) from error
+    if failures:
+        raise cause_of(scratch, failures, num_nodes)
+    return None
 
 
 @contextlib.contextmanager
@@ -183,31 +191,14 @@ def launching() -> Iterator[None]:
 
 
 def write_call(scratch: Path, *call) -> None:
-    """Write what the processes are to do; the content of arrays into a file of its own."""
+    """Write what the processes are to do."""
     (scratch / "path.json").write_text(json.dumps([str(entry) for entry in sys.path]))
-    buffers = []
-    (scratch / "call").write_bytes(pickle.dumps(call, protocol=5, buffer_callback=buffers.append))
-    sizes = []
-    with (scratch / "arrays").open("wb") as file:
-        for buffer in buffers:
-            content = buffer.raw()
-            sizes.append(content.nbytes)
-            file.write(content)
-            # Aligned, as arrays in memory are. An empty file could not be mapped.
-            file.write(bytes(64 - content.nbytes % 64))
-        file.write(bytes(64))
-    (scratch / "sizes.json").write_text(json.dumps(sizes))
+    joblib.dump(call, scratch / "call")
 
 
 def read_call(scratch: Path) -> tuple:
-    """Read it; arrays are not copied before they are written to."""
-    buffers, start = [], 0
-    with (scratch / "arrays").open("rb") as file:
-        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
-    for size in json.loads((scratch / "sizes.json").read_text()):
-        buffers.append(content[start : start + size])
-        start += size + 64 - size % 64
-    return pickle.loads((scratch / "call").read_bytes(), buffers=buffers)
+    """Read it; arrays are mapped, and not copied before they are written to."""
+    return joblib.load(scratch / "call", mmap_mode="c")
 
 
 def work(scratch: Path) -> None:

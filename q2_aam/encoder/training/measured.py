@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from q2_aam.settings import Settings, measured_names
+from q2_aam.settings import Training, measured_names
 from q2_aam.study.batches import BatchSampler, CommunityDataset
 from q2_aam.study.targets import Target
 
 
 def check_measured(
-    settings: Settings,
+    settings: Training,
     dataset: CommunityDataset,
     target: Target | None,
     train_rows: np.ndarray | None,
@@ -18,7 +18,7 @@ def check_measured(
 
     Parameters
     ----------
-    settings : Settings
+    settings : Training
         Of the run.
     dataset : CommunityDataset
         The whole table.

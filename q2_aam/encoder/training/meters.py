@@ -2,10 +2,12 @@
 
 import numpy as np
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from q2_aam.encoder.training.distributed import gather, on_first
 from q2_aam.evaluation.metrics import classification_scores, regression_scores
+from q2_aam.settings import TARGET_METRICS
 from q2_aam.study.targets import Target
 from q2_aam.study.tokenizer import A
 
@@ -18,8 +20,13 @@ def mode_of(metric: str) -> str:
     return "max" if metric.split("/")[-1] in HIGHER_IS_BETTER else "min"
 
 
+def epoch_of(trainer) -> int:
+    """Number of the epoch that has just been learnt, from 1; 0 is the state before the first step."""
+    return trainer.current_epoch + (trainer.state.fn == TrainerFn.FITTING)
+
+
 class EpochMeter:
-    """Collects what the network said during an epoch and what was true.
+    """Collects predictions and truth of an epoch.
 
     Parameters
     ----------
@@ -57,10 +64,10 @@ class EpochMeter:
         """Network outputs ``[B, O]`` and encoded targets ``[B]``."""
         self._targets.append((predicted.detach().float().cpu().numpy(), target.cpu().numpy()))
 
-    def take(self, other: "EpochMeter") -> None:
-        """Add what another meter has collected."""
+    def merge(self, other: "EpochMeter") -> None:
+        """Add what another meter holds."""
         self._distances += other._distances
-        self._nucleotides = [own + more for own, more in zip(self._nucleotides, other._nucleotides, strict=True)]
+        self._nucleotides = [own + added for own, added in zip(self._nucleotides, other._nucleotides, strict=True)]
         self._targets += other._targets
         for name, (total, count) in other._losses.items():
             self.add_loss(name, total / max(1, count), count)
@@ -81,8 +88,8 @@ class EpochMeter:
         column = predicted[:, 0] if self.target.kind == "numeric" else predicted.argmax(1)
         return self.target.decode(true), self.target.decode(column)
 
-    def share(self) -> dict[str, float]:
-        """Take in what the meters of all processes have collected, and compute the metrics, the same in every process.
+    def metrics(self) -> dict[str, float]:
+        """Losses and metrics of the samples of all processes, the same in every process.
 
         Distances and losses stay as they are: each process has met all pairs, and the losses of all.
         """
@@ -104,27 +111,7 @@ class EpochMeter:
             metrics["nucleotide_accuracy"] = self._nucleotides[0] / self._nucleotides[1]
         targets = self.targets()
         if targets is not None:
-            if self.target.kind == "numeric":
-                scores, names = regression_scores(*targets), ("r2", "mae", "rmse")
-            else:
-                scores, names = classification_scores(*targets), ("accuracy", "balanced_accuracy")
+            scores = (regression_scores if self.target.kind == "numeric" else classification_scores)(*targets)
+            names = TARGET_METRICS[self.target.kind]
             metrics.update({name: scores[name] for name in names if scores.get(name) is not None})
         return metrics
-
-
-def finite(tensor: Tensor) -> bool:
-    """Whether all numbers of a tensor are finite."""
-    return bool(torch.isfinite(tensor).all())
-
-
-def describe(name: str, tensor: Tensor) -> str:
-    """Shape, type and range of a tensor of any type, in a form that never fails itself."""
-    text = f"{name} {tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
-    if not tensor.numel():
-        return text + " (empty)"
-    values = tensor.detach().to(torch.float64)
-    good = values[torch.isfinite(values)]
-    bad = values.numel() - good.numel()
-    if good.numel():
-        text += f" min {good.min():.4g} max {good.max():.4g} mean {good.mean():.4g}"
-    return text + (f", {bad} not finite" if bad else "")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from q2_aam.encoder.training.distributed import gather
+from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.run_files import begin_anew
-from q2_aam.encoder.training.task import Task
 from q2_aam.study.batches import CommunityDataset
 
 SETTINGS_FILE = "settings.json"
@@ -17,13 +17,17 @@ SETTINGS_FILE = "settings.json"
 FREE_SETTINGS = ("threads", "compile", "run_dir")
 OTHER_INPUT = {
     "data": "the table, its split or the target",
-    "conditioning": "the conditioning columns",
+    "covariates": "the covariates",
     "origin": "the encoder, metric, phylogeny or freeze_encoder",
 }
 
 
 def describe_run(
-    task: Task, dataset: CommunityDataset, train_rows: np.ndarray, validation_rows: np.ndarray, origin: str
+    module: TrainingModule,
+    dataset: CommunityDataset,
+    train_rows: np.ndarray,
+    validation_rows: np.ndarray,
+    origin: str,
 ) -> dict:
     """Settings, architecture and a fingerprint of data and starting weights, to know a run again."""
     digest = hashlib.blake2b(digest_size=16)
@@ -42,21 +46,21 @@ def describe_run(
         digest.update(np.ascontiguousarray(array).tobytes())
     digest.update("\n".join(map(str, communities.sample_ids)).encode())
     free = FREE_SETTINGS
-    if task.settings.optimization.gradient_share != "auto":
+    if module.settings.optimization.gradient_share != "auto":
         # Otherwise it decides what is learnt from.
         free += ("max_tokens",)
     settings = {
         name: value
-        for group in asdict(task.settings).values()
+        for group in asdict(module.settings).values()
         for name, value in group.items()
         if name not in free
     }
-    condition = dataset.condition
+    covariates = dataset.covariates
     return {
         "data": digest.hexdigest(),
-        "conditioning": None if condition is None else hashlib.blake2b(condition.tobytes(), digest_size=16).hexdigest(),
+        "covariates": None if covariates is None else hashlib.blake2b(covariates.tobytes(), digest_size=16).hexdigest(),
         "origin": origin,
-        **task.network.architecture.to_dict(),
+        **module.network.architecture.to_dict(),
         **settings,
     }
 

@@ -17,16 +17,17 @@ import torch
 
 from q2_aam.encoder.training.distributed import gather, on_first, rank, share_files, share_losses, world_size
 from q2_aam.encoder.training.launcher import run_in_processes
+from q2_aam.encoder.training.module import TrainingModule
+from q2_aam.encoder.training.non_finite import NonFiniteError
 from q2_aam.encoder.training.run_identity import check_same_everywhere
-from q2_aam.encoder.training.task import NonFiniteError, Task
-from q2_aam.encoder.training.trainer import train_here
+from q2_aam.encoder.training.trainer import TrainingRun, train_in_process
 from tests import tiny
+from tests.encoder.training.test_module import assert_total
 from tests.encoder.training.test_resume import same
-from tests.encoder.training.test_task import assert_total
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # Steps so small that rounding is all that tells the runs apart, in every step of them.
 STILL = {"learning_rate": 1e-8, "epochs": 2}
 QUIET = {"nucleotide_weight": 0.0, "count_weight": 0.0}
@@ -45,7 +46,7 @@ RANDOM = {"kind": "numeric", "sizes": {"dropout": 0.2}, "learning_rate": 0.02, "
 RANDOM |= {"token_choice": "random", "accumulation": 3, "gradient_share": 0.5, "subcommunities": 2}
 
 
-class RecordingTask(Task):
+class RecordingModule(TrainingModule):
     """Keeps the gradient of every step before it is clipped."""
 
     def setup(self, stage):
@@ -56,7 +57,7 @@ class RecordingTask(Task):
         super().configure_gradient_clipping(optimizer, **how)
 
 
-class OneSidedTask(RecordingTask):
+class OneSidedModule(RecordingModule):
     """Meets targets that are no numbers in the second process alone."""
 
     def losses(self, batch, meter):
@@ -66,27 +67,27 @@ class OneSidedTask(RecordingTask):
 def prepared(directory, processes=2, broken=None, **changes):
     """A run of two processes, or of one with batches as large as those of two together."""
     communities = tiny.survey()
-    how = {"batch_size": 2, "devices": 2} if processes == 2 else {"batch_size": 4}
-    unifrac = tiny.Distances(communities, broken)
-    return tiny.Run(directory, communities=communities, unifrac=unifrac, **{"task": RecordingTask, **how, **changes})
+    options = {"batch_size": 2, "devices": 2} if processes == 2 else {"batch_size": 4}
+    options |= {"unifrac": tiny.Distances(communities, broken), "module": RecordingModule, **changes}
+    return tiny.Run(directory, communities=communities, **options)
 
 
 def carry_out(run, from_probe=False):
     """Train in this process; everything that there is to see, as what can be sent."""
     try:
-        how = {"origin": "", "from_probe": from_probe, "tune": True}
-        result = train_here(run.task, run.dataset, *run.rows, run.directory, **how)
+        rows = run.rows
+        result = train_in_process(TrainingRun(run.module, run.dataset, *rows, run.directory, from_probe=from_probe))
     except NonFiniteError as error:
         return {"error": str(error)}
-    shown = {stage: meter.targets() for stage, meter in run.task.meters.items()}
+    shown = {stage: meter.targets() for stage, meter in run.module.meters.items()}
     return {
-        "gradients": run.task.gradients,
+        "gradients": run.module.gradients,
         "weights": run.network.state_dict(),
         "epochs": result.epochs,
         "result": result,
         "targets": {stage: None if pair is None else np.sort(pair[0]) for stage, pair in shown.items()},
-        "metrics": {name: float(value) for name, value in run.task.trainer.callback_metrics.items()},
-        "rate": run.task.optimizers().param_groups[0]["lr"],
+        "metrics": {name: float(value) for name, value in run.module.trainer.callback_metrics.items()},
+        "rate": run.module.optimizers().param_groups[0]["lr"],
     }
 
 
@@ -106,7 +107,7 @@ def all_cases(directory):
     skip = {"broken": 6, "non_finite": "skip", "epochs": 2, "kind": "numeric", "batch_size": 8, "weight_decay": 0.5}
     seen["all skipped"] = carry_out(prepared(directory / "all skipped", **skip, train_rows=np.arange(15)))
     seen["some skipped"] = carry_out(prepared(directory / "some skipped", **{**skip, "batch_size": 2}, accumulation=2))
-    seen["one-sided"] = carry_out(prepared(directory / "one-sided", kind="numeric", task=OneSidedTask, **QUIET))
+    seen["one-sided"] = carry_out(prepared(directory / "one-sided", kind="numeric", module=OneSidedModule, **QUIET))
     seen["files"] = sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
     seen["shared"] = shared_files(directory / "shared")
     seen["on_first"] = on_first(lambda: rank())
@@ -310,7 +311,7 @@ def test_an_error_in_one_process_reaches_the_user_as_its_sentence(tmp_path, capf
     # Where it was raised is for the log.
     assert "in process 1:" in str(caught.value.__cause__) and "test_distributed.py" in str(caught.value.__cause__)
     out, err = capfd.readouterr()
-    assert [line.split(",")[0] for line in out.splitlines()] == ["epoch 1/4", "epoch 2/4"]
+    assert [line.split("  ")[0] for line in out.splitlines()] == ["epoch 1/4", "epoch 2/4"]
     assert err == ""
 
 

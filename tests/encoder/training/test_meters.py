@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from q2_aam.encoder.training.meters import EpochMeter, describe, finite, mode_of
+from q2_aam.encoder.training.meters import EpochMeter, mode_of
+from q2_aam.encoder.training.non_finite import describe, finite
 from tests import tiny
 
 
@@ -75,7 +76,7 @@ def test_reset_forgets_and_take_adds():
         meter.add_targets(torch.zeros(1, 1), torch.tensor([value]))
         meter.add_distances(torch.tensor([0.5]), torch.tensor([0.5]))
         meter.add_nucleotides(torch.eye(4)[:1], torch.tensor([1 + int(value)]))
-    first.take(second)
+    first.merge(second)
     assert first.compute()["mae"] == pytest.approx(target.scale)
     assert first.compute()["nucleotide_accuracy"] == 0.5
     first.reset()
@@ -117,7 +118,7 @@ def test_a_loss_is_a_mean_over_all_that_its_batches_count():
     batch.add_loss("unifrac_loss", 0.0, 0)
     batch.add_loss("count_loss", 1.0, 1)
     batch.add_loss("target_loss", 0.0, 0)
-    meter.take(batch)
+    meter.merge(batch)
     assert meter.compute() == {"unifrac_loss": 0.5, "count_loss": 1.75}, "what counts nothing has no loss"
     meter.reset()
     assert meter.compute() == {}

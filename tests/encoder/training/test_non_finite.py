@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from q2_aam.encoder.training.task import NonFiniteError
+from q2_aam.encoder.training.non_finite import NonFiniteError
 from tests import tiny
-from tests.encoder.training.test_task import WatchingTask
+from tests.encoder.training.test_module import WatchingModule
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("undrawn")]
 
@@ -89,22 +89,22 @@ def test_8_7_a_gradient_that_is_not_finite_stops_with_all_samples_of_the_step(tm
 
 
 def test_8_7_skipped_losses_leave_the_weights_and_are_counted(tmp_path):
-    run = broken_run(tmp_path, 6, kind="numeric", task=WatchingTask, non_finite="skip")
+    run = broken_run(tmp_path, 6, kind="numeric", module=WatchingModule, non_finite="skip")
     run()
     assert run.history()["train/skipped_steps"].tolist() == [1, 1, 1]
-    assert len(run.task.changes) == 12
-    for rows, moved, moments in run.task.changes:
+    assert len(run.module.changes) == 12
+    for rows, moved, moments in run.module.changes:
         assert moved == moments == (6 not in rows)
     assert np.isfinite(run.history().to_numpy()).all(), "a skipped step spoils no metric"
-    assert len(run.task.meters["train"].targets()[0]) < 15
+    assert len(run.module.meters["train"].targets()[0]) < 15
 
 
 def test_8_7_skipped_gradients_leave_the_weights_and_are_counted(tmp_path):
-    run = tiny.Run(tmp_path, task=WatchingTask, non_finite="skip")
+    run = tiny.Run(tmp_path, module=WatchingModule, non_finite="skip")
     burst(run, [1, 4, 6])
     run()
     assert run.history()["train/skipped_steps"].tolist() == [1, 2, 0]
-    assert [moved for _, moved, _ in run.task.changes] == [i not in (1, 4, 6) for i in range(12)]
+    assert [moved for _, moved, _ in run.module.changes] == [i not in (1, 4, 6) for i in range(12)]
     assert all(torch.isfinite(p).all() for p in run.network.parameters())
 
 
@@ -117,7 +117,7 @@ def test_8_7_nothing_to_skip_is_zero_and_not_counted_where_it_is_an_error(tmp_pa
     assert "train/skipped_steps" not in run.history()
 
 
-class ScaledTask(WatchingTask):
+class ScaledModule(WatchingModule):
     """With the scaler of half precision, which does not need a graphics card itself."""
 
     def on_fit_start(self):
@@ -126,16 +126,16 @@ class ScaledTask(WatchingTask):
 
 @pytest.mark.parametrize("non_finite", ["error", "skip"])
 def test_steps_that_the_scaler_skips_are_counted(tmp_path, non_finite):
-    run = tiny.Run(tmp_path, task=ScaledTask, precision="bf16", non_finite=non_finite)
+    run = tiny.Run(tmp_path, module=ScaledModule, precision="bf16", non_finite=non_finite)
     burst(run, [1, 4, 6])
     run()
     assert run.history()["train/skipped_steps"].tolist() == [1, 2, 0]
-    assert [moved for _, moved, _ in run.task.changes] == [i not in (1, 4, 6) for i in range(12)]
+    assert [moved for _, moved, _ in run.module.changes] == [i not in (1, 4, 6) for i in range(12)]
 
 
 def test_a_scaler_that_skips_step_after_step_stops_the_run(tmp_path):
     """One step in between, and it is counted anew."""
-    run = tiny.Run(tmp_path, task=ScaledTask, precision="bf16", epochs=20, patience=0)
+    run = tiny.Run(tmp_path, module=ScaledModule, precision="bf16", epochs=20, patience=0)
     burst(run, [*range(31), *range(32, 99)])
     message = r"^The gradient is not finite in epoch 16, after \d+ steps \(train\)\. Samples: s"
     with pytest.raises(NonFiniteError, match=message):
@@ -144,7 +144,7 @@ def test_a_scaler_that_skips_step_after_step_stops_the_run(tmp_path):
 
 
 def test_to_skip_means_to_go_on_whatever_the_scaler_does(tmp_path):
-    run = tiny.Run(tmp_path, task=ScaledTask, precision="bf16", epochs=10, non_finite="skip")
+    run = tiny.Run(tmp_path, module=ScaledModule, precision="bf16", epochs=10, non_finite="skip")
     burst(run, range(99))
     run()
     assert run.history()["train/skipped_steps"].tolist() == [4] * 10
@@ -153,8 +153,8 @@ def test_to_skip_means_to_go_on_whatever_the_scaler_does(tmp_path):
 def overflowing(directory, **changes):
     """Learns the logarithm: finite, but far beyond numbers whose logarithm it could be."""
     run = tiny.Run(directory, kind="numeric", **changes)
-    run.target = run.task.target = replace(run.target, transform="log1p")
-    for meter in run.task.meters.values():
+    run.target = run.module.target = replace(run.target, transform="log1p")
+    for meter in run.module.meters.values():
         meter.target = run.target
     with torch.no_grad():
         run.network.target_head.linear.bias += 1e3
@@ -180,7 +180,7 @@ def test_8_7_steps_whose_predictions_are_not_finite_are_skipped(tmp_path):
     run = overflowing(tmp_path, non_finite="skip", validation_rows=tiny.NO_ROWS, monitor="unifrac_loss")
     with pytest.raises(ValueError, match="^monitor is 'unifrac_loss', which was not measured in epoch 1"):
         run()
-    assert run.task.skipped_steps == 4
+    assert run.module.skipped_steps == 4
     run = overflowing(tmp_path, non_finite="skip")
     with pytest.raises(NonFiniteError, match=r"prediction is not finite in epoch 1, .* \(val\)\. Samples: s15, s16"):
         run()

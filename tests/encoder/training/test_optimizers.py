@@ -14,7 +14,7 @@ def names_of(network, group):
 
 
 def test_muon_takes_what_turns_vectors_into_vectors():
-    network = tiny.network(outputs=3, conditions=2)
+    network = tiny.network(outputs=3, covariates=2)
     optimizer = build_optimizer(network, Optimization(weight_decay=0.2, learning_rate=0.1))
     muon, matrices, rest = optimizer.param_groups
     turned = names_of(network, muon)

@@ -21,7 +21,7 @@ from tests import tiny
 
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("undrawn")]
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # Everything that could make a difference: random choices, dropout, accumulation remainders.
 HOW = {"epochs": 4, "accumulation": 3, "token_limit": 8, "token_choice": "random", "learning_rate": 0.005}
 HOW |= {"subcommunities": 2, "gradient_share": 0.5}
@@ -169,6 +169,20 @@ def test_killed_while_a_file_is_written(tmp_path, monkeypatch, file):
     assert_same_outcome(resumed, expected)
 
 
+def test_a_run_whose_directory_was_moved_remembers_the_best_score(tmp_path):
+    # Gradients of nothing: no epoch is better than the first.
+    options = {"gradient_clip": 1e-30, "weight_decay": 0.0}
+    expected = run(tmp_path / "whole", **options)
+    expected()
+    assert expected.result.best_epoch == 1
+    with pytest.raises(Killed):
+        run(tmp_path / "run", call=6 * 2 + 2, **options)()
+    (tmp_path / "run").rename(tmp_path / "moved")
+    resumed = run(tmp_path / "moved", **options)
+    resumed()
+    assert_same_outcome(resumed, expected)
+
+
 def test_a_run_killed_twice_goes_on(tmp_path):
     expected = run(tmp_path / "whole")
     expected()
@@ -251,7 +265,7 @@ def test_a_run_killed_by_sigkill_ends_with_the_weights_of_an_uninterrupted_one(t
         timeout=120,
     )
     assert finished.returncode == -signal.SIGKILL, finished.stderr
-    assert re.match(r"epoch 1/4, .*\nepoch 2/4, .*\n$", finished.stdout)
+    assert re.match(r"epoch 1/4  .*\nepoch 2/4  .*\n$", finished.stdout)
     expected = run(tmp_path / "whole")
     expected()
     resumed = run(tmp_path / "run")

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from q2_aam.encoder.training.lightning_setup import overlays
 from q2_aam.encoder.training.starting import start_from_data
-from q2_aam.encoder.training.trainer import overlays
 from q2_aam.prediction import encode_samples, predict_targets
-from q2_aam.settings import SCHEDULERS
+from q2_aam.settings import LOSS_TERMS, SCHEDULERS
 from q2_aam.study.batches import batch_loader
 from tests import tiny
 from tests.encoder.training.test_schedulers import HIGHEST, course
@@ -26,9 +26,9 @@ def test_8_6_any_batch_size_takes_every_sample(tmp_path, batch_size):
     """Odd ones, a last batch of one sample, a validation part smaller than a batch, batches of one sample."""
     run = tiny.Run(tmp_path, kind="numeric", batch_size=batch_size, epochs=2)
     run()
-    truth, _ = run.task.meters["val"].targets()
+    truth, _ = run.module.meters["val"].targets()
     assert np.allclose(truth, 4 + 5 * tiny.gradient()[15:], atol=1e-5)
-    truth, _ = run.task.meters["train"].targets()
+    truth, _ = run.module.meters["train"].targets()
     assert np.allclose(np.sort(truth), np.sort(4 + 5 * tiny.gradient()[:15]), atol=1e-5)
     history = run.history()
     assert len(history) == 2 and np.isfinite(history.to_numpy()).all()
@@ -68,7 +68,7 @@ def test_8_11_schedulers_are_all_right_with_accumulation_remainders(
 
 def steps_of(run):
     """Steps that AdamW has counted; Muon counts none."""
-    return {int(state["step"]) for state in tiny.states(run.task.optimizers()) if "step" in state}
+    return {int(state["step"]) for state in tiny.states(run.module.optimizers()) if "step" in state}
 
 
 def larger_run(directory, **changes):
@@ -170,7 +170,8 @@ def test_8_10_lightning_says_nothing_of_its_own(tmp_path, capfd, caplog):
 
 
 def test_8_1_tensorboards_own_page_overlays_every_metric(tmp_path):
-    charts = overlays()["train and val"]
+    charts = {name: chart for group in overlays().values() for name, chart in group.items()}
+    assert list(overlays()) == ["total", *(term.label for term in LOSS_TERMS)]
     for kind in (None, "numeric", "categorical"):
         run = tiny.Run(tmp_path / str(kind), kind=kind, epochs=1)
         run()

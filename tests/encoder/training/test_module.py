@@ -10,7 +10,7 @@ from q2_aam.encoder.device import autocast
 from q2_aam.encoder.sample_encoder import lineage_distances
 from q2_aam.encoder.training.losses import pairs
 from q2_aam.encoder.training.meters import EpochMeter
-from q2_aam.encoder.training.task import Task
+from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.study.batches import BatchKey
 from q2_aam.study.tokenizer import MASK, A, T
 from tests import tiny
@@ -18,7 +18,7 @@ from tests import tiny
 pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("undrawn")]
 
 
-class WatchingTask(Task):
+class WatchingModule(TrainingModule):
     """Notes the norm of each step's gradient before and after clipping, and which batches changed the weights."""
 
     def setup(self, stage):
@@ -45,7 +45,7 @@ class WatchingTask(Task):
         return [float(state[k].sum()) for state in tiny.states(self.trainer.optimizers[0]) for k in kept if k in state]
 
 
-class ComparingTask(Task):
+class ComparingModule(TrainingModule):
     """Compares each step's gradient with that of the plain mean of its batches' losses."""
 
     def setup(self, stage):
@@ -67,9 +67,9 @@ class ComparingTask(Task):
         super().configure_gradient_clipping(optimizer, **how)
 
 
-def total_loss(task, batch):
-    objective = task.settings.objective
-    losses = task.losses(batch, EpochMeter(task.target))
+def total_loss(module, batch):
+    objective = module.settings.objective
+    losses = module.losses(batch, EpochMeter(module.target))
     return sum(getattr(objective, name.replace("loss", "weight")) * loss for name, (loss, _) in losses.items())
 
 
@@ -81,7 +81,7 @@ def alone(run, rows=(0, 3, 4, 9), seed=5):
 def test_losses_by_name_with_what_each_is_a_mean_over(tmp_path):
     run = tiny.Run(tmp_path, kind="numeric")
     batch = alone(run)
-    losses = run.task.losses(batch, EpochMeter(run.target))
+    losses = run.module.losses(batch, EpochMeter(run.target))
     assert list(losses) == ["unifrac_loss", "nucleotide_loss", "count_loss", "target_loss"]
     letters = int(((batch.tokens >= A) & (batch.tokens <= T)).sum())
     assert losses["unifrac_loss"][1] == 6 and losses["target_loss"][1] == 4
@@ -95,7 +95,7 @@ def test_every_weight_learns(tmp_path):
     """One without a gradient would be dead freight in every model file."""
     run = tiny.Run(tmp_path, kind="numeric", mask_share=0.5)
     run.network.asv_encoder.anchor_on(torch.from_numpy(run.communities.tokens))
-    total_loss(run.task, alone(run)).backward()
+    total_loss(run.module, alone(run)).backward()
     still = [name for name, p in run.network.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
     assert still == []
 
@@ -104,12 +104,12 @@ def test_classes_of_unequal_size_are_weighted_in_the_loss(tmp_path):
     run = tiny.Run(tmp_path, kind="categorical", classes=3)
     weights = [0.5, 1.0, 4.0]
     target = replace(run.target, class_weights=weights)
-    task = Task(run.network, run.settings, run.communities.sample_ids, target)
+    module = TrainingModule(run.network, run.settings, run.communities.sample_ids, target)
     batch = alone(run, np.arange(12))
     inputs = batch.tokens, batch.asv_index, batch.abundance, batch.mask
     logits = run.network.target_head(run.network(*inputs).sample.embedding)
     errors = -logits.log_softmax(1)[torch.arange(12), batch.target]
-    found = task.losses(batch, EpochMeter(target))["target_loss"][0]
+    found = module.losses(batch, EpochMeter(target))["target_loss"][0]
     assert len(batch.target.unique()) == 3
     torch.testing.assert_close(found, (errors * torch.tensor(weights)[batch.target]).mean())
     assert abs(found - errors.mean()) > 0.01
@@ -119,16 +119,16 @@ def test_classes_of_unequal_size_are_weighted_in_the_loss(tmp_path):
 def test_a_loss_of_weight_0_is_not_computed(tmp_path, name):
     weights = {f"{other}_weight": float(other == name) for other in ("unifrac", "nucleotide", "count", "target")}
     run = tiny.Run(tmp_path, kind="numeric", **weights)
-    assert list(run.task.losses(alone(run), EpochMeter(run.target))) == [f"{name}_loss"]
+    assert list(run.module.losses(alone(run), EpochMeter(run.target))) == [f"{name}_loss"]
 
 
 def test_losses_follow_from_the_batchs_seed(tmp_path):
     run = tiny.Run(tmp_path)
     torch.manual_seed(1)
-    first = total_loss(run.task, alone(run))
+    first = total_loss(run.module, alone(run))
     torch.manual_seed(2)
-    assert total_loss(run.task, alone(run)) == first
-    assert total_loss(run.task, alone(run, seed=6)) != first
+    assert total_loss(run.module, alone(run)) == first
+    assert total_loss(run.module, alone(run, seed=6)) != first
 
 
 def test_the_count_head_is_scored_on_withheld_abundances_alone(tmp_path):
@@ -143,20 +143,20 @@ def test_the_count_head_is_scored_on_withheld_abundances_alone(tmp_path):
     run.network.count_head.register_forward_hook(lambda _, inputs, output: guesses.append(output))
     run.network.sample_encoder.contextual = noting
     batch = alone(run)
-    first = run.task.losses(batch, EpochMeter(None))["count_loss"]
+    first = run.module.losses(batch, EpochMeter(None))["count_loss"]
     _, abundance, _, hidden = asked[-1]
     other = batch.abundance.clone()
     for shares, withheld in zip(abundance, hidden, strict=True):
         [row] = (batch.abundance[:, : len(shares)] == shares).all(1).nonzero()
         other[row, withheld.nonzero()] *= 0.01
-    second = run.task.losses(replace(batch, abundance=other), EpochMeter(None))["count_loss"]
+    second = run.module.losses(replace(batch, abundance=other), EpochMeter(None))["count_loss"]
     assert first[1] == second[1] == int(hidden.sum()) > 2
     assert torch.equal(guesses[0], guesses[1]) and first[0] != second[0]
 
 
 def test_8_6_a_batch_of_one_sample_has_a_defined_loss(tmp_path):
     run = tiny.Run(tmp_path, nucleotide_weight=0.0, count_weight=0.0)
-    total = total_loss(run.task, alone(run, [4]))
+    total = total_loss(run.module, alone(run, [4]))
     assert total == 0
     total.backward()
     assert all(torch.isfinite(p.grad).all() for p in run.network.parameters() if p.grad is not None)
@@ -164,30 +164,30 @@ def test_8_6_a_batch_of_one_sample_has_a_defined_loss(tmp_path):
 
 @pytest.mark.parametrize(("batch_size", "accumulation", "groups"), [(4, 3, [3, 1]), (6, 2, [2, 1]), (4, 4, [4])])
 def test_8_11_gradients_of_an_accumulated_remainder_are_the_plain_mean(tmp_path, batch_size, accumulation, groups):
-    run = tiny.Run(tmp_path, task=ComparingTask, batch_size=batch_size, accumulation=accumulation, epochs=2)
+    run = tiny.Run(tmp_path, module=ComparingModule, batch_size=batch_size, accumulation=accumulation, epochs=2)
     run()
-    assert run.task.groups == groups * 2
+    assert run.module.groups == groups * 2
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 def test_8_7_clipping_is_on_and_the_norm_never_above(tmp_path, precision):
-    run = tiny.Run(tmp_path, task=WatchingTask, gradient_clip=0.05, accumulation=2, precision=precision)
+    run = tiny.Run(tmp_path, module=WatchingModule, gradient_clip=0.05, accumulation=2, precision=precision)
     run()
-    assert len(run.task.norms) == 6
-    for before, after in run.task.norms:
+    assert len(run.module.norms) == 6
+    for before, after in run.module.norms:
         assert before > 0.05
         assert after == pytest.approx(0.05, rel=1e-4)
 
 
 def test_8_7_a_gradient_below_the_limit_is_left_alone(tmp_path):
     for clip in (0.0, 1e6):
-        run = tiny.Run(tmp_path / str(clip), task=WatchingTask, gradient_clip=clip, epochs=1)
+        run = tiny.Run(tmp_path / str(clip), module=WatchingModule, gradient_clip=clip, epochs=1)
         run()
-        assert all(before == pytest.approx(after, rel=1e-6) for before, after in run.task.norms)
+        assert all(before == pytest.approx(after, rel=1e-6) for before, after in run.module.norms)
 
 
 def test_bf16_on_a_cpu_is_really_used_while_distances_and_losses_are_float32(tmp_path):
-    run = tiny.Run(tmp_path, kind="numeric", precision="bf16", epochs=1, task=DtypeTask)
+    run = tiny.Run(tmp_path, kind="numeric", precision="bf16", epochs=1, module=DtypeModule)
     inside, validated = {}, set()
 
     def note(name):
@@ -206,12 +206,12 @@ def test_bf16_on_a_cpu_is_really_used_while_distances_and_losses_are_float32(tmp
     assert inside.pop("target_head.linear") == torch.float32
     assert len(inside) > 10 and set(inside.values()) == {torch.bfloat16}
     assert validated == {torch.float32}, "validated as it will predict"
-    assert len(run.task.dtypes) == 2 * 5, "presence and four losses, in training and validation"
-    assert {dtype for _, _, dtype in run.task.dtypes} == {torch.float32}
+    assert len(run.module.dtypes) == 2 * 5, "presence and four losses, in training and validation"
+    assert {dtype for _, _, dtype in run.module.dtypes} == {torch.float32}
     assert all(p.dtype == torch.float32 for p in run.network.parameters())
 
 
-class DtypeTask(Task):
+class DtypeModule(TrainingModule):
     """Notes in which types the distances and the losses of either stage come."""
 
     def setup(self, stage):
@@ -274,7 +274,7 @@ def test_sub_communities_are_learnt_from_as_samples_but_only_whole_ones_are_judg
     run = tiny.Run(tmp_path, kind="numeric", subcommunities=2)
     batch, meter = alone(run), EpochMeter(run.target)
     assert batch.mask.shape[0] == 12
-    losses = run.task.losses(batch, meter)
+    losses = run.module.losses(batch, meter)
     encoding = run.network(batch.tokens, batch.asv_index, batch.abundance, batch.mask)
     distances = lineage_distances(encoding.sample.presence)
     # 66 pairs of 12 communities, and the 6 of the whole samples.
@@ -286,7 +286,7 @@ def test_sub_communities_are_learnt_from_as_samples_but_only_whole_ones_are_judg
     assert abs(whole - error.detach().sqrt()) > 1e-3
     # Nothing but the distances is learnt from parts.
     only = alone(tiny.Run(tmp_path, kind="numeric"))
-    expected = run.task.losses(replace(only, unifrac=None), EpochMeter(run.target))
+    expected = run.module.losses(replace(only, unifrac=None), EpochMeter(run.target))
     for name in ("count_loss", "target_loss"):
         assert losses[name][1] == expected[name][1]
         torch.testing.assert_close(losses[name][0], expected[name][0], rtol=1e-4, atol=1e-5)
@@ -330,15 +330,15 @@ def test_gradients_go_through_a_share_of_the_asvs_which_each_batch_draws_anew(tm
         return encode(tokens, max_tokens, learnt)
 
     monkeypatch.setattr(run.network.asv_encoder, "forward", watch)
-    losses = [run.task.losses(alone(run, seed=seed), EpochMeter(None)) for seed in (5, 5, 6)]
+    losses = [run.module.losses(alone(run, seed=seed), EpochMeter(None)) for seed in (5, 5, 6)]
     asvs = len(alone(run).tokens)
     assert [int(learnt.sum()) for learnt in drawn] == [round(0.4 * asvs)] * 3
     assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
     # What is learnt from changes no loss.
-    expected = whole.task.losses(alone(whole), EpochMeter(None))
+    expected = whole.module.losses(alone(whole), EpochMeter(None))
     torch.testing.assert_close(losses[0]["unifrac_loss"], expected["unifrac_loss"])
     with torch.no_grad():
-        run.task.losses(alone(run), EpochMeter(None))
+        run.module.losses(alone(run), EpochMeter(None))
     assert drawn[-1] is None, "validation is of all"
 
 
@@ -353,7 +353,7 @@ def test_gradients_go_through_as_many_asvs_as_there_is_room_for(tmp_path):
     for share, expected in ((1.06, None), (0.8, 0.76), (0.1, 0.5)):
         run, drawn = tiny.Run(tmp_path, max_tokens=int(share * needed), **how), []
         run.network.asv_encoder.register_forward_pre_hook(lambda _, given, kept=drawn: kept.append(given[2]))
-        run.task.losses(alone(run), EpochMeter(None))
+        run.module.losses(alone(run), EpochMeter(None))
         found = [None if learnt is None else int(learnt.sum()) for learnt in drawn]
         assert found == [expected and round(expected * len(batch.tokens))]
 
@@ -365,7 +365,7 @@ def test_nucleotide_gradients_computed_at_once_are_as_good_in_bf16(tmp_path, mon
     def slopes(precision):
         run = tiny.Run(tmp_path, gradient_share=0.5)
         with autocast(precision, "cpu"):
-            total = total_loss(run.task, alone(run))
+            total = total_loss(run.module, alone(run))
         total.backward()
         return torch.cat([p.grad.flatten() for p in run.network.parameters() if p.grad is not None])
 
