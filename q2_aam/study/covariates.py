@@ -98,8 +98,8 @@ class Covariate:
                 f"{without_value(values)} The model was fitted to samples that all have one: fill them in, or filter "
                 "these samples from the table."
             )
-        known = values[~missing]
-        return self._indicators(known, missing) if self.kind == "categorical" else self._standardised(known, missing)
+        numbers = self._indicators if self.kind == "categorical" else self._standardised
+        return numbers(values[~missing], missing)
 
     def _indicators(self, known: pd.Series, missing: np.ndarray) -> np.ndarray:
         """One column a category, float32 ``[N, width]``."""
@@ -119,10 +119,10 @@ class Covariate:
     def _standardised(self, known: pd.Series, missing: np.ndarray) -> np.ndarray:
         """Standard deviations from the mean, float32 ``[N, 1]``."""
         if len(known) and not is_numeric(known):
+            text = f"{known.iloc[0]!r} in sample {known.index[0]}"
             raise ValueError(
-                f"Covariate {self.name!r} held numbers when the model was fitted, but holds text here: "
-                f"{known.iloc[0]!r} in sample {known.index[0]}, for instance. Give the same measurement, as numbers in "
-                "all samples."
+                f"Covariate {self.name!r} held numbers when the model was fitted, but holds text here: {text}, for "
+                "instance. Give the same measurement, as numbers in all samples."
             )
         numbers = np.full(len(missing), np.nan if self.imputed is None else self.imputed)
         numbers[~missing] = _numbers(known)
@@ -138,22 +138,23 @@ class Covariate:
 
     def extrapolations(self, values: pd.Series) -> list[str]:
         """Sentences on values ``[N]`` of which the training samples say little or nothing."""
-        missing, sentences = values.isna(), []
-        if self.kind == "numeric":
-            # A standard deviation or more beyond the training samples'.
-            outside = ~values.between(self.lowest - self.scale, self.highest + self.scale) & ~missing
-            if outside.any():
-                sentences.append(
-                    f"Covariate {self.name!r}: {outside.sum()} samples have values far outside those of the training "
-                    f"samples ({self.lowest:g} to {self.highest:g}): {name_ids(list(values.index[outside]))}. Check "
-                    "that the unit is the same; their predictions are extrapolations."
-                )
-        elif missing.any() and not self.missing:
-            sentences.append(
+        missing = values.isna()
+        if self.kind == "categorical":
+            if self.missing or not missing.any():
+                return []
+            return [
                 f"{without_value(values)} No training sample lacked one, so that the model has not learnt what this "
                 "means; their predictions are extrapolations."
-            )
-        return sentences
+            ]
+        # A standard deviation or more beyond the training samples'.
+        outside = ~values.between(self.lowest - self.scale, self.highest + self.scale) & ~missing
+        if not outside.any():
+            return []
+        return [
+            f"Covariate {self.name!r}: {outside.sum()} samples have values far outside those of the training samples "
+            f"({self.lowest:g} to {self.highest:g}): {name_ids(list(values.index[outside]))}. Check that the unit is "
+            "the same; their predictions are extrapolations."
+        ]
 
     def describe(self) -> str:
         """Name, and what was learnt of it."""
@@ -192,8 +193,7 @@ class Covariates:
         Parameters
         ----------
         frame : pd.DataFrame
-            A training sample a row, indexed by sample ID; columns of numbers are standardised, all others are
-            taken as categories.
+            A training sample a row, by sample ID; columns of numbers are standardised, all others are categories.
         missing_covariates : {'error', 'impute'}
             What missing values do, here and in new samples: stop, or be read as the median of the training samples or
             as a category of their own.
@@ -256,13 +256,7 @@ class Covariates:
 
     @classmethod
     def from_dict(cls, values: dict | None) -> "Covariates | None":
-        """Rebuild from `to_dict`; None where a model has none.
-
-        Raises
-        ------
-        ValueError
-            If a key is missing, or if this version does not know one.
-        """
+        """Rebuild from `to_dict`; None where a model has none. A missing or unknown key is a ValueError."""
         if values is None:
             return None
         known = {entry.name for entry in fields(Covariate)}
@@ -288,11 +282,9 @@ def _numbers(values: pd.Series) -> np.ndarray:
 
 
 def _labels(values: pd.Series) -> list[str]:
-    """Categories as text.
-
-    A column in which the samples at hand happen to have numbers only ('1' and '2', but not 'unknown') is read as
-    numeric: whole numbers are written as they were.
-    """
+    """Categories as text."""
+    # A column in which the samples at hand happen to have numbers only ('1' and '2', but not 'unknown') is read as
+    # numeric: whole numbers are written as they were.
     if is_numeric(values):
         return [str(int(value)) if float(value).is_integer() else repr(float(value)) for value in _numbers(values)]
     return [str(value) for value in values]
