@@ -10,7 +10,7 @@ from q2_aam.encoder.aam import AAM
 from q2_aam.encoder.device import resolve_device, resolve_precision, use_threads
 from q2_aam.encoder.encoder import TRAINING_STATE, Encoder
 from q2_aam.encoder.pretraining import asvs_of, best_scores, data_summary, settings_for, starting_network
-from q2_aam.encoder.training.task import Task
+from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.trainer import TrainingResult, train
 from q2_aam.heads.folds import inner_folds
 from q2_aam.heads.linear import LinearHead
@@ -78,8 +78,8 @@ def fine_tune(encoder: Encoder, study: Study, settings: FineTuning | None = None
             study.communities, sampling.token_limit, sampling.token_choice, unifrac, encoded, covariates=numbers
         )
         origin = f"{metric} {study.phylogeny.digest() if learns_unifrac else None} {encoder.description.sha256}"
-        task = Task(network, settings, study.communities.sample_ids, target)
-        result = train(task, dataset, train_rows, validation_rows, directory, origin=origin, from_probe=True)
+        module = TrainingModule(network, settings, study.communities.sample_ids, target)
+        result = train(module, dataset, train_rows, validation_rows, directory, origin=origin, from_probe=True)
         network.load_state_dict(result.state["model"])
         tuned, head = tuned_encoder(encoder, network, result), head_of(network)
         known = study.communities.counts[validation_rows]

@@ -63,7 +63,7 @@ PRETRAIN_MONITORS = ("total_loss", *(n for t in LOSS_TERMS if t.needs != "target
 FINE_TUNE_MONITORS = (
     "total_loss",
     *(n for t in LOSS_TERMS if t.needs == "target" for n in (t.loss, *t.metrics)),
-    *PRETRAIN_MONITORS[1:],
+    *(n for t in LOSS_TERMS if t.needs == "distances" for n in (t.loss, *t.metrics)),
 )
 # Steps that pretraining takes by itself, whatever the number of samples, within these numbers of epochs.
 AUTO_STEPS = 300

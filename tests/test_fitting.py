@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-
 from q2_aam.fitting import encode_target, start_head
-from q2_aam.heads.linear import fit_probe
 from q2_aam.prediction import encode_samples, predict_targets
+
+from q2_aam.heads.linear import fit_probe
 from tests import tiny
 
 pytestmark = pytest.mark.filterwarnings("error")

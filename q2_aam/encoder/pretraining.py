@@ -15,8 +15,8 @@ from q2_aam.encoder.aam import AAM
 from q2_aam.encoder.device import resolve_device, resolve_precision, use_threads
 from q2_aam.encoder.encoder import TRAINING_STATE, Encoder
 from q2_aam.encoder.files import package_versions, tokenizer_of
+from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.starting import start_from_data
-from q2_aam.encoder.training.task import Task
 from q2_aam.encoder.training.trainer import TrainingResult, train
 from q2_aam.schema import ModelDescription
 from q2_aam.settings import USUAL_METRIC, Architecture, Training
@@ -71,8 +71,8 @@ def pretrain(
         if encoder is None:
             start(network, dataset, train_rows, settings)
         origin = f"{metric} {study.phylogeny.digest()} {encoder.description.sha256 if encoder else None}"
-        task = Task(network, settings, study.communities.sample_ids)
-        result = train(task, dataset, train_rows, validation_rows, directory, origin=origin)
+        module = TrainingModule(network, settings, study.communities.sample_ids)
+        result = train(module, dataset, train_rows, validation_rows, directory, origin=origin)
         network.load_state_dict(result.state["model"])
         description = ModelDescription(
             kind="encoder",

@@ -32,6 +32,7 @@ from q2_aam.registration.parameters import (
     descriptions,
     types,
 )
+from q2_aam.settings import FINE_TUNE_MONITORS, PRETRAIN_MONITORS
 from q2_aam.types import AAMModel, AAMTrainingLog, Encoder, Novelty, PredictionIntervals
 
 ANY_TABLE = FeatureTable[Frequency | RelativeFrequency | PresenceAbsence]
@@ -84,7 +85,7 @@ def register_pretrain(plugin, citations) -> None:
         },
         parameters={
             **types(TRAINING, READING, OPTIMIZATION, ARCHITECTURE, RUNTIME, SEED, without=("missing_samples",)),
-            "monitor": Str % Choices(parameters.PRETRAIN_MONITORS),
+            "monitor": Str % Choices(PRETRAIN_MONITORS),
             "validation_share": parameters.SHARE,
         },
         outputs=[("model", AAMModel[Encoder]), ("training_log", AAMTrainingLog)],
@@ -174,7 +175,7 @@ def register_fine_tune(plugin) -> None:
             **types(*tables),
             "epochs": parameters.COUNT,
             "target_transform": FITTING["target_transform"][0],
-            "monitor": Str % Choices(parameters.TUNE_MONITORS),
+            "monitor": Str % Choices(FINE_TUNE_MONITORS),
             "validation_share": parameters.INNER_SHARE,
             "unifrac_weight": parameters.WEIGHT,
         },

@@ -4,7 +4,6 @@ from q2_aam.framework import Bool, Categorical, Choices, Float, Int, List, Metad
 from q2_aam.settings import (
     ASV_CACHES,
     AUTO_STEPS,
-    CATEGORICAL_METRICS,
     DEVICES,
     FEWEST_EPOCHS,
     HEADS,
@@ -14,13 +13,10 @@ from q2_aam.settings import (
     MISSING_FEATURES,
     MISSING_SAMPLES,
     MOST_EPOCHS,
-    NUCLEOTIDE_METRICS,
-    NUMERIC_METRICS,
     PRECISIONS,
     PRETRAINING,
     SCHEDULERS,
     TRANSFORMS,
-    UNIFRAC_METRICS,
 )
 
 TABLE = "ASVs in samples: counts of reads, relative frequencies, or presence and absence alone."
@@ -45,15 +41,6 @@ INNER_SHARE = Float % Range(0, 1, inclusive_start=False, inclusive_end=False)
 # What stands in the scores of a cross-validation.
 PRETRAINED = Str % Choices([f"{before}{kind}" for before in ("", "encoder+") for kind in PRETRAINING if kind != "auto"])
 
-PRETRAIN_MONITORS = (
-    "total_loss",
-    "unifrac_loss",
-    *UNIFRAC_METRICS,
-    "nucleotide_loss",
-    *NUCLEOTIDE_METRICS,
-    "count_loss",
-)
-TUNE_MONITORS = ("total_loss", "target_loss", *NUMERIC_METRICS, *CATEGORICAL_METRICS, "unifrac_loss", *UNIFRAC_METRICS)
 MONITOR = (
     "Metric that picks the best epoch (the highest where more is better, else the lowest), measured on the validation "
     "samples, or on the training samples where there are none."

@@ -49,12 +49,8 @@ def describe_run(
     if module.settings.optimization.gradient_share != "auto":
         # Otherwise it decides what is learnt from.
         free += ("max_tokens",)
-    settings = {
-        name: value
-        for group in asdict(module.settings).values()
-        for name, value in group.items()
-        if name not in free
-    }
+    parts = [value if isinstance(value, dict) else {name: value} for name, value in asdict(module.settings).items()]
+    settings = {name: value for part in parts for name, value in part.items() if name not in free}
     covariates = dataset.covariates
     return {
         "data": digest.hexdigest(),

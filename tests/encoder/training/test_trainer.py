@@ -4,10 +4,10 @@ import re
 import numpy as np
 import pytest
 import torch
+from q2_aam.prediction import encode_samples, predict_targets
 
 from q2_aam.encoder.training.lightning_setup import overlays
 from q2_aam.encoder.training.starting import start_from_data
-from q2_aam.prediction import encode_samples, predict_targets
 from q2_aam.settings import LOSS_TERMS, SCHEDULERS
 from q2_aam.study.batches import batch_loader
 from tests import tiny
