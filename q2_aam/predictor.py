@@ -208,8 +208,6 @@ class Predictor:
             seen_asvs = content["seen_asvs"].numpy()
             encoder = Encoder.inside(content, description)
             head = head_class(description.head).from_tensors(as_arrays(content["head"]))
-            width = 0 if covariates is None else covariates.width
-            head.check(max(1, len(target.classes)), encoder.network.architecture.lineages, width)
         except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(MISFIT) from error
         calibration = Calibration(description.intervals, description.temperature)
