@@ -114,7 +114,7 @@ class AAMTrainingSummaryFormat(model.TextFileFormat):
         name, content = self.path.name, read_json(self.path, level)
         check_schema_version(name, content, LOG_SCHEMA_VERSION)
         check_keys(name, content, LOG_KEYS)
-        for key, allowed in (("action", ("pretrain", "fit")), ("mode", ("min", "max"))):
+        for key, allowed in (("action", ("pretrain", "fine-tune", "fit")), ("mode", ("min", "max"))):
             if content[key] not in allowed:
                 wrong_value(name, key, content[key], f"one of {', '.join(allowed)}")
         for key in ("monitor", "stopped"):
