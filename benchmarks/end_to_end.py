@@ -110,15 +110,15 @@ def scores(study: Path, column: str, directory: Path) -> dict:
     here = np.flatnonzero(known >= 0)
     chosen = sp.csr_matrix((np.ones(len(here)), (here, known[here])), shape=(len(known), len(columns)))
     new_counts = new.matrix_data.T.tocsr() @ chosen
-    kind = "regression" if truth.type == "numeric" else "classification"
+    kind = truth.type
     given = (train.matrix_data.T.tocsr(), values[train.ids()], new_counts)
     methods = {
         "q2-aam": predicted,
         "forest": baselines.random_forest(*given, kind=kind, n_jobs=2).predicted,
         "trivial": baselines.trivial(*given, kind=kind).predicted,
     }
-    score = metrics.regression_scores if kind == "regression" else metrics.classification_scores
-    names = ("r2", "mae", "spearman") if kind == "regression" else ("balanced_accuracy", "accuracy")
+    score = metrics.regression_scores if kind == "numeric" else metrics.classification_scores
+    names = ("r2", "mae", "spearman") if kind == "numeric" else ("balanced_accuracy", "accuracy")
     result = {m: {n: score(values[new.ids()], p)[n] for n in names} for m, p in methods.items()}
 
     encoder = load_model(str(Artifact.load(str(directory / "encoder.qza")).view(AAMModelDirectoryFormat)))

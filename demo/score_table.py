@@ -11,8 +11,8 @@ from q2_aam.evaluation import baselines, metrics
 from q2_aam.framework import Artifact, qiime2
 
 SCORES = {
-    "regression": (("r2", "R2"), ("mae", "MAE")),
-    "classification": (("balanced_accuracy", "balanced accuracy"), ("accuracy", "accuracy")),
+    "numeric": (("r2", "R2"), ("mae", "MAE")),
+    "categorical": (("balanced_accuracy", "balanced accuracy"), ("accuracy", "accuracy")),
 }
 
 
@@ -51,7 +51,7 @@ def compare(directory, column, kind):
         Of the demo's artifacts.
     column : str
         Metadata column that was predicted.
-    kind : {'regression', 'classification'}
+    kind : {'numeric', 'categorical'}
 
     Returns
     -------
@@ -66,7 +66,7 @@ def compare(directory, column, kind):
         "random forest": baselines.random_forest(train, truth[train_ids], new, kind=kind, n_jobs=2).predicted,
         "always the same": baselines.trivial(train, truth[train_ids], new, kind=kind).predicted,
     }
-    score = metrics.regression_scores if kind == "regression" else metrics.classification_scores
+    score = metrics.regression_scores if kind == "numeric" else metrics.classification_scores
     scores = {name: score(truth[new_ids], values) for name, values in methods.items()}
     return pd.DataFrame(
         {f"{column} {label}": [scores[name][key] for name in methods] for key, label in SCORES[kind]},
@@ -85,7 +85,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path, help="of the demo's artifacts")
     directory = parser.parse_args(arguments).directory
-    table = pd.concat([compare(directory, "ph", "regression"), compare(directory, "habitat", "classification")], axis=1)
+    table = pd.concat([compare(directory, "ph", "numeric"), compare(directory, "habitat", "categorical")], axis=1)
     table.to_csv(directory / "scores.tsv", sep="\t", index_label="method")
     print(table.to_string(float_format="{:.2f}".format))
     print("always the same: the median ph, or the most frequent habitat, of the samples learned from.")

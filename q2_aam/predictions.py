@@ -7,6 +7,8 @@ import pandas as pd
 from scipy.special import softmax
 
 from q2_aam.evaluation.calibration import apply_interval, fit_temperature, residual_interval
+from q2_aam.evaluation.metrics import classification_scores, regression_scores
+from q2_aam.evaluation.scores import names_of
 from q2_aam.study.communities import Communities
 from q2_aam.study.study import Study
 from q2_aam.study.tables import name_ids
@@ -106,6 +108,12 @@ def novelty_of(communities: Communities, new: np.ndarray) -> pd.DataFrame:
         },
         index=pd.Index(communities.sample_ids, name="SampleID"),
     )
+
+
+def prediction_scores(kind: str, truth: pd.Series, predicted: pd.Series) -> dict[str, float]:
+    """Scores of predicted values of a kind, by name; one that the samples do not define is left out."""
+    scores = (regression_scores if kind == "numeric" else classification_scores)(truth, predicted)
+    return {name: scores[name] for name in names_of(kind, "predictions", "folds") if scores[name] is not None}
 
 
 def depth_caution(study: Study, data: dict) -> str | None:

@@ -11,12 +11,18 @@ from q2_aam.encoder.device import use_threads
 from q2_aam.encoder.encoder import Encoder
 from q2_aam.encoder.files import MISFIT, package_versions, read_model, tokenizer_of, write_model
 from q2_aam.encoder.pretraining import asvs_of, data_summary
-from q2_aam.evaluation.scores import prediction_scores
 from q2_aam.heads import head_class
 from q2_aam.heads.features import Features, known_to_others
 from q2_aam.heads.folds import inner_folds
 from q2_aam.heads.protocol import Head
-from q2_aam.predictions import Calibration, Predictions, depth_caution, novelty_of, refuse_other_values
+from q2_aam.predictions import (
+    Calibration,
+    Predictions,
+    depth_caution,
+    novelty_of,
+    prediction_scores,
+    refuse_other_values,
+)
 from q2_aam.schema import ModelDescription
 from q2_aam.settings import Embedding as EmbeddingSettings
 from q2_aam.settings import Fitting
@@ -208,6 +214,7 @@ class Predictor:
             seen_asvs = content["seen_asvs"].numpy()
             encoder = Encoder.inside(content, description)
             head = head_class(description.head).from_tensors(as_arrays(content["head"]))
+            check_head(head, target, covariates, encoder)
         except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(MISFIT) from error
         calibration = Calibration(description.intervals, description.temperature)
@@ -255,6 +262,20 @@ def covariates_of(study: Study, covariates: Covariates | None) -> np.ndarray | N
             "samples, too. Give metadata that has these columns."
         )
     return covariates.encode(study.covariates)
+
+
+def check_head(head: Head, target: Target, covariates: Covariates | None, encoder: Encoder) -> None:
+    """Stop when a head is of another encoder, other covariates or another target, by what it says of an empty sample.
+
+    Raises
+    ------
+    ValueError
+    """
+    nothing = np.zeros((1, encoder.network.architecture.lineages), dtype=np.float32)
+    numbers = None if covariates is None else np.zeros((1, covariates.width), dtype=np.float32)
+    empty = Features(nothing, nothing, sp.csr_matrix((1, 0)), np.zeros(0, dtype=np.int64), numbers)
+    if head.outputs(empty).shape != (1, max(1, len(target.classes))):
+        raise ValueError(MISFIT)
 
 
 def as_tensors(arrays: dict) -> dict:

@@ -1,151 +1,200 @@
-"""What a model has to beat: a random forest on abundances, support-vector machines on exact distances, and the answer
-that looks at no sample at all.
+"""What a predictor has to beat: the registry of baselines, and all their predictions at once.
 
 Of the samples that are predicted, one changes nothing about another's prediction.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import biom
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from q2_aam.evaluation.calibration import with_equal_priors
+from q2_aam.evaluation.forests import (
+    BaselinePredictions,
+    balanced_classes,
+    check_covariates,
+    covariates_forest,
+    random_forest,
+    target_values,
+    trivial,
+)
 from q2_aam.evaluation.kernel_baselines import jaccard_distances, support_vector_machine
-from q2_aam.study.tables import held_columns, name_ids
+from q2_aam.evaluation.scores import KINDS
+from q2_aam.study.tables import name_ids
+
+NEEDS = ("phylogeny", "covariates")
 
 
 @dataclass(frozen=True)
-class BaselinePredictions:
-    """Predictions of a baseline for the test samples.
+class BaselineData:
+    """What baselines are fitted to, N training samples, and what they predict, M new ones.
 
     Parameters
     ----------
-    predicted : numpy.ndarray `[N]`
-        float64 in the target's own units (regression) or class names (classification).
-    probabilities : numpy.ndarray `[N, K]` or None
-        Probability of each class, columns in the order of `classes`; None for regression.
-    classes : list of str or None
-        Classes met in training, sorted; None for regression.
-    """
-
-    predicted: np.ndarray
-    probabilities: np.ndarray | None = None
-    classes: list | None = None
-
-
-def random_forest(
-    train_counts,
-    train_target,
-    test_counts,
-    *,
-    kind: str,
-    trees: int = 500,
-    n_jobs: int = 1,
-    random_state: int = 0,
-) -> BaselinePredictions:
-    """Random forest on the square root of relative abundances of the ASVs that the training samples hold.
-
-    Parameters
-    ----------
-    train_counts, test_counts : scipy.sparse.csr_matrix `[N, V]`
-        Counts of the training and the test samples; the same column is the same ASV in both.
-    train_target : array_like `[N]`
-        True values (numbers, or class names) of the training samples.
-    kind : {'regression', 'classification'}
-        What is predicted.
-    trees : int
-        Number of trees.
+    train, new : scipy.sparse.csr_matrix `[N, V]` and `[M, V]`
+        Counts, relative frequencies, or presence as 1; the same column is the same ASV in both.
+    target : numpy.ndarray `[N]`
+        float64, or class names.
+    kind : {'numeric', 'categorical'}
+        Kind of the target.
+    groups : array_like `[N]` or None
+        Groups of the training samples.
+    table : biom.Table
+        The N and the M samples, in this order.
+    phylogeny : Phylogeny or None
+        With the features as tips.
+    covariates : tuple of numpy.ndarray or None
+        float64 `[N, C]` and `[M, C]`.
+    missing_features : {'error', 'ignore'}
+        What to do about features that are no tip of the phylogeny.
     n_jobs : int
-        Trees grown at the same time; -1 is one a processor.
+        Trees grown at the same time, and threads for UniFrac.
     random_state : int
         Seed.
-
-    Returns
-    -------
-    BaselinePredictions
-
-    Raises
-    ------
-    ValueError
-        When `kind` is unknown or the two tables differ in their number of columns.
     """
-    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-    if train_counts.shape[1] != test_counts.shape[1]:
-        raise ValueError(
-            f"The training table has {train_counts.shape[1]} ASVs, the test table {test_counts.shape[1]}: a "
-            "random forest needs the same ASVs in the same columns of both."
+    train: sp.csr_matrix
+    new: sp.csr_matrix
+    target: np.ndarray
+    kind: str
+    groups: np.ndarray | None
+    table: biom.Table
+    phylogeny: object | None
+    covariates: tuple | None
+    missing_features: str
+    n_jobs: int
+    random_state: int
+
+    @cached_property
+    def settings(self) -> dict:
+        return {"kind": self.kind, "n_jobs": self.n_jobs, "random_state": self.random_state}
+
+    @cached_property
+    def forest(self) -> BaselinePredictions:
+        """The random forest, which two baselines read."""
+        return random_forest(self.train, self.target, self.new, **self.settings)
+
+    def machine(self, among, across) -> np.ndarray:
+        """Predictions `[M]` of a support-vector machine on distances `[N, N]` and `[M, N]`."""
+        return support_vector_machine(
+            among, self.target, across, kind=self.kind, groups=self.groups, random_state=self.random_state
         )
-    settings = {"n_estimators": trees, "n_jobs": n_jobs, "random_state": random_state}
-    estimators = {
-        "regression": lambda: RandomForestRegressor(**settings),
-        "classification": lambda: RandomForestClassifier(**settings),
-    }
-    estimator = _choose(estimators, kind)
-    # A tree draws among columns: those that only test samples hold would change what it draws.
-    known = held_columns(sp.csr_matrix(train_counts))
-    estimator.fit(_square_root_shares(train_counts)[:, known], _as_target(train_target, kind))
-    return _predictions(estimator, _square_root_shares(test_counts)[:, known], kind)
 
 
-def balanced_classes(forest: BaselinePredictions, train_target) -> np.ndarray:
-    """Classes that a forest names where they count alike, however frequent each is in training.
-
-    A forest's probabilities follow how frequent classes are, so it seldom names small ones; see
-    :func:`q2_aam.evaluation.calibration.with_equal_priors`.
+@dataclass(frozen=True)
+class Baseline:
+    """A predictor that users would have without this plugin.
 
     Parameters
     ----------
-    forest : BaselinePredictions
-        Of a classification, with probabilities `[N, K]`.
-    train_target : array_like
-        Class names of the training samples.
-
-    Returns
-    -------
-    np.ndarray `[N]`
-        Class names.
+    name : str
+        Column in tables of baselines.
+    label : str
+        The same for a reader.
+    function : callable
+        Takes a :class:`BaselineData`, returns predictions `[M]`: float64, or class names.
+    kinds : tuple of {'numeric', 'categorical'}
+        Kinds of targets that it is for.
+    needs : tuple of {'phylogeny', 'covariates'}
+        What must be there beside the table; without it the baseline is left out.
+    note : str
+        A sentence for pages, where the label does not say what it is.
     """
-    shares = pd.Series(_as_target(train_target, "classification")).value_counts(normalize=True)[forest.classes]
-    named = with_equal_priors(forest.probabilities, shares).argmax(axis=1)
-    return np.asarray(forest.classes, dtype=object)[named]
+
+    name: str
+    label: str
+    function: Callable
+    kinds: tuple = KINDS
+    needs: tuple = ()
+    note: str = ""
+
+    def __post_init__(self):
+        for key, words, choices in (("kinds", self.kinds, KINDS), ("needs", self.needs, NEEDS)):
+            unknown = [str(word) for word in words if word not in choices]
+            if unknown:
+                raise ValueError(
+                    f"{key} of the baseline {self.name!r} is {', '.join(unknown)}; it must be one of "
+                    f"{', '.join(choices)}."
+                )
 
 
-def trivial(train_counts, train_target, test_counts, *, kind: str) -> BaselinePredictions:
-    """Always the median (regression) or the largest class (classification) of the training samples.
+def _trivial(data: BaselineData) -> np.ndarray:
+    return trivial(data.train, data.target, data.new, kind=data.kind).predicted
+
+
+def _covariates(data: BaselineData) -> np.ndarray:
+    train, new = data.covariates
+    return covariates_forest(train, data.target, new, **data.settings).predicted
+
+
+def _unifrac_machine(data: BaselineData) -> np.ndarray:
+    from q2_aam.study.unifrac import UniFracDistances, match_tips, tip_names
+
+    placed = match_tips(data.table, tip_names(data.phylogeny), data.missing_features)
+    # Unweighted UniFrac reads presence alone, and relative frequencies are no counts.
+    presence = (placed.matrix_data > 0).astype(np.float64)
+    placed = biom.Table(presence, placed.ids("observation"), placed.ids())
+    n_train = data.train.shape[0]
+
+    def distances(table):
+        return UniFracDistances(table, data.phylogeny, "unweighted", data.n_jobs)(np.arange(table.shape[1]))
+
+    # Those among training samples on their own: within the whole, new samples change their last digits, and by these
+    # which settings are chosen.
+    among = distances(placed.filter(set(data.table.ids()[:n_train]), axis="sample", inplace=False))
+    return data.machine(among, distances(placed)[n_train:, :n_train])
+
+
+def _jaccard_machine(data: BaselineData) -> np.ndarray:
+    return data.machine(jaccard_distances(data.train), jaccard_distances(data.new, data.train))
+
+
+# In the order of their columns. The first of each kind is the answer that looks at no sample.
+BASELINES = {
+    baseline.name: baseline
+    for baseline in (
+        Baseline("median", "Median of training", _trivial, kinds=("numeric",)),
+        Baseline("largest class", "Largest class of training", _trivial, kinds=("categorical",)),
+        Baseline("random forest", "Random forest", lambda data: data.forest.predicted),
+        Baseline(
+            "balanced forest",
+            "Balanced forest",
+            lambda data: balanced_classes(data.forest, data.target),
+            kinds=("categorical",),
+            note="The balanced forest is the random forest with classes counting alike, as in balanced accuracy.",
+        ),
+        Baseline(
+            "covariates",
+            "Covariates alone",
+            _covariates,
+            needs=("covariates",),
+            note="Covariates alone is a random forest of the covariates without the community: where it does as well "
+            "as the model, the community adds nothing to the covariates.",
+        ),
+        Baseline("SVM UniFrac", "SVM UniFrac", _unifrac_machine, needs=("phylogeny",)),
+        Baseline("SVM Jaccard", "SVM Jaccard", _jaccard_machine),
+    )
+}
+
+
+def baselines_of(kind: str, resources=()) -> list[Baseline]:
+    """Baselines of the registry for a kind of target, in its order.
 
     Parameters
     ----------
-    train_counts, test_counts : scipy.sparse.csr_matrix `[N, V]`
-        Counts; only their numbers of rows are used.
-    train_target : array_like `[N]`
-        True values (numbers, or class names) of the training samples.
-    kind : {'regression', 'classification'}
-        What is predicted.
+    kind : {'numeric', 'categorical'}
+        Kind of the target.
+    resources : collection of {'phylogeny', 'covariates'}
+        What is there beside the table.
 
     Returns
     -------
-    BaselinePredictions
-        Probabilities of a classification are the classes' shares of the training samples.
-
-    Raises
-    ------
-    ValueError
-        When `kind` is unknown.
+    list of Baseline
     """
-    from sklearn.dummy import DummyClassifier, DummyRegressor
-
-    estimators = {
-        "regression": lambda: DummyRegressor(strategy="median"),
-        # 'prior' predicts the largest class, as 'most_frequent' does, and gives the classes' shares as
-        # probabilities.
-        "classification": lambda: DummyClassifier(strategy="prior"),
-    }
-    estimator = _choose(estimators, kind)
-    estimator.fit(train_counts, _as_target(train_target, kind))
-    return _predictions(estimator, test_counts, kind)
+    return [entry for entry in BASELINES.values() if kind in entry.kinds and set(entry.needs) <= set(resources)]
 
 
 def predict_by_baselines(
@@ -156,6 +205,7 @@ def predict_by_baselines(
     kind: str,
     phylogeny=None,
     groups=None,
+    covariates: tuple | None = None,
     missing_features: str = "error",
     n_jobs: int = 1,
     random_state: int = 0,
@@ -165,67 +215,61 @@ def predict_by_baselines(
     Parameters
     ----------
     train_table, table : biom.Table
-        Training and new samples, with features of any order; no sample is in both.
+        Training and new samples, with features of any order: counts, relative frequencies, or presence as 1. No sample
+        is in both.
     train_target : array_like `[N]`
         True values (numbers, or class names) of the training samples, in the order of their table.
-    kind : {'regression', 'classification'}
-        What is predicted.
+    kind : {'numeric', 'categorical'}
+        Kind of the target.
     phylogeny : Phylogeny, optional
         With the features as tips. Without it there is no machine on UniFrac.
     groups : array_like `[N]`, optional
         Groups of the training samples.
-    missing_features : {'error', 'ignore'}
-        What to do about features that are no tip of the phylogeny.
-    n_jobs : int
-        Trees grown at the same time, and threads for UniFrac.
-    random_state : int
-        Seed of the forest and of the inner folds.
+    covariates : tuple of array_like, optional
+        Those of the training samples `[N, C]` and of the new ones `[M, C]`, finite numbers, in the order of the tables:
+        columns that are standardised, or one a category.
+    missing_features, n_jobs, random_state
+        See :class:`BaselineData`.
 
     Returns
     -------
     pd.DataFrame
-        A new sample a row; columns `median` or `largest class`, `random forest`, `balanced forest` (of classes: the
-        same forest, by :func:`balanced_classes`), `SVM UniFrac` (with a phylogeny), `SVM Jaccard`.
+        A new sample a row, a baseline of the registry a column: those for which all is there that they need.
 
     Raises
     ------
     ValueError
-        When samples are in both tables, or features are refused.
+        When samples are in both tables, tables hold negative or non-finite values, features are refused, or covariates
+        do not fit the tables.
     """
+    merged = _merge_checked(train_table, table)
+    if covariates is not None:
+        check_covariates(covariates, (train_table.ids(), table.ids()))
+    counts, n_train = sp.csr_matrix(merged.matrix_data.T), train_table.shape[1]
+    samples = (counts[:n_train], counts[n_train:], target_values(train_target, kind), kind, groups, merged)
+    data = BaselineData(*samples, phylogeny, covariates, missing_features, n_jobs, random_state)
+    resources = [name for name in NEEDS if getattr(data, name) is not None]
+    predicted = {baseline.name: baseline.function(data) for baseline in baselines_of(kind, resources)}
+    return pd.DataFrame(predicted, index=pd.Index(table.ids(), name="SampleID"))
+
+
+def _merge_checked(train_table: biom.Table, table: biom.Table) -> biom.Table:
+    """Both tables as one, refused where they share samples or hold what is no abundance."""
     both = np.intersect1d(train_table.ids().astype(str), table.ids().astype(str))
     if len(both):
         raise ValueError(
-            f"{len(both)} samples are in both tables: {name_ids(both)}. Baselines would be judged by samples that they "
-            "learnt from. Take these samples out of one of the tables."
+            f"{len(both)} samples are in both tables: {name_ids(both)}. Baselines would be judged by their own "
+            "training samples. Take these samples out of one of the tables."
         )
     merged = merge_tables(train_table, table)
-    counts, n_train = sp.csr_matrix(merged.matrix_data.T), train_table.shape[1]
-    train, new = counts[:n_train], counts[n_train:]
-    forest = random_forest(train, train_target, new, kind=kind, n_jobs=n_jobs, random_state=random_state)
-    found = {
-        "median" if kind == "regression" else "largest class": trivial(train, train_target, new, kind=kind).predicted,
-        "random forest": forest.predicted,
-    }
-    if kind == "classification":
-        found["balanced forest"] = balanced_classes(forest, train_target)
-    learn = {"kind": kind, "groups": groups, "random_state": random_state}
-    target = _as_target(train_target, kind)
-    if phylogeny is not None:
-        from q2_aam.study.unifrac import UniFracDistances, match_tips, tip_names
-
-        placed = match_tips(merged, tip_names(phylogeny), missing_features)
-
-        def distances(part):
-            return UniFracDistances(part, phylogeny, "unweighted", n_jobs)(np.arange(part.shape[1]))
-
-        # Those among training samples on their own: within the whole, new samples change their last digits, and by
-        # these which settings are chosen.
-        among = distances(placed.filter(set(train_table.ids()), axis="sample", inplace=False))
-        across = distances(placed)[n_train:, :n_train]
-        found["SVM UniFrac"] = support_vector_machine(among, target, across, **learn)
-    among, across = jaccard_distances(train), jaccard_distances(new, train)
-    found["SVM Jaccard"] = support_vector_machine(among, target, across, **learn)
-    return pd.DataFrame(found, index=pd.Index(table.ids(), name="SampleID"))
+    values = merged.matrix_data.data
+    wrong = ~np.isfinite(values) | (values < 0)
+    if wrong.any():
+        raise ValueError(
+            f"The tables hold {wrong.sum()} values that are negative or not finite. Give counts, relative frequencies, "
+            "or presence and absence."
+        )
+    return merged
 
 
 def merge_tables(first: biom.Table, second: biom.Table) -> biom.Table:
@@ -238,30 +282,3 @@ def merge_tables(first: biom.Table, second: biom.Table) -> biom.Table:
         rows = features.get_indexer(table.ids("observation"))[counts.row]
         parts.append(sp.csc_matrix((counts.data, (rows, counts.col)), shape=(len(features), table.shape[1])))
     return biom.Table(sp.hstack(parts).tocsr(), features.to_numpy(), np.concatenate([first.ids(), second.ids()]))
-
-
-def _choose(estimators, kind):
-    if kind not in estimators:
-        raise ValueError(f"A baseline is for 'regression' or 'classification', not {kind!r}.")
-    return estimators[kind]()
-
-
-def _as_target(values, kind):
-    """Numbers as float64; class names as text, so that the classes 1 and '1' are one."""
-    if kind == "regression":
-        return np.asarray(values, dtype=np.float64)
-    return np.asarray([str(value) for value in values], dtype=object)
-
-
-def _square_root_shares(counts):
-    from sklearn.preprocessing import normalize
-
-    return normalize(counts.astype(np.float64), norm="l1", axis=1).sqrt()
-
-
-def _predictions(estimator, counts, kind):
-    predicted = estimator.predict(counts)
-    if kind == "regression":
-        return BaselinePredictions(np.asarray(predicted, dtype=np.float64))
-    classes = [str(name) for name in estimator.classes_]
-    return BaselinePredictions(np.asarray(predicted, dtype=object), estimator.predict_proba(counts), classes)

@@ -1,4 +1,8 @@
-"""How sure predictions are, learnt from held-out samples: intervals of numbers, probabilities of classes."""
+"""How certain predictions are: intervals of numbers, probabilities of classes.
+
+They are calibrated on samples that the predictor was not fitted to: on its out-of-fold predictions, or on those of
+validation samples. Both are called out-of-fold here.
+"""
 
 import math
 
@@ -14,25 +18,23 @@ LEAST_SHARE = 1e-3
 def residual_interval(truth, predicted, coverage: float = COVERAGE) -> dict:
     """Half width of an interval around a prediction that holds the true value with a given probability.
 
-    The half width is the ``ceil((n + 1) * coverage)``-th smallest absolute residual of ``n`` held-out
-    samples. For new samples drawn like the held-out ones (exchangeable with them, and not used in fitting),
-    the interval ``prediction +/- half_width`` then holds the true value with probability ``coverage`` or
-    more, whatever the model and the distribution of its errors.
+    The half width is the ``ceil((N + 1) * coverage)``-th smallest absolute residual of N out-of-fold predictions.
+    For new samples that are exchangeable with these, the interval ``prediction +/- half_width`` then holds the true
+    value with probability ``coverage`` or more, whatever the predictor and the distribution of its errors.
 
     Parameters
     ----------
-    truth, predicted : array_like of float `[n]`
-        True values and predictions of the held-out samples, in the target's own units.
+    truth, predicted : array_like of float `[N]`
+        True values and out-of-fold predictions, in the target's own units.
     coverage : float
-        Probability wanted, between 0 and 1.
+        Probability, between 0 and 1.
 
     Returns
     -------
     dict
-        ``half_width`` (float, in the target's units), ``coverage`` (float, as asked), ``residuals`` (int, n)
-        and ``enough`` (bool). With too few residuals (fewer than 9 at 90%) no finite interval has the
-        coverage asked for: ``half_width`` is then the largest absolute residual and ``enough`` is False, so
-        that the caller can warn. All values are plain Python, ready for JSON.
+        ``half_width`` (float, in the target's units), ``coverage`` (float), ``residuals`` (int, N) and ``enough``
+        (bool). With too few residuals (fewer than 9 at 90%) no finite interval has this coverage: ``half_width`` is
+        then the largest absolute residual and ``enough`` is False. All values are plain Python, ready for JSON.
 
     Raises
     ------
@@ -54,15 +56,14 @@ def residual_interval(truth, predicted, coverage: float = COVERAGE) -> dict:
             f"{predicted.shape}."
         )
     if truth.size == 0:
-        raise ValueError("A prediction interval needs at least one held-out sample; there is none.")
+        raise ValueError("A prediction interval needs at least one out-of-fold prediction; there is none.")
     residuals = np.sort(np.abs(truth - predicted))
     if not np.isfinite(residuals[-1]):
         raise ValueError(
-            f"{int((~np.isfinite(residuals)).sum())} of {residuals.size} held-out residuals are not finite "
-            "numbers; no prediction interval can be made from them."
+            f"{int((~np.isfinite(residuals)).sum())} of {residuals.size} errors of out-of-fold predictions are "
+            "not finite numbers; no prediction interval can be made from them."
         )
-    # (n + 1) * coverage may land a rounding error above a whole number, which ceil would push one rank too
-    # high.
+    # (N + 1) * coverage may be a rounding error above a whole number, which ceil would push one rank too high.
     rank = math.ceil(round((residuals.size + 1) * coverage, 9))
     enough = rank <= residuals.size
     half_width = residuals[rank - 1] if enough else residuals[-1]
@@ -79,7 +80,7 @@ def apply_interval(predicted, interval: dict) -> tuple:
 
     Parameters
     ----------
-    predicted : array_like of float `[n]`
+    predicted : array_like of float `[N]`
         Predictions in the target's own units.
     interval : dict
         What `residual_interval` returned (or the same read back from JSON).
@@ -87,26 +88,26 @@ def apply_interval(predicted, interval: dict) -> tuple:
     Returns
     -------
     tuple of numpy.ndarray
-        ``lower`` and ``upper`` `[n]`, float64, in the target's own units.
+        ``lower`` and ``upper`` `[N]`, float64, in the target's own units.
     """
     predicted = np.asarray(predicted, dtype=np.float64)
     return predicted - interval["half_width"], predicted + interval["half_width"]
 
 
 def with_equal_priors(probabilities, frequency) -> np.ndarray:
-    """How likely classes would be if they counted alike, for estimators whose probabilities follow their frequency.
+    """How likely classes would be if they counted alike, of estimators whose probabilities follow their frequency.
 
     Parameters
     ----------
-    probabilities : array_like of float `[n, K]`
+    probabilities : array_like of float `[N, K]`
         Of each class.
     frequency : array_like of float `[K]`
-        Share of each class in the samples learnt from, above 0.
+        Share of each class in the training samples, above 0.
 
     Returns
     -------
     numpy.ndarray
-        float64 `[n, K]`, all above 0; rows do not add up to 1.
+        float64 `[N, K]`, all above 0; rows do not add up to 1.
 
     References
     ----------
@@ -119,20 +120,20 @@ def with_equal_priors(probabilities, frequency) -> np.ndarray:
 def fit_temperature(logits, codes) -> float:
     """Number by which logits are divided so that their softmax says how often the class is the true one.
 
-    The class that is named does not change. It minimises the cross entropy on held-out samples, drawn towards 1 as
-    if by one more sample: few samples that are all right would otherwise make the model certain.
+    The class that is named does not change. It minimises the cross entropy of out-of-fold predictions, drawn towards 1
+    as if by one more sample: few samples that are all predicted right would otherwise make the predictor certain.
 
     Parameters
     ----------
-    logits : array_like of float `[n, K]`
-        Of held-out samples.
-    codes : array_like of int `[n]`
+    logits : array_like of float `[N, K]`
+        Out of fold.
+    codes : array_like of int `[N]`
         True class of each, 0 to K - 1.
 
     Returns
     -------
     float
-        Above 1 where the model was too sure, below 1 where it doubted too much.
+        Above 1 where the probabilities were too extreme, below 1 where they were too even.
 
     Raises
     ------
@@ -149,12 +150,12 @@ def fit_temperature(logits, codes) -> float:
     logits, codes = np.asarray(logits, dtype=np.float64), np.asarray(codes)
     if logits.ndim != 2 or len(logits) != len(codes) or len(codes) == 0:
         raise ValueError(
-            f"A temperature needs a row of logits for each of one or more held-out samples, not {logits.shape} for "
+            f"A temperature needs a row of out-of-fold logits for each of one or more samples, not {logits.shape} for "
             f"{len(codes)}."
         )
 
     def cross_entropy(log_temperature: float) -> float:
-        likely = log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(codes)), codes]
-        return (log_temperature**2 / 2 - likely.sum()) / len(codes)
+        log_likelihood = log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(codes)), codes]
+        return (log_temperature**2 / 2 - log_likelihood.sum()) / len(codes)
 
     return float(np.exp(minimize_scalar(cross_entropy, bounds=LOG_TEMPERATURES, method="bounded").x))

@@ -36,7 +36,7 @@ def specification(chart, view_fill=None):
     chart = chart.configure_axisX(labelFlush=False)
     chart = chart.configure_legend(labelFontSize=12, titleFontSize=12, titleFontWeight="normal")
     chart = chart.configure_view(stroke="#cccccc", **({"fill": view_fill} if view_fill else {}))
-    # altair refuses more than 5,000 rows unless told that they are meant.
+    # altair refuses more than 5,000 rows by default.
     with alt.data_transformers.enable("default", max_rows=None):
         return chart.to_dict()
 
@@ -74,7 +74,7 @@ def palette(n):
 
 def legend(title, **more):
     """Legend that names everything."""
-    # Vega cuts a legend at 30 entries and a name at 160 pixels unless told otherwise.
+    # Vega cuts a legend at 30 entries and a name at 160 pixels by default.
     return alt.Legend(title=title, symbolLimit=0, labelLimit=0, **more)
 
 

@@ -35,9 +35,7 @@ def scatter(frame: pd.DataFrame, name: str, scores: dict) -> dict:
     dict
         Vega-Lite specification.
     """
-    spread = frame[
-        [column for column in ("true", "predicted", "lower", "upper") if column in frame]
-    ].to_numpy()
+    spread = frame[[column for column in ("true", "predicted", "lower", "upper") if column in frame]].to_numpy()
     low, high = float(spread.min()), float(spread.max())
     margin = 0.04 * (high - low) or max(abs(high), 1.0) * 0.05
     domain = alt.Scale(domain=[low - margin, high + margin], nice=False, zero=False)
@@ -81,7 +79,7 @@ def scatter(frame: pd.DataFrame, name: str, scores: dict) -> dict:
 
 
 def error_against_novelty(frame: pd.DataFrame, name: str) -> dict:
-    """Absolute error of each sample against the share of its reads in ASVs that the model never saw.
+    """Absolute error of each sample against the share of its reads in ASVs that the model has not seen.
 
     Parameters
     ----------
@@ -100,7 +98,7 @@ def error_against_novelty(frame: pd.DataFrame, name: str) -> dict:
     chart = chart.encode(
         x=alt.X(
             "unseen_read_share:Q",
-            title="reads in ASVs the model never saw",
+            title="reads in ASVs that the model has not seen",
             axis=alt.Axis(format="%", tickCount=6),
         ),
         y=alt.Y("absolute_error:Q", title=f"absolute error of {name}"),
@@ -119,7 +117,7 @@ def group_bars(frame: pd.DataFrame, column: str, title: str, overall: float) -> 
     Parameters
     ----------
     frame : pandas.DataFrame
-        A row a group, in the order wanted; columns `group`, `samples` and `column`. The first 40 are drawn.
+        A row a group, in the order of the bars; columns `group`, `samples` and `column`. The first 40 are drawn.
     column : str
         Which score: `mae` or `accuracy`.
     title : str
@@ -160,7 +158,7 @@ def training_curve(history: pd.DataFrame, columns: dict, best_epoch: int | None 
     Parameters
     ----------
     history : pandas.DataFrame
-        A row an epoch; column `epoch` and the columns asked for. Empty cells are not drawn.
+        A row an epoch; column `epoch` and those of `columns`. Empty cells are not drawn.
     columns : dict
         Column -> the name of its line in the legend, such as ``{"train/r2": "train", "val/r2": "val"}``.
     best_epoch : int, optional

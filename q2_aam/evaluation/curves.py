@@ -11,9 +11,9 @@ def roc_area(is_class, probability):
 
     Parameters
     ----------
-    is_class : numpy.ndarray of bool `[n]`
+    is_class : numpy.ndarray of bool `[N]`
         Whether the sample's true class is this one.
-    probability : numpy.ndarray of float `[n]`
+    probability : numpy.ndarray of float `[N]`
         Probability given to the class.
 
     Returns
@@ -40,9 +40,9 @@ def roc_points(indicators, probabilities, classes) -> dict:
 
     Parameters
     ----------
-    indicators : list of numpy.ndarray of bool `[n]`
+    indicators : list of numpy.ndarray of bool `[N]`
         For each class, whether the samples are of it.
-    probabilities : numpy.ndarray of float `[n, K]`
+    probabilities : numpy.ndarray of float `[N, K]`
         Probability of each class.
     classes : list of str
         Names of the K classes.
@@ -124,9 +124,9 @@ def reliability_bins(correct, confidence) -> tuple:
 
     Parameters
     ----------
-    correct : numpy.ndarray of bool `[n]`
+    correct : numpy.ndarray of bool `[N]`
         Whether the prediction is right.
-    confidence : numpy.ndarray of float `[n]`
+    confidence : numpy.ndarray of float `[N]`
         Probability given to the predicted class.
 
     Returns
@@ -171,7 +171,7 @@ def calibration_error_by_chance(confidence, random_state: int = 0) -> float:
 
     Parameters
     ----------
-    confidence : numpy.ndarray of float `[n]`
+    confidence : numpy.ndarray of float `[N]`
         Probability given to the predicted class.
     random_state : int
         Seed of the draws.

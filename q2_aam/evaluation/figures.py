@@ -1,4 +1,4 @@
-"""Pictures of a validation part, drawn during training (PNG, TensorBoard).
+"""Pictures of validation samples, drawn during training (PNG, TensorBoard).
 
 Figures are built without pyplot: pyplot keeps every figure it made, wants a display on some machines, and is
 not safe outside the main thread.
@@ -20,7 +20,7 @@ def predicted_against_true(truth, predicted, title: str = "", units: str = "") -
 
     Parameters
     ----------
-    truth, predicted : array_like of float `[n]`
+    truth, predicted : array_like of float `[N]`
         True values and predictions in the target's own units.
     title : str
         Title of the figure.
@@ -69,10 +69,10 @@ def confusion_matrix_figure(truth, predicted, classes=None, title: str = "") -> 
 
     Parameters
     ----------
-    truth, predicted : array_like of str `[n]`
+    truth, predicted : array_like of str `[N]`
         True and predicted class names.
     classes : list of str, optional
-        All classes, in the order wanted; by default the sorted names that occur.
+        All classes in their order; by default the sorted names that occur.
     title : str
         Title of the figure.
 

@@ -6,24 +6,21 @@ import numpy as np
 import pandas as pd
 
 from q2_aam.evaluation.metrics import classification_scores, interval_scores, regression_scores
+from q2_aam.evaluation.scores import names_of
 
 OURS = "q2-aam"
-SCORES = {
-    "numeric": ("r2", "mae", "rmse", "spearman", "coverage"),
-    "categorical": ("balanced_accuracy", "accuracy", "macro_f1", "log_loss", "expected_calibration_error"),
-}
 
 
 @dataclass
 class FoldPredictions:
-    """What was predicted in a fold, of samples that nothing was learnt from.
+    """Out-of-fold predictions of the samples of one fold.
 
     Parameters
     ----------
     repeat, fold : int
         From 1.
     training_samples : int
-        Samples that were learnt from.
+        Samples that the fold's predictor was fitted to.
     certainty : pandas.DataFrame
         A sample a row: `lower` and `upper`, or the probability of each class.
     predicted : pandas.DataFrame
@@ -55,39 +52,39 @@ def score_table(runs: list[FoldPredictions], truth: pd.Series, kind: str, groups
     -------
     pandas.DataFrame
         Columns `repeat`, `fold` (missing: all folds of the repeat together), `method`, `samples`, `training_samples`
-        (missing for all folds), `groups` (missing without them), then the scores (missing where they are not defined:
-        baselines give no certainty, R2 needs two true values).
+        (missing for all folds), `groups` (missing without them), then the registry's scores of folds (missing where
+        they are not defined: baselines give no certainty, R2 needs two true values).
     """
     rows = []
     for repeat in sorted({run.repeat for run in runs}):
-        here = [run for run in runs if run.repeat == repeat]
-        parts = [(run.fold, run.training_samples, run.predicted, run.certainty) for run in here]
-        if len(here) > 1:
-            whole = (pd.concat([run.predicted for run in here]), pd.concat([run.certainty for run in here]))
-            parts.append((np.nan, np.nan, *whole))
-        for fold, learnt, predicted, certainty in parts:
-            ids = predicted.index
-            counted = {
+        folds = [run for run in runs if run.repeat == repeat]
+        if len(folds) > 1:
+            certainty = pd.concat([run.certainty for run in folds])
+            predicted = pd.concat([run.predicted for run in folds])
+            folds.append(FoldPredictions(repeat, np.nan, np.nan, certainty, predicted))
+        for run in folds:
+            ids = run.predicted.index
+            counts = {
                 "samples": len(ids),
-                "training_samples": learnt,
+                "training_samples": run.training_samples,
                 "groups": np.nan if groups is None else groups.loc[ids].nunique(),
             }
-            for method in predicted:
-                scores = _scores(truth.loc[ids], predicted[method], kind, certainty if method == OURS else None)
-                rows.append({"repeat": repeat, "fold": fold, "method": method, **counted, **scores})
+            for method in run.predicted:
+                certainty = run.certainty if method == OURS else None
+                scores = _scores(truth.loc[ids], run.predicted[method], kind, certainty)
+                rows.append({"repeat": repeat, "fold": run.fold, "method": method, **counts, **scores})
     return pd.DataFrame(rows)
 
 
 def _scores(truth: pd.Series, predicted: pd.Series, kind: str, certainty: pd.DataFrame | None) -> dict:
     if kind == "numeric":
-        found = regression_scores(truth, predicted)
-        found["coverage"] = None
+        values = regression_scores(truth, predicted)
         if certainty is not None:
-            found["coverage"] = interval_scores(truth, certainty["lower"], certainty["upper"])["coverage"]
+            values.update(interval_scores(truth, certainty["lower"], certainty["upper"]))
     else:
         classes = sorted(set(truth) | set(predicted)) if certainty is None else list(certainty.columns)
-        found = classification_scores(truth, predicted, certainty, classes)
-    return {name: np.nan if found[name] is None else found[name] for name in SCORES[kind]}
+        values = classification_scores(truth, predicted, certainty, classes)
+    return {name: np.nan if values.get(name) is None else values[name] for name in names_of(kind, place="folds")}
 
 
 def merge_repeats(runs: list[FoldPredictions], kind: str, sample_ids) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -100,7 +97,7 @@ def merge_repeats(runs: list[FoldPredictions], kind: str, sample_ids) -> tuple[p
     kind : {'numeric', 'categorical'}
         Kind of the target.
     sample_ids : sequence of str
-        All samples, in the order wanted.
+        All samples, in the order of the result.
 
     Returns
     -------

@@ -4,7 +4,7 @@
 def short_names(names, length: int = 28) -> list:
     """Names with their middle left out where they are long, all different if the full names are.
 
-    Names of classes often agree at one end or at both, so as much is kept as it takes to tell them apart.
+    Names of classes often agree at one end or at both, so as much stays as makes them different.
 
     Parameters
     ----------

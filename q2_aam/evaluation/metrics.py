@@ -1,22 +1,15 @@
 """Scores of predictions, each beside the score of the answer that looks at no sample at all.
 
 Every function returns plain Python values without NaN: a score that the samples do not define (a correlation
-with a constant, the recall of a class that does not occur) is None.
+with a constant, the recall of a class that does not occur) is None. Which scores there are is said in
+:mod:`q2_aam.evaluation.scores`.
 """
-
-import warnings
 
 import numpy as np
 
-from .curves import (
-    average_precision,
-    calibration_error_by_chance,
-    mean_roc_points,
-    precision_recall_points,
-    reliability_bins,
-    roc_area,
-    roc_points,
-)
+from q2_aam.evaluation import curves
+from q2_aam.evaluation.score_functions import precision_recall_f1
+from q2_aam.evaluation.scores import values_of
 
 
 def regression_scores(truth, predicted) -> dict:
@@ -24,18 +17,15 @@ def regression_scores(truth, predicted) -> dict:
 
     Parameters
     ----------
-    truth, predicted : array_like of float `[n]`
+    truth, predicted : array_like of float `[N]`
         True values and predictions in the target's own units.
 
     Returns
     -------
     dict
-        ``samples`` (int); ``r2`` (coefficient of determination: 1 - residual / total sum of squares, so
-        against the 1:1 line), ``mae`` and ``rmse`` (own units), ``spearman``, ``pearson``, ``slope`` and
-        ``intercept`` of the least-squares line of predicted on true; ``baseline``: the same scores of
-        predicting for every sample the median of the true values *given here* (so it knows more than any
-        model does: the honest bar), with that ``value``. ``r2``, correlations and the line are None when
-        undefined (one sample; constant values).
+        ``samples`` (int); the registry's scores of numbers; ``slope`` and ``intercept`` among them are those of the
+        least-squares line of predicted on true; ``baseline``: the same scores of predicting for every sample the
+        median of these true values (so it knows more than any model does: the honest bar), with that ``value``.
 
     Raises
     ------
@@ -44,36 +34,9 @@ def regression_scores(truth, predicted) -> dict:
     """
     truth, predicted = _finite_pair(truth, predicted)
     median = float(np.median(truth))
-    scores = {"samples": int(truth.size), **_regression(truth, predicted)}
-    scores["baseline"] = {"value": median, **_regression(truth, np.full_like(truth, median))}
-    return scores
-
-
-def _regression(truth, predicted):
-    from scipy import stats
-    from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
-
-    truth_varies = truth.size > 1 and np.ptp(truth) > 0
-    both_vary = truth_varies and np.ptp(predicted) > 0
-    line = stats.linregress(truth, predicted) if both_vary else None
-    # Constant predictions lie on a level line, which the least squares would miss by a rounding error.
-    level = truth_varies and not both_vary
-    return {
-        "r2": float(r2_score(truth, predicted)) if truth_varies else None,
-        "mae": float(mean_absolute_error(truth, predicted)),
-        "rmse": float(np.sqrt(mean_squared_error(truth, predicted))),
-        "spearman": _correlation(stats.spearmanr, truth, predicted) if both_vary else None,
-        "pearson": _correlation(stats.pearsonr, truth, predicted) if both_vary else None,
-        "slope": float(line.slope) if line else 0.0 if level else None,
-        "intercept": float(line.intercept) if line else float(predicted[0]) if level else None,
-    }
-
-
-def _correlation(function, truth, predicted):
-    with warnings.catch_warnings():
-        # Of nearly constant predictions, about which a user can do nothing: the other scores show them.
-        warnings.filterwarnings("ignore", "An input array is")
-        return float(function(truth, predicted)[0])
+    bar = values_of("numeric", "predictions", truth, np.full_like(truth, median))
+    values = values_of("numeric", "predictions", truth, predicted)
+    return {"samples": int(truth.size), **values, "baseline": {"value": median, **bar}}
 
 
 def interval_scores(truth, lower, upper) -> dict:
@@ -81,14 +44,14 @@ def interval_scores(truth, lower, upper) -> dict:
 
     Parameters
     ----------
-    truth, lower, upper : array_like of float `[n]`
+    truth, lower, upper : array_like of float `[N]`
         True values and the intervals' ends, in the target's own units.
 
     Returns
     -------
     dict
-        ``coverage`` (share of samples whose true value lies inside, ends included) and ``mean_width`` (own
-        units).
+        The registry's scores of intervals: ``coverage`` (share of samples whose true value lies inside, ends included),
+        ``mean_width`` (own units).
 
     Raises
     ------
@@ -99,10 +62,7 @@ def interval_scores(truth, lower, upper) -> dict:
     _, upper = _finite_pair(truth, upper)
     if (upper < lower).any():
         raise ValueError(f"{int((upper < lower).sum())} prediction intervals end below their start.")
-    return {
-        "coverage": float(np.mean((lower <= truth) & (truth <= upper))),
-        "mean_width": float(np.mean(upper - lower)),
-    }
+    return values_of("numeric", "intervals", truth, lower, upper)
 
 
 def classification_scores(truth, predicted, probabilities=None, classes=None) -> dict:
@@ -110,35 +70,97 @@ def classification_scores(truth, predicted, probabilities=None, classes=None) ->
 
     Parameters
     ----------
-    truth, predicted : array_like of str `[n]`
+    truth, predicted : array_like of str `[N]`
         True and predicted class names.
-    probabilities : array_like of float `[n, K]`, optional
+    probabilities : array_like of float `[N, K]`, optional
         Probability of each class, columns in the order of `classes`, rows summing to 1.
     classes : list of str, optional
-        All classes, in the order wanted; by default the sorted names in `truth` and `predicted`.
+        All classes in their order; by default the sorted names in `truth` and `predicted`.
 
     Returns
     -------
     dict
-        ``samples``, ``classes``, ``accuracy``, ``balanced_accuracy`` (mean recall of the classes that occur
-        in `truth`), ``macro_precision``, ``macro_recall``, ``macro_f1`` (means over the classes where
-        defined), ``per_class`` (list of dicts: class, support, predicted, precision, recall, f1, roc_auc,
-        average_precision), ``confusion_matrix`` (`[K][K]` counts, rows true, columns predicted) and
-        ``baseline`` (``value``: the largest class of `truth`; the same summary scores). With probabilities
-        also ``roc_auc`` and ``average_precision`` (means over the classes, one against the rest),
-        ``log_loss``, ``expected_calibration_error`` (10 equal bins of the probability of the predicted
-        class), ``calibration_error_by_chance`` (what it would be if the probabilities held),
-        ``roc_curves`` and ``precision_recall_curves`` (by class name), ``mean_roc_curve`` and ``calibration``
-        (a dict a bin that is not empty); these keys are None without probabilities. The baseline's
-        probabilities are the classes' shares of `truth`.
+        ``samples``, ``classes``; the registry's scores of classes (means over the classes where defined); ``per_class``
+        (list of dicts: class, support, predicted, precision, recall, f1, roc_auc, average_precision);
+        ``confusion_matrix`` (`[K][K]` counts, rows true, columns predicted); ``baseline`` (``value``: the largest class
+        of `truth`; the same scores, with the classes' shares of `truth` as probabilities). With probabilities also what
+        :func:`_pictures` returns. Without them these and the scores that need them are None.
 
     Raises
     ------
     ValueError
         When there is no sample, lengths differ, or a name in `truth` or `predicted` is not in `classes`.
     """
-    from sklearn.metrics import confusion_matrix
+    truth, predicted, classes = _codes(truth, predicted, classes)
+    support = np.bincount(truth, minlength=len(classes))
+    largest = np.full_like(truth, support.argmax())
+    bar = values_of("categorical", "predictions", truth, largest)
+    scores = {"samples": len(truth), "classes": classes, **values_of("categorical", "predictions", truth, predicted)}
+    if probabilities is None:
+        absent = values_of("categorical", "probabilities")
+        scores.update({**absent, **dict.fromkeys(PICTURES)})
+        bar.update(absent)
+    else:
+        probabilities = _checked_probabilities(probabilities, len(truth), len(classes))
+        shares = np.tile(support / support.sum(), (len(truth), 1))
+        scores.update(values_of("categorical", "probabilities", truth, predicted, probabilities))
+        scores.update(_pictures(truth, predicted, probabilities, classes))
+        bar.update(values_of("categorical", "probabilities", truth, largest, shares))
+    scores["per_class"] = _per_class(truth, predicted, probabilities, classes)
+    scores["confusion_matrix"] = _confusion_matrix(truth, predicted, len(classes))
+    scores["baseline"] = {"value": classes[largest[0]], **bar}
+    return scores
 
+
+PICTURES = (
+    "roc_curves",
+    "mean_roc_curve",
+    "precision_recall_curves",
+    "calibration",
+    "calibration_error_by_chance",
+)
+
+
+def _pictures(truth, predicted, probabilities, classes) -> dict:
+    """What is drawn of probabilities: curves by class name, their mean, bins of reliability.
+
+    ``calibration`` has a dict a bin that is not empty, 10 equal bins of the probability of the predicted class;
+    ``calibration_error_by_chance`` is what the calibration error would be if the probabilities held exactly.
+    """
+    indicators = [truth == k for k in range(len(classes))]
+    confidence = probabilities[np.arange(len(truth)), predicted]
+    roc_curves = curves.roc_points(indicators, probabilities, classes)
+    pictures = (
+        roc_curves,
+        curves.mean_roc_points(roc_curves),
+        curves.precision_recall_points(indicators, probabilities, classes),
+        curves.reliability_bins(truth == predicted, confidence)[0],
+        curves.calibration_error_by_chance(confidence),
+    )
+    return dict(zip(PICTURES, pictures, strict=True))
+
+
+def _per_class(truth, predicted, probabilities, classes) -> list:
+    """Scores of each class; the areas are None without probabilities."""
+    measures = precision_recall_f1(truth, predicted, len(classes))
+    rows = []
+    for k, name in enumerate(classes):
+        row = {"class": name, "support": int((truth == k).sum()), "predicted": int((predicted == k).sum())}
+        row.update(zip(("precision", "recall", "f1"), (values[k] for values in measures), strict=True))
+        for area, function in (("roc_auc", curves.roc_area), ("average_precision", curves.average_precision)):
+            row[area] = None if probabilities is None else function(truth == k, probabilities[:, k])
+        rows.append(row)
+    return rows
+
+
+def _confusion_matrix(truth, predicted, n_classes) -> list:
+    counts = np.zeros((n_classes, n_classes), dtype=int)
+    np.add.at(counts, (truth, predicted), 1)
+    return counts.tolist()
+
+
+def _codes(truth, predicted, classes) -> tuple:
+    """Numbers of the true and the predicted classes, int `[N]`, and the names of all classes."""
     truth, predicted = [str(name) for name in truth], [str(name) for name in predicted]
     if not truth or len(truth) != len(predicted):
         raise ValueError(
@@ -146,107 +168,13 @@ def classification_scores(truth, predicted, probabilities=None, classes=None) ->
             f"{len(predicted)} and {len(truth)}."
         )
     classes = sorted(set(truth) | set(predicted)) if classes is None else [str(name) for name in classes]
-    position = {name: number for number, name in enumerate(classes)}
     unknown = sorted((set(truth) | set(predicted)) - set(classes))
     if unknown:
         raise ValueError(
             f"{len(unknown)} classes of the samples are not in the list of classes: {', '.join(unknown[:5])}."
         )
-    truth = np.array([position[name] for name in truth])
-    predicted = np.array([position[name] for name in predicted])
-
-    support = np.bincount(truth, minlength=len(classes))
-    largest = int(support.argmax())
-    scores = {"samples": len(truth), "classes": classes}
-    scores.update(_classification(truth, predicted, classes))
-    scores["confusion_matrix"] = confusion_matrix(truth, predicted, labels=range(len(classes))).tolist()
-    baseline = _classification(truth, np.full_like(truth, largest), classes)
-    del baseline["per_class"]
-    scores["baseline"] = {"value": classes[largest], **baseline}
-
-    curves = ("roc_curves", "mean_roc_curve", "precision_recall_curves", "calibration")
-    summary = ("roc_auc", "average_precision", "log_loss", "expected_calibration_error")
-    scores.update(dict.fromkeys((*summary, "calibration_error_by_chance", *curves)))
-    scores["baseline"].update(dict.fromkeys(summary))
-    if probabilities is not None:
-        probabilities = _checked_probabilities(probabilities, len(truth), len(classes))
-        found, areas = _probability_scores(truth, predicted, probabilities, classes)
-        scores.update(found)
-        for row, class_areas in zip(scores["per_class"], areas, strict=True):
-            row.update(class_areas)
-        shares = np.tile(support / support.sum(), (len(truth), 1))
-        trivial, _ = _probability_scores(truth, np.full_like(truth, largest), shares, classes)
-        scores["baseline"].update({name: trivial[name] for name in summary})
-    return scores
-
-
-def _classification(truth, predicted, classes):
-    from sklearn.metrics import accuracy_score, precision_recall_fscore_support
-
-    # zero_division only silences sklearn's warning: the undefined scores are set to None below.
-    precision, recall, f1, support = precision_recall_fscore_support(
-        truth, predicted, labels=range(len(classes)), zero_division=0
-    )
-    n_predicted = np.bincount(predicted, minlength=len(classes))
-    per_class = [
-        {
-            "class": name,
-            "support": int(support[k]),
-            "predicted": int(n_predicted[k]),
-            "precision": float(precision[k]) if n_predicted[k] else None,
-            "recall": float(recall[k]) if support[k] else None,
-            "f1": float(f1[k]) if support[k] + n_predicted[k] else None,
-            "roc_auc": None,
-            "average_precision": None,
-        }
-        for k, name in enumerate(classes)
-    ]
-    return {
-        "accuracy": float(accuracy_score(truth, predicted)),
-        # Not sklearn's balanced_accuracy_score: it warns of predicted classes that do not occur; the number
-        # is the same.
-        "balanced_accuracy": _mean(row["recall"] for row in per_class),
-        "macro_precision": _mean(row["precision"] for row in per_class),
-        "macro_recall": _mean(row["recall"] for row in per_class),
-        "macro_f1": _mean(row["f1"] for row in per_class),
-        "per_class": per_class,
-    }
-
-
-def _probability_scores(truth, predicted, probabilities, classes):
-    """Scores over all classes (dict), and the areas of each class (list of dicts)."""
-    from sklearn.metrics import log_loss
-
-    indicators = [truth == k for k in range(len(classes))]
-    areas = [
-        {
-            "roc_auc": roc_area(is_class, probabilities[:, k]),
-            "average_precision": average_precision(is_class, probabilities[:, k]),
-        }
-        for k, is_class in enumerate(indicators)
-    ]
-    confidence = probabilities[np.arange(len(truth)), predicted]
-    bins, calibration_error = reliability_bins(truth == predicted, confidence)
-    # With one class only, the loss of a certain event; sklearn would refuse.
-    several = len(classes) > 1
-    roc_curves = roc_points(indicators, probabilities, classes)
-    scores = {
-        "roc_auc": _mean(row["roc_auc"] for row in areas),
-        "average_precision": _mean(row["average_precision"] for row in areas),
-        "log_loss": float(log_loss(truth, probabilities, labels=range(len(classes)))) if several else 0.0,
-        "expected_calibration_error": calibration_error,
-        "calibration_error_by_chance": calibration_error_by_chance(confidence),
-        "roc_curves": roc_curves,
-        "mean_roc_curve": mean_roc_points(roc_curves),
-        "precision_recall_curves": precision_recall_points(indicators, probabilities, classes),
-        "calibration": bins,
-    }
-    return scores, areas
-
-
-def _mean(values):
-    defined = [value for value in values if value is not None]
-    return float(np.mean(defined)) if defined else None
+    number = {name: k for k, name in enumerate(classes)}
+    return np.array([number[name] for name in truth]), np.array([number[name] for name in predicted]), classes
 
 
 def _finite_pair(truth, predicted):

@@ -3,53 +3,35 @@
 import numpy as np
 import pandas as pd
 
-from ._baselines import LABELS, add_columns, baseline_scores, verdict_beside
+from ._baselines import baseline_notes, baseline_scores, baseline_verdict
 from ._folds import folds_section
 from ._page import number
 from ._samples import listed, some
+from ._scores import answer, score_table
 
-N_WORST = 10  # samples listed as surest mistakes
+N_WORST = 10  # mistakes that are listed, those of the highest probability first
 N_NOVELTY_BINS = 5
 MANY_MISSES = 5  # samples none of whose classes the model knows: the column is another one
-MEANINGS = {
-    "balanced_accuracy": (
-        "balanced accuracy",
-        "mean over the classes of the share of its samples that is found",
-    ),
-    "accuracy": ("accuracy", "share of samples predicted right; a large class weighs more"),
-    "macro_precision": (
-        "mean precision",
-        "mean over the classes: how many of those predicted to be in it are",
-    ),
-    "macro_f1": ("mean F1", "mean over the classes of the harmonic mean of precision and recall"),
-    "roc_auc": ("mean area under ROC", "one class against the rest: 1 is perfect, 0.5 is chance"),
-    "average_precision": ("mean area under precision-recall", "one class against the rest: 1 is perfect"),
-    "log_loss": ("log loss", "lower is better; sure mistakes weigh heavily"),
-    "expected_calibration_error": (
-        "calibration error",
-        "how far probabilities are from the share that is right: 0 is perfect",
-    ),
-}
 
 
-def classification_page(page, evaluated):
+def classification_page(page, evaluation):
     """Fill the page of `evaluate` for predicted classes.
 
     Parameters
     ----------
     page : Page
         To be filled; not rendered here.
-    evaluated : Evaluated
+    evaluation : Evaluation
         The samples.
     """
     from ..evaluation.metrics import classification_scores
 
-    frame, probabilities = evaluated.frame, evaluated.probabilities
-    known = set(frame["predicted"]) | set(() if probabilities is None else probabilities.columns)
-    if len(frame) >= MANY_MISSES and not known & set(frame["true"]):
+    frame, probabilities = evaluation.frame, evaluation.probabilities
+    model_classes = set(frame["predicted"]) | set(() if probabilities is None else probabilities.columns)
+    if len(frame) >= MANY_MISSES and not model_classes & set(frame["true"]):
         raise ValueError(
             f"No predicted class ({listed(sorted(set(frame['predicted'])))}) is a class of the metadata column "
-            f"{evaluated.name!r} ({listed(sorted(set(frame['true'])))}). Give the column that was predicted."
+            f"{evaluation.name!r} ({listed(sorted(set(frame['true'])))}). Give the column that was predicted."
         )
     classes = _classes(page, frame, probabilities)
     if probabilities is not None:
@@ -61,14 +43,14 @@ def classification_page(page, evaluated):
         column = probabilities.columns.get_indexer(samples["predicted"])
         samples["probability"] = probabilities.to_numpy()[np.arange(len(samples)), column]
     page.write_table("predictions", samples.rename(columns={"sample": "sample-id"}))
-    others = baseline_scores(evaluated, numeric=False)
+    others = baseline_scores(evaluation, "categorical")
     if others and len(set(frame["true"])) > 1:
-        verdict_beside(page, evaluated.name, scores, others)
+        baseline_verdict(page, evaluation.name, scores, others)
     else:
         _verdict(page, scores)
-    _scores_table(page, scores, others)
-    if evaluated.fold_scores is not None:
-        folds_section(page, evaluated.fold_scores)
+    _scores_table(page, evaluation, scores, others)
+    if evaluation.fold_scores is not None:
+        folds_section(page, evaluation.fold_scores)
     _confusion(page, scores)
     if probabilities is not None:
         _probabilities(page, scores)
@@ -86,17 +68,17 @@ def _classes(page, frame, probabilities):
     true, predicted = set(frame["true"]), set(frame["predicted"])
     if not true & predicted:
         page.notes.append(
-            "No predicted class occurs among the true ones. Is this the column that the model was trained on?"
+            "No predicted class occurs among the true ones. Is this the column that the model was fitted to?"
         )
     if probabilities is None:
         return natsorted(true | predicted)
-    strange = natsorted(true - set(probabilities.columns))
-    if strange:
+    unknown = natsorted(true - set(probabilities.columns))
+    if unknown:
         page.notes.append(
-            f"True classes that the model does not know: {listed(strange)}. It cannot predict their samples "
+            f"True classes that the model does not know: {listed(unknown)}. It cannot predict their samples "
             "right."
         )
-    return [*probabilities.columns, *strange]
+    return [*probabilities.columns, *unknown]
 
 
 def _verdict(page, scores):
@@ -105,18 +87,16 @@ def _verdict(page, scores):
     support = max(row["support"] for row in scores["per_class"])
     if support == scores["samples"]:
         page.verdict(
-            "Better than always predicting the largest class: cannot be told.",
+            "Better than always predicting the largest class: unknown.",
             f"All evaluated samples are of the class '{largest}'; {scores['accuracy']:.1%} of them are "
             "predicted right.",
             "info",
         )
         return
     gain = scores["balanced_accuracy"] - baseline["balanced_accuracy"]
-    answer, level = (
-        ("yes", "success") if gain > 0.05 else ("hardly", "warning") if gain > 0 else ("no", "danger")
-    )
+    word, level = answer(gain)
     page.verdict(
-        f"Better than always predicting the largest class: {answer}.",
+        f"Better than always predicting the largest class: {word}.",
         f"On average over the classes, {scores['balanced_accuracy']:.1%} of a class's samples are predicted "
         f"right (balanced accuracy). Always predicting '{largest}', the class of {support:,} of the "
         f"{scores['samples']:,} samples, would get {baseline['balanced_accuracy']:.1%}. Of all samples, "
@@ -126,43 +106,28 @@ def _verdict(page, scores):
     )
 
 
-def _scores_table(page, scores, others):
-    keys = [
-        # The last four need probabilities: without them they are not shown.
-        key
-        for key in MEANINGS
-        if scores[key] is not None or scores["calibration"] is not None
-    ]
-    rows = [
-        {
-            "score": MEANINGS[key][0],
-            "model": scores[key],
-            "always_the_largest_class": scores["baseline"][key],
-            "meaning": MEANINGS[key][1],
-        }
-        for key in keys
-    ]
+def _scores_table(page, evaluation, scores, others):
+    needs = ["predictions"] if evaluation.probabilities is None else ["predictions", "probabilities"]
     text = (
         "Each score stands beside that of an answer that looks at no sample: the largest class of those "
         f"evaluated here, '{scores['baseline']['value']}', for every sample"
     )
-    if scores["calibration"] is not None:
+    if len(needs) > 1:
         text += " (as its probabilities, the classes' shares of the samples)"
-    beside = {"always_the_largest_class": "Always the largest class"}
+    headers = {"always_the_largest_class": "Always the largest class"}
     if others:
         text = "Each score stands beside those of the baselines, which predicted the same samples"
-        if scores["calibration"] is not None:
+        if len(needs) > 1:
             text += " (without probabilities)"
-        if LABELS["balanced forest"] in others:
-            text += ". The balanced forest is the random forest with classes counting alike, as in balanced accuracy"
-        beside = {label: label for label in others}
-    page.section("Scores", f"{text}. A dash is a score that these samples do not define.")
-    headers = {"score": "Score", "model": "Model", **beside, "meaning": "Meaning"}
-    page.table("scores", add_columns(rows, keys, others), headers)
+        headers = {label: label for label in others}
+    notes = baseline_notes(evaluation) if others else ""
+    page.section("Scores", f"{text}.{notes} A dash is a score that these samples do not define.")
+    table = score_table("categorical", needs, scores, {"always_the_largest_class": scores["baseline"], **others})
+    page.table("scores", table, {"score": "Score", "model": "Model", **headers, "meaning": "Meaning"})
     classes = pd.DataFrame(scores["per_class"])
     headers = {"class": "Class", "support": "Samples", "predicted": "Predicted", "precision": "Precision"}
     headers.update({"recall": "Recall", "f1": "F1"})
-    if scores["calibration"] is not None:
+    if len(needs) > 1:
         headers.update({"roc_auc": "Area under ROC", "average_precision": "Area under precision-recall"})
     page.table("classes", classes, headers, "Each class")
 
@@ -174,9 +139,9 @@ def _confusion(page, scores):
     # The heading says which way round it is, also when a class has the name of a column.
     table.insert(0, "true \\ predicted", scores["classes"], allow_duplicates=True)
     page.section("Which classes are taken for which")
-    told = "Numbers: samples. Colour: share of the true class. A perfect model fills the diagonal only."
+    caption = "Numbers: samples. Colour: share of the true class. A perfect model fills the diagonal only."
     file = page.write_table("confusion_matrix", table)
-    page.chart("confusion_matrix", confusion_matrix(scores), "Confusion matrix", told, file)
+    page.chart("confusion_matrix", confusion_matrix(scores), "Confusion matrix", caption, file)
 
 
 def _probabilities(page, scores):
@@ -184,30 +149,29 @@ def _probabilities(page, scores):
 
     page.section(
         "Probabilities",
-        "How well the probabilities tell a class from the rest, at every threshold, and whether they can "
-        "be taken at their word. Click a class in a legend to see its curve alone; shift-click adds "
-        "another.",
+        "How well the probabilities part a class from the rest, at every threshold, and whether they are right as "
+        "numbers. Click a class in a legend to see its curve alone; shift-click adds another.",
     )
     curves = scores["roc_curves"]
     first = f" The {MAX_CURVES} largest classes." if len(curves) > MAX_CURVES else ""
     if curves:
         mean = " Black: their mean." if len(curves) > 2 else ""
-        told = f"One class against the rest; the dashed line is chance.{mean}{first}"
+        caption = f"One class against the rest; the dashed line is chance.{mean}{first}"
         file = page.write_table("roc_curves", _long(curves))
-        page.chart("roc", roc(scores), f"ROC curves, mean area {number(scores['roc_auc'])}", told, file)
+        page.chart("roc", roc(scores), f"ROC curves, mean area {number(scores['roc_auc'])}", caption, file)
     curves = scores["precision_recall_curves"]
     file = page.write_table("precision_recall_curves", _long(curves))
     heading = f"Precision-recall curves, mean area {number(scores['average_precision'])}"
-    told = f"One class against the rest; chance is the class's share of the samples.{first}"
-    page.chart("precision_recall", precision_recall(scores), heading, told, file)
+    caption = f"One class against the rest; chance is the class's share of the samples.{first}"
+    page.chart("precision_recall", precision_recall(scores), heading, caption, file)
     file = page.write_table("calibration", pd.DataFrame(scores["calibration"]))
     heading = f"Reliability, calibration error {number(scores['expected_calibration_error'])}"
-    told = (
-        "Of the predictions made with a given probability, how many are right. On the dashed line the "
-        "probabilities hold; below it the model is too sure of itself. With so few samples, probabilities that hold "
-        f"exactly would have a calibration error of {number(scores['calibration_error_by_chance'])}."
+    caption = (
+        "The share of predictions that is right, for each range of the probability. On the dashed line the two are "
+        "equal; below it the probabilities are too high. With so few samples, exact probabilities would have a "
+        f"calibration error of {number(scores['calibration_error_by_chance'])} by chance alone."
     )
-    page.chart("reliability", reliability(scores), heading, told, file)
+    page.chart("reliability", reliability(scores), heading, caption, file)
 
 
 def _long(curves):
@@ -230,11 +194,11 @@ def _groups(page, samples, scores):
         "Samples of one group (a subject, a site, a study) are alike. When a few groups hold most of the "
         "mistakes, look at what is different about them.",
     )
-    told = f"Lowest accuracy first. Orange line: accuracy on all samples, {number(scores['accuracy'])}."
+    caption = f"Lowest accuracy first. Orange line: accuracy on all samples, {number(scores['accuracy'])}."
     if len(table) > MAX_BARS:
-        told += f" The {MAX_BARS} worst of {len(table):,} groups."
+        caption += f" The {MAX_BARS} worst of {len(table):,} groups."
     chart = group_bars(table, "accuracy", "accuracy", scores["accuracy"])
-    page.chart("accuracy_by_group", chart, "Accuracy by group", told, "groups.tsv")
+    page.chart("accuracy_by_group", chart, "Accuracy by group", caption, "groups.tsv")
     headers = {"group": "Group", "samples": "Samples", "right": "Predicted right", "accuracy": "Accuracy"}
     page.table("groups", table, headers)
 
@@ -242,13 +206,13 @@ def _groups(page, samples, scores):
 def _novelty(page, samples):
     from ..evaluation.class_charts import shares_by_bin
 
-    known = samples.dropna(subset=["unseen_read_share"])
-    if known.empty:
+    measured = samples.dropna(subset=["unseen_read_share"])
+    if measured.empty:
         return
     # As many samples a bin as can be; equal values stay together.
-    edges = np.unique(np.quantile(known["unseen_read_share"], np.linspace(0, 1, N_NOVELTY_BINS + 1)))
-    position = np.clip(np.searchsorted(edges, known["unseen_read_share"], side="left") - 1, 0, None)
-    table = known.groupby(position).agg(
+    edges = np.unique(np.quantile(measured["unseen_read_share"], np.linspace(0, 1, N_NOVELTY_BINS + 1)))
+    position = np.clip(np.searchsorted(edges, measured["unseen_read_share"], side="left") - 1, 0, None)
+    table = measured.groupby(position).agg(
         lowest=("unseen_read_share", "min"),
         highest=("unseen_read_share", "max"),
         samples=("right", "size"),
@@ -259,13 +223,13 @@ def _novelty(page, samples):
     ]
     page.section(
         "Novelty",
-        "Does the model do worse on samples whose ASVs it had not seen in training? If so, trust its "
-        "predictions of such samples less.",
+        "Is the model worse on samples whose ASVs it has not seen in training? If so, trust its predictions of such "
+        "samples less.",
     )
     file = page.write_table("accuracy_by_novelty", table.drop(columns="bin"))
-    chart = shares_by_bin(table, "reads in ASVs the model never saw")
-    told = "Samples in order of novelty, cut into parts of about equal size."
-    page.chart("accuracy_by_novelty", chart, "Accuracy against novelty", told, file)
+    chart = shares_by_bin(table, "reads in ASVs that the model has not seen")
+    caption = "Samples in order of novelty, cut into parts of about equal size."
+    page.chart("accuracy_by_novelty", chart, "Accuracy against novelty", caption, file)
 
 
 def _worst(page, samples):
@@ -280,10 +244,10 @@ def _worst(page, samples):
     }
     headers.update({column: heading for column, heading in optional.items() if column in wrong})
     if len(wrong):
-        order = "the surest first" if "probability" in wrong else "in the order of the predictions"
+        order = "the highest probability first" if "probability" in wrong else "in the order of the predictions"
         shown = "" if len(wrong) <= N_WORST else f" {N_WORST} of them are shown."
         page.section("Mistakes", f"{some(wrong, 'sample')} predicted wrong, {order}.{shown}")
         page.table("mistakes", wrong.head(N_WORST), headers)
     else:
         page.section("Mistakes", "Every sample is predicted right.")
-    page.download("predictions.tsv", "all samples: predictions beside true classes, and what else was given")
+    page.download("predictions.tsv", "all samples: predictions, true classes, and what else was put in")

@@ -209,9 +209,9 @@ def _vegalite_version():
     import altair
     import vl_convert
 
-    wanted = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+    version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
     available = vl_convert.get_vegalite_versions()
-    return wanted if wanted in available else available[-1]
+    return version if version in available else available[-1]
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ import pandas as pd
 
 
 @dataclass
-class Evaluated:
+class Evaluation:
     """Samples with a prediction and a true value.
 
     Parameters
@@ -16,7 +16,7 @@ class Evaluated:
     name : str
         The metadata column.
     frame : pandas.DataFrame
-        Index sample IDs, in the order of the predictions; columns `true`, `predicted`; where given `lower`,
+        Index sample IDs, in the order of the predictions; columns `true`, `predicted`; optional: `lower`,
         `upper`, `unseen_read_share`, `group` (None where a sample has no group).
     probabilities : pandas.DataFrame or None
         A row a sample, a column a class.
@@ -25,7 +25,7 @@ class Evaluated:
     fold_scores : pandas.DataFrame or None
         Scores of a cross-validation, a row a repeat, fold and method.
     notes : list of str
-        What the reader should know of how samples were matched.
+        What the reader should know of the samples, such as which are left out.
     """
 
     name: str
@@ -72,8 +72,8 @@ def read_predictions(path) -> pd.Series:
     return predicted
 
 
-def evaluated_samples(predicted, column, certainty, novelty, groups, missing_samples) -> Evaluated:
-    """Match everything that was given by sample ID, or say what does not fit.
+def match_samples(predicted, column, certainty, novelty, groups, missing_samples) -> Evaluation:
+    """Match predictions and what came with them by sample ID, or say what does not fit.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def evaluated_samples(predicted, column, certainty, novelty, groups, missing_sam
 
     Returns
     -------
-    Evaluated
+    Evaluation
 
     Raises
     ------
@@ -105,18 +105,18 @@ def evaluated_samples(predicted, column, certainty, novelty, groups, missing_sam
     else:
         _refuse_numbers(predicted, column)
         frame = pd.DataFrame({"true": truth.astype(str), "predicted": predicted}, dtype=object)
-    evaluated = Evaluated(column.name, frame, notes=notes)
+    evaluation = Evaluation(column.name, frame, notes=notes)
     if certainty is not None:
         certainty = rows_of(certainty, predicted.index, "certainty")
         if numeric:
-            _add_intervals(evaluated, certainty)
+            _add_intervals(evaluation, certainty)
         else:
-            evaluated.probabilities = _probabilities(certainty, predicted)
+            evaluation.probabilities = _probabilities(certainty, predicted)
     if novelty is not None:
-        _add_novelty(evaluated, rows_of(novelty, predicted.index, "novelty"))
+        _add_novelty(evaluation, rows_of(novelty, predicted.index, "novelty"))
     if groups is not None:
-        _add_groups(evaluated, groups, missing_samples)
-    return evaluated
+        _add_groups(evaluation, groups, missing_samples)
+    return evaluation
 
 
 def listed(names) -> str:
@@ -167,7 +167,7 @@ def _numbers(predicted, name):
         raise ValueError(
             f"The metadata column '{name}' is numeric, but {some(bad, 'prediction', True)} not "
             f"a finite number: sample {bad[0]} is predicted '{predicted[bad[0]]}'. Give the numeric "
-            f"column that the model was trained on; or, if '{name}' holds classes written as numbers, "
+            f"column that the model was fitted to; or, if '{name}' holds classes written as numbers, "
             "declare it categorical in the metadata file (a row '#q2:types' below the header)."
         )
     return values.astype(float)
@@ -184,7 +184,7 @@ def _refuse_numbers(predicted, column):
         raise ValueError(
             f"The metadata column '{column.name}' is categorical, but the predictions are numbers and none "
             f"is a class of it: sample {sample} is predicted '{predicted[sample]}'. Give the categorical "
-            f"column that the model was trained on; or, if '{column.name}' holds numbers, declare it "
+            f"column that the model was fitted to; or, if '{column.name}' holds numbers, declare it "
             "numeric in the metadata file (a row '#q2:types' below the header)."
         )
 
@@ -204,10 +204,10 @@ def rows_of(table, samples, what):
     return table
 
 
-def _add_intervals(evaluated, certainty):
+def _add_intervals(evaluation, certainty):
     if not {"lower", "upper"} <= set(certainty.columns):
         raise ValueError(
-            f"The metadata column '{evaluated.name}' is numeric, so the certainty must hold intervals, in "
+            f"The metadata column '{evaluation.name}' is numeric, so the certainty must hold intervals, in "
             f"columns 'lower' and 'upper'; its columns are: {listed(certainty.columns)}. Give the certainty "
             "that came with these predictions."
         )
@@ -218,7 +218,7 @@ def _add_intervals(evaluated, certainty):
             f"The certainty of {some(bad, 'sample')} is no interval (an end is missing, or the upper end is "
             f"below the lower): {listed(bad)}."
         )
-    frame = evaluated.frame
+    frame = evaluation.frame
     frame[["lower", "upper"]] = ends
     # Text files round: a prediction may sit on an end.
     slack = 1e-6 * (1 + frame["predicted"].abs())
@@ -226,7 +226,7 @@ def _add_intervals(evaluated, certainty):
         (frame["predicted"] < frame["lower"] - slack) | (frame["predicted"] > frame["upper"] + slack)
     ]
     if len(outside):
-        evaluated.notes.append(
+        evaluation.notes.append(
             f"{some(outside, 'prediction', True)} outside the interval given for the same sample: "
             f"{listed(outside)}. Did the certainty come with these predictions?"
         )
@@ -252,18 +252,18 @@ def _probabilities(certainty, predicted):
     return table
 
 
-def _add_novelty(evaluated, novelty):
+def _add_novelty(evaluation, novelty):
     if "unseen_read_share" not in novelty:
         raise ValueError(
             f"The novelty has no column 'unseen_read_share'; its columns are: {listed(novelty.columns)}. "
             "Give the novelty that came with these predictions."
         )
-    evaluated.frame["unseen_read_share"] = novelty["unseen_read_share"].astype(float)
+    evaluation.frame["unseen_read_share"] = novelty["unseen_read_share"].astype(float)
 
 
-def _add_groups(evaluated, groups, missing_samples):
+def _add_groups(evaluation, groups, missing_samples):
     values = groups.to_series()
-    samples = evaluated.frame.index
+    samples = evaluation.frame.index
     absent = samples.difference(values.index, sort=False)
     if len(absent) and missing_samples != "ignore":
         raise ValueError(
@@ -273,8 +273,8 @@ def _add_groups(evaluated, groups, missing_samples):
     values = values.reindex(samples)
     without = samples[values.isna()]
     if len(without):
-        evaluated.notes.append(
+        evaluation.notes.append(
             f"{some(without, 'sample', True)} without a value of '{groups.name}' and left out of the scores "
             f"by group: {listed(without)}."
         )
-    evaluated.frame["group"] = values.astype(object).where(values.notna(), None)
+    evaluation.frame["group"] = values.astype(object).where(values.notna(), None)

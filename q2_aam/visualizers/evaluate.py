@@ -12,7 +12,7 @@ from ._classification import classification_page
 from ._folds import reading_notes
 from ._page import Page
 from ._regression import regression_page
-from ._samples import evaluated_samples, read_predictions, some
+from ._samples import match_samples, read_predictions, some
 
 
 def evaluate(
@@ -55,19 +55,19 @@ def evaluate(
         A sentence that names the samples and columns that do not fit, and what to do.
     """
     predicted = read_predictions(predictions.path / "predictions.tsv")
-    evaluated = evaluated_samples(predicted, metadata, certainty, novelty, groups, missing_samples)
+    evaluation = match_samples(predicted, metadata, certainty, novelty, groups, missing_samples)
     if baselines is not None:
-        add_baselines(evaluated, baselines, metadata.type == "numeric")
-    lead = f"{some(evaluated.frame, 'sample')} with a prediction and a true value."
-    page = Page(output_dir, f"How good are the predictions of '{evaluated.name}'?", lead)
-    page.notes += evaluated.notes
-    truth = evaluated.frame["true"].rename(evaluated.name)
+        add_baselines(evaluation, baselines, metadata.type)
+    lead = f"{some(evaluation.frame, 'sample')} with a prediction and a true value."
+    page = Page(output_dir, f"How good are the predictions of '{evaluation.name}'?", lead)
+    page.notes += evaluation.notes
+    truth = evaluation.frame["true"].rename(evaluation.name)
     page.cautions = cautions(truth, None if groups is None else groups.to_series())
     if scores is not None:
-        evaluated.fold_scores = scores
+        evaluation.fold_scores = scores
         page.notes += reading_notes(scores)
     if metadata.type == "numeric":
-        regression_page(page, evaluated)
+        regression_page(page, evaluation)
     else:
-        classification_page(page, evaluated)
+        classification_page(page, evaluation)
     page.render()

@@ -24,37 +24,30 @@ def summarize_training(output_dir: str, training_log: AAMTrainingLogDirectoryFor
     output_dir : str
         Where QIIME 2 wants the visualization.
     training_log : AAMTrainingLogDirectoryFormat
-        What the run left to look at.
+        What a run of `pretrain` or `fine-tune` left to look at.
     """
     log = json.loads((training_log.path / "log.json").read_text(encoding="utf-8-sig"))
     history = pd.read_csv(training_log.path / "history.tsv", sep="\t")
     # A column that was never measured would draw an empty picture.
     history = history.dropna(axis="columns", how="all")
-    about = f" for '{log['target']}'" if log.get("target") else ""
-    page = Page(output_dir, f"How did the training go? ({log['action']}{about})", _lead(history))
+    target = f" for '{log['target']}'" if log.get("target") else ""
+    page = Page(output_dir, f"How did the training go? ({log['action']}{target})", _lead(history))
     _verdict(page, log, history)
-    if not _held_out(history):
+    if not _has_validation(history):
         page.notes.append(
-            "No sample was held out: there are no validation scores, and nothing here says how good the "
-            "model is on new samples."
+            "There were no validation samples: nothing here says how good the model is on samples that it was not "
+            "trained on."
         )
     _best_values(page, log, history)
-    if _trained(history):
-        _curves(page, log, history)
+    _curves(page, log, history)
     _plots(page, training_log.path / "plots", log)
     _files(page, training_log.path)
     page.render()
 
 
-def _trained(history):
-    """Epochs without the state at the start, which is epoch 0."""
-    return int((history["epoch"] > 0).sum())
-
-
 def _lead(history):
-    if not _trained(history):
-        return "Nothing was trained."
-    lead = some(_trained(history), "epoch")
+    # Epoch 0 is the state before the first step.
+    lead = some(int((history["epoch"] > 0).sum()), "epoch")
     if "seconds" in history:
         lead += f" in {_duration(history['seconds'].sum())}"
     return f"{lead}."
@@ -68,15 +61,15 @@ def _duration(seconds):
 
 
 def _verdict(page, log, history):
-    """Which epoch was kept, and why the run ended."""
+    """Which epoch is the best, and why the run ended."""
     best, monitor = log["best_epoch"], log["monitor"]
     if best is None:
-        kept = "No epoch was marked as the best."
+        heading = "No epoch is marked as the best."
     else:
         value = history.loc[history["epoch"] == best, monitor].iloc[0] if monitor in history else None
         direction = "lowest" if log["mode"] == "min" else "highest"
-        kept = f"Epoch {best} was kept: {monitor} was {direction} there ({number(value)})."
-    page.verdict(kept, f"Why the run ended: {log['stopped']}", "info")
+        heading = f"The model is that of epoch {best}: {monitor} was {direction} there ({number(value)})."
+    page.verdict(heading, f"Why the run ended: {log['stopped']}", "info")
 
 
 def _best_values(page, log, history):
@@ -89,22 +82,21 @@ def _best_values(page, log, history):
         columns=["name", *PARTS],
     ).dropna(axis="columns", how="all")
     page.section(f"Values at the {'last' if best is None else 'best'} epoch ({epoch})")
-    headers = {"name": "Name", "train": "Training samples", "val": "Held-out samples"}
+    headers = {"name": "Name", "train": "Training samples", "val": "Validation samples"}
     page.table("best_epoch", table, {column: headers[column] for column in table})
 
 
-def _held_out(history):
+def _has_validation(history):
     return any(column.startswith("val/") for column in history)
 
 
 def _names(history):
     """Names measured on either part."""
-    found = list(
-        dict.fromkeys(column.split("/", 1)[1] for column in history if column.startswith(("train/", "val/")))
-    )
-    known = [name for name in LOSSES if name in found]
-    losses = [name for name in found if name.endswith("_loss") and name not in known]
-    return known + losses + [name for name in found if not name.endswith("_loss")]
+    columns = [column for column in history if column.startswith(("train/", "val/"))]
+    names = dict.fromkeys(column.split("/", 1)[1] for column in columns)
+    losses = [name for name in names if name.endswith("_loss")]
+    losses.sort(key=lambda name: LOSSES.index(name) if name in LOSSES else len(LOSSES))
+    return losses + [name for name in names if name not in losses]
 
 
 def _curves(page, log, history):
@@ -112,10 +104,10 @@ def _curves(page, log, history):
 
     best = log["best_epoch"]
     text = "Losses go down and scores such as R² go up while the model learns."
-    if _held_out(history):
+    if _has_validation(history):
         text += (
-            " When the training line still improves but the held-out one (val) gets worse, the model has "
-            "begun to learn its samples by heart; the epoch before that is kept."
+            " Where the line of the training samples (train) still improves but that of the validation samples (val) "
+            "gets worse, the model begins to memorise its training samples; the saved model is that of the best epoch."
         )
     page.section("Curves", text)
     for name in _names(history):
@@ -131,20 +123,20 @@ def _file_name(name):
 
 
 def _plots(page, folder, log):
-    """Pictures of the held-out samples, the newest first."""
+    """Pictures of the validation samples, the newest first."""
     plots = sorted(folder.glob("**/*.png"), reverse=True) if folder.is_dir() else []
     if not plots:
         return
     page.section(
-        "Held-out samples",
-        "Drawn whenever the score on the held-out samples improved, the last one first. Click a picture to "
-        "enlarge it.",
+        "Validation samples",
+        "Drawn whenever the score of the validation samples improved, the last one first. Click a picture to see it "
+        "larger.",
     )
     for plot in plots:
-        found = re.search(r"epoch-0*(\d+)", plot.name)
-        caption = f"Epoch {found.group(1)}" if found else plot.stem
-        if found and log["best_epoch"] == int(found.group(1)):
-            caption += " (the one that was kept)"
+        epoch = re.search(r"epoch-0*(\d+)", plot.name)
+        caption = f"Epoch {epoch.group(1)}" if epoch else plot.stem
+        if epoch and log["best_epoch"] == int(epoch.group(1)):
+            caption += " (that of the model)"
         page.image(plot, f"plots/{plot.name}", caption)
 
 
@@ -155,4 +147,4 @@ def _files(page, folder):
     shutil.make_archive(str(page.directory / "events"), "zip", root_dir=folder, base_dir="events")
     page.download("events.zip", "event files for TensorBoard: unpack, then run tensorboard --logdir events")
     shutil.copyfile(folder / "log.json", page.directory / "log.json")
-    page.download("log.json", "what was run, which epoch was kept, why it ended")
+    page.download("log.json", "what was run, which epoch is the best, why the run ended")

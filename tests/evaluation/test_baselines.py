@@ -1,4 +1,4 @@
-"""The baselines learn what can be learnt, and nothing else."""
+"""All baselines at once: those of the registry for which all is there that they need."""
 
 import biom
 import numpy as np
@@ -8,92 +8,11 @@ from scipy.sparse import csr_matrix
 from skbio.diversity import beta_diversity
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-from q2_aam.evaluation.baselines import (
-    BaselinePredictions,
-    balanced_classes,
-    merge_tables,
-    predict_by_baselines,
-    random_forest,
-    trivial,
-)
+from q2_aam.evaluation.baselines import BASELINES, Baseline, baselines_of, merge_tables, predict_by_baselines
+from q2_aam.evaluation.forests import covariates_forest
 from q2_aam.evaluation.kernel_baselines import support_vector_machine
 from q2_aam.simulation.survey import simulate_survey
 from q2_aam.study.phylogeny import read_phylogeny
-
-
-def simulated(n=60, n_asvs=12, seed=0):
-    random = np.random.default_rng(seed)
-    counts = random.poisson(5, (n, n_asvs)).astype(np.float32)
-    counts[:, 0] = random.integers(0, 60, n)
-    return csr_matrix(counts), counts[:, 0] / counts.sum(axis=1)
-
-
-def test_forest_is_scikit_learns_on_square_roots_of_shares():
-    counts, target = simulated()
-    found = random_forest(counts[:40], target[:40], counts[40:], kind="regression", trees=10, random_state=7)
-    dense = counts.toarray()
-    features = np.sqrt(dense / dense.sum(axis=1, keepdims=True))
-    forest = RandomForestRegressor(10, random_state=7).fit(features[:40], target[:40])
-    assert found.predicted == pytest.approx(forest.predict(features[40:]), rel=1e-5)
-    assert np.corrcoef(found.predicted, target[40:])[0, 1] > 0.9
-    assert found.probabilities is None
-
-
-def test_forest_looks_at_shares_not_at_depth():
-    counts, target = simulated()
-    settings = {"kind": "regression", "trees": 5}
-    once = random_forest(counts[:40], target[:40], counts[40:], **settings)
-    deeper = random_forest(counts[:40], target[:40], csr_matrix(counts[40:] * 3), **settings)
-    assert deeper.predicted == pytest.approx(once.predicted)
-
-
-def test_forest_is_deterministic_in_its_seed():
-    counts, target = simulated()
-    first, second, other = (
-        random_forest(counts[:40], target[:40], counts[40:], kind="regression", trees=5, random_state=seed)
-        for seed in (1, 1, 2)
-    )
-    assert (first.predicted == second.predicted).all() and (first.predicted != other.predicted).any()
-
-
-@pytest.mark.parametrize("names", [("low", "high"), (0, 1)])
-def test_forest_classifies_words_and_integers(names):
-    counts, target = simulated()
-    labels = [names[int(value > np.median(target))] for value in target]
-    found = random_forest(counts[:40], labels[:40], counts[40:], kind="classification", trees=20)
-    assert found.classes == sorted(str(name) for name in names)
-    assert np.mean(found.predicted == np.array([str(label) for label in labels[40:]])) > 0.8
-    assert found.probabilities.sum(axis=1) == pytest.approx(np.ones(20))
-    assert (np.array(found.classes)[found.probabilities.argmax(axis=1)] == found.predicted).mean() > 0.9
-
-
-def test_balanced_forest_names_the_class_that_is_likelier_than_usual():
-    # "a" is 3 of 4 in training: 0.7 is less of it than usual, 0.8 more
-    forest = BaselinePredictions(np.array(["a"] * 2), np.array([[0.7, 0.3], [0.8, 0.2]]), ["a", "b"])
-    assert balanced_classes(forest, ["a", "b", "a", "a"]).tolist() == ["b", "a"]
-    # numbers as names; a class without a vote is not named because it is rare
-    forest = BaselinePredictions(np.array(["1"]), np.array([[1.0, 0.0]]), ["1", "2"])
-    assert balanced_classes(forest, [1] * 99 + [2]).tolist() == ["1"]
-
-
-def test_trivial_answers():
-    counts, _ = simulated(n=7)
-    median = trivial(counts[:5], [1, 2, 3, 10, 20], counts[5:], kind="regression")
-    assert median.predicted.tolist() == [3.0, 3.0]
-    largest = trivial(counts[:5], ["b", "b", "a", "b", "a"], counts[5:], kind="classification")
-    assert largest.predicted.tolist() == ["b", "b"]
-    assert largest.probabilities == pytest.approx(np.array([[0.4, 0.6]] * 2))
-
-
-def test_refusals():
-    counts, target = simulated(n=6)
-    with pytest.raises(ValueError, match="training table has 12 ASVs, the test table 3"):
-        random_forest(counts, target, counts[:, :3], kind="regression")
-    with pytest.raises(ValueError, match="not 'numeric'"):
-        trivial(counts, target, counts, kind="numeric")
-
-
-# All of them, on a survey with a phylogeny
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +36,7 @@ def parted(survey, n_new=12):
 
 def baselines(survey, phylogeny, new=None, column="ph", **changes):
     train, usual = parted(survey)
-    kind = "regression" if column == "ph" else "classification"
+    kind = "numeric" if column == "ph" else "categorical"
     target = survey.metadata.loc[train.ids(), column]
     return predict_by_baselines(train, target, new or usual, kind=kind, phylogeny=phylogeny, **changes)
 
@@ -133,7 +52,7 @@ def test_machines_are_those_on_distances_of_scikit_bio(survey, found, column):
     ids = [*train.ids(), *new.ids()]
     counts = survey.table.filter(ids, inplace=False).sort_order(ids).matrix_data.T.toarray().astype(int)
     target = survey.metadata.loc[train.ids(), column].to_numpy()
-    kind = "regression" if column == "ph" else "classification"
+    kind = "numeric" if column == "ph" else "categorical"
     oracles = {
         "SVM UniFrac": beta_diversity(
             "unweighted_unifrac", counts, ids, otu_ids=survey.table.ids("observation"), tree=survey.tree
@@ -143,7 +62,7 @@ def test_machines_are_those_on_distances_of_scikit_bio(survey, found, column):
     for name, distances in oracles.items():
         distances, n = distances.data, len(target)
         expected = support_vector_machine(distances[:n, :n], target, distances[n:, :n], kind=kind)
-        if kind == "regression":
+        if kind == "numeric":
             assert found[column][name].to_numpy() == pytest.approx(expected, abs=0.02)
             assert np.corrcoef(found[column][name], survey.metadata.loc[new.ids(), "ph"])[0, 1] > 0.5
         else:
@@ -208,13 +127,13 @@ def test_one_new_sample_says_nothing_about_another(survey, phylogeny, found, col
         assert (alone.loc[ids[1:5]] == usual).all(axis=None)
 
 
-def test_a_sample_that_is_learnt_from_is_not_predicted(survey):
+def test_a_training_sample_is_not_predicted(survey):
     train, new = parted(survey)
     shared = survey.subset([*new.ids(), train.ids()[0]]).table
     with pytest.raises(ValueError) as error:
         baselines(survey, None, shared)
     assert str(error.value) == (
-        f"1 samples are in both tables: {train.ids()[0]}. Baselines would be judged by samples that they learnt from. "
+        f"1 samples are in both tables: {train.ids()[0]}. Baselines would be judged by their own training samples. "
         "Take these samples out of one of the tables."
     )
 
@@ -238,3 +157,73 @@ def test_tables_are_merged_by_the_names_of_features(survey):
     whole = survey.table.remove_empty("observation", inplace=False)
     expected = whole.sort_order(merged.ids()).sort_order(merged.ids("observation"), axis="observation")
     assert (merged.matrix_data != expected.matrix_data).nnz == 0
+
+
+@pytest.fixture(scope="module")
+def covariates(survey):
+    """Of all samples by ID, drawn anew: they say nothing of the communities, nor these of them."""
+    random = np.random.default_rng(0)
+    return pd.DataFrame(random.normal(size=(len(survey.table.ids()), 2)), index=survey.table.ids())
+
+
+@pytest.mark.parametrize("kind", ["numeric", "categorical"])
+def test_a_target_of_the_covariates_is_predicted_by_them_and_not_by_the_forest(survey, covariates, kind):
+    train, new = parted(survey)
+    number = 3 * covariates[0] + 10
+    target = number if kind == "numeric" else (number > 10).map({True: "high", False: "low"})
+    pair = tuple(covariates.loc[part.ids()].to_numpy() for part in (train, new))
+    predicted = predict_by_baselines(train, target[train.ids()], new, kind=kind, covariates=pair)
+    expected = covariates_forest(pair[0], target[train.ids()], pair[1], kind=kind)
+    assert predicted["covariates"].tolist() == expected.predicted.tolist()
+    true = target[new.ids()]
+    if kind == "numeric":
+        errors = (predicted.sub(true, axis=0) ** 2).mean() / true.var()
+        assert errors["covariates"] < 0.3 and errors["random forest"] > 0.7
+    else:
+        right = predicted.eq(true, axis=0).mean()
+        assert right["covariates"] >= 0.9 and right["random forest"] < 0.75
+    # by their order, and only where there are covariates
+    assert list(predicted).index("covariates") < list(predicted).index("SVM Jaccard")
+    assert "covariates" not in predict_by_baselines(train, target[train.ids()], new, kind=kind)
+
+
+@pytest.mark.parametrize("column", ["ph", "habitat"])
+def test_relative_frequencies_and_presence_are_enough(survey, phylogeny, found, column):
+    train, new = parted(survey)
+    target, kind = survey.metadata.loc[train.ids(), column], "numeric" if column == "ph" else "categorical"
+    machines = ["SVM UniFrac", "SVM Jaccard"]
+    usual = found[column].loc[new.ids()]
+    settings = {"kind": kind, "phylogeny": phylogeny}
+    shares = predict_by_baselines(train.norm(inplace=False), target, new.norm(inplace=False), **settings)
+    presence = predict_by_baselines(train.pa(inplace=False), target, new.pa(inplace=False), **settings)
+    assert list(shares) == list(presence) == list(usual)
+    for machine in machines:
+        assert shares[machine].tolist() == presence[machine].tolist() == usual[machine].tolist()
+    if kind == "numeric":
+        assert shares["random forest"].to_numpy() == pytest.approx(usual["random forest"].to_numpy(), abs=0.05)
+        assert (presence["random forest"] != usual["random forest"]).any()
+    else:
+        assert shares["random forest"].tolist() == usual["random forest"].tolist()
+
+
+def test_tables_that_hold_no_abundances_are_refused(survey):
+    train, new = parted(survey)
+    wrong = biom.Table(-new.matrix_data, new.ids("observation"), new.ids())
+    with pytest.raises(ValueError) as error:
+        predict_by_baselines(train, np.arange(train.shape[1]), wrong, kind="numeric")
+    assert str(error.value) == (
+        f"The tables hold {new.matrix_data.nnz} values that are negative or not finite. Give counts, relative "
+        "frequencies, or presence and absence."
+    )
+
+
+def test_a_baseline_is_one_entry(survey, monkeypatch):
+    train, new = parted(survey)
+    entry = Baseline("seven", "Always seven", lambda data: np.full(data.new.shape[0], 7.0), kinds=("numeric",))
+    monkeypatch.setitem(BASELINES, "seven", entry)
+    predicted = predict_by_baselines(train, np.arange(train.shape[1]), new, kind="numeric")
+    assert predicted["seven"].tolist() == [7.0] * new.shape[1]
+    assert entry not in baselines_of("categorical")
+    assert "SVM UniFrac" in [baseline.name for baseline in baselines_of("categorical", ["phylogeny"])]
+    with pytest.raises(ValueError, match="^needs of the baseline 'x' is a tree; it must be one of phylogeny, cov"):
+        Baseline("x", "X", None, needs=("a tree",))

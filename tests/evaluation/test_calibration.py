@@ -47,9 +47,9 @@ def test_interval_lies_around_the_prediction_also_after_json():
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match="needs at least one held-out sample; there is none"):
+    with pytest.raises(ValueError, match="needs at least one out-of-fold prediction; there is none"):
         residual_interval([], [])
-    with pytest.raises(ValueError, match="^1 of 2 held-out residuals are not finite"):
+    with pytest.raises(ValueError, match="^1 of 2 errors of out-of-fold predictions are not finite"):
         residual_interval([1, np.nan], [1, 2])
     with pytest.raises(ValueError, match="between 0 and 1, not 90"):
         residual_interval([1], [1], coverage=90)
@@ -57,7 +57,7 @@ def test_refusals():
         residual_interval([1, 2], [1])
 
 
-def test_a_temperature_undoes_logits_that_are_too_sure():
+def test_a_temperature_undoes_logits_that_are_too_extreme():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 1.5, (4000, 3))
     probabilities = softmax(logits, axis=1)
@@ -76,5 +76,5 @@ def test_few_samples_that_are_all_right_do_not_make_it_certain():
     ("logits", "codes"), [(np.zeros((0, 2)), []), (np.zeros((3, 2)), [0, 1]), (np.zeros(3), [0] * 3)]
 )
 def test_a_temperature_of_nothing_is_refused(logits, codes):
-    with pytest.raises(ValueError, match="^A temperature needs a row of logits for each of one or more held-out"):
+    with pytest.raises(ValueError, match="^A temperature needs a row of out-of-fold logits for each of one or more"):
         fit_temperature(logits, codes)

@@ -49,7 +49,7 @@ def test_regression_is_scikit_learns_with_the_best_of_the_grid(points):
     assert (gamma, cost) not in [(0.25, 0.3), (1.0, 1.0)]
     machine = SVR(kernel="precomputed", C=cost, epsilon=0.1).fit(np.exp(-gamma * (among / median) ** 2), scaled)
     expected = machine.predict(np.exp(-gamma * (distances[45:, :45] / median) ** 2)) * target.std() + target.mean()
-    found = support_vector_machine(among, target, distances[45:, :45], kind="regression", random_state=4)
+    found = support_vector_machine(among, target, distances[45:, :45], kind="numeric", random_state=4)
     assert found == pytest.approx(expected)
     assert np.corrcoef(found, number[45:])[0, 1] > 0.9
 
@@ -67,7 +67,7 @@ def test_classification_is_scikit_learns_with_the_best_of_the_grid(points):
     (gamma, cost), (_, median) = max(scores.items(), key=lambda item: item[1][0])
     machine = SVC(kernel="precomputed", C=cost, class_weight="balanced")
     machine.fit(np.exp(-gamma * (among / median) ** 2), target.astype(str))
-    found = support_vector_machine(among, target, distances[45:, :45], kind="classification", random_state=4)
+    found = support_vector_machine(among, target, distances[45:, :45], kind="categorical", random_state=4)
     assert found.tolist() == machine.predict(np.exp(-gamma * (distances[45:, :45] / median) ** 2)).tolist()
     assert (found == classes[45:]).mean() > 0.8
 
@@ -78,7 +78,7 @@ def test_the_grid_is_the_one_that_is_documented():
 
 def test_a_number_s_units_change_nothing(points):
     distances, number, _ = points
-    learn = {"kind": "regression"}
+    learn = {"kind": "numeric"}
     once = support_vector_machine(distances[:45, :45], number[:45], distances[45:, :45], **learn)
     other = support_vector_machine(distances[:45, :45], 1e6 * number[:45] - 7, distances[45:, :45], **learn)
     # but for what the machine takes as solved
@@ -88,10 +88,10 @@ def test_a_number_s_units_change_nothing(points):
     assert scaled == pytest.approx(once, rel=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["regression", "classification"])
+@pytest.mark.parametrize("kind", ["numeric", "categorical"])
 def test_settings_are_chosen_by_training_samples_alone(points, monkeypatch, kind):
     distances, number, classes = points
-    target = number if kind == "regression" else classes
+    target = number if kind == "numeric" else classes
     chosen = []
     best = kernel_baselines._best_of_grid
     monkeypatch.setattr(
@@ -114,7 +114,7 @@ def test_inner_folds_keep_groups_together(points, monkeypatch):
     monkeypatch.setattr(
         kernel_baselines, "grouped_folds", lambda *a, **k: folds.append(part(*a, **k)) or folds[-1]
     )
-    support_vector_machine(distances[:45, :45], number[:45], distances[45:, :45], kind="regression", groups=groups)
+    support_vector_machine(distances[:45, :45], number[:45], distances[45:, :45], kind="numeric", groups=groups)
     for train, test in folds[0]:
         assert not set(groups[train]) & set(groups[test])
 
@@ -123,20 +123,20 @@ def test_few_samples_are_enough_for_an_answer(points):
     distances, number, classes = points
     for n, groups in ((2, None), (3, None), (6, ["g"] * 6), (6, list("aabbcc"))):
         given = distances[:n, :n], distances[45:, :n]
-        found = support_vector_machine(given[0], number[:n], given[1], kind="regression", groups=groups)
+        found = support_vector_machine(given[0], number[:n], given[1], kind="numeric", groups=groups)
         assert np.isfinite(found).all() and len(found) == 15
         named = classes[:n].copy()
         named[0] = "alone"
-        found = support_vector_machine(given[0], named, given[1], kind="classification", groups=groups)
+        found = support_vector_machine(given[0], named, given[1], kind="categorical", groups=groups)
         assert set(found) <= set(named)
-    one = support_vector_machine(given[0], np.array(["a"] * 6, dtype=object), given[1], kind="classification")
+    one = support_vector_machine(given[0], np.array(["a"] * 6, dtype=object), given[1], kind="categorical")
     assert one.tolist() == ["a"] * 15
-    level = support_vector_machine(given[0], np.full(6, 2.5), given[1], kind="regression")
+    level = support_vector_machine(given[0], np.full(6, 2.5), given[1], kind="numeric")
     assert level == pytest.approx(np.full(15, 2.5))
 
 
 def test_samples_that_are_all_alike_get_one_answer():
-    found = support_vector_machine(np.zeros((6, 6)), np.arange(6.0), np.zeros((2, 6)), kind="regression")
+    found = support_vector_machine(np.zeros((6, 6)), np.arange(6.0), np.zeros((2, 6)), kind="numeric")
     assert np.isfinite(found).all() and found[0] == found[1]
 
 
@@ -154,5 +154,5 @@ def test_jaccard_is_scipys():
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match="^A baseline is for 'regression' or 'classification', not 'numeric'.$"):
-        support_vector_machine(np.zeros((2, 2)), np.zeros(2), np.zeros((1, 2)), kind="numeric")
+    with pytest.raises(ValueError, match="is for a 'numeric' or a 'categorical' target, not 'regression'.$"):
+        support_vector_machine(np.zeros((2, 2)), np.zeros(2), np.zeros((1, 2)), kind="regression")

@@ -75,6 +75,11 @@ def read_page(directory):
     return reader
 
 
+def read_table(directory, name):
+    """A table that can be downloaded, with sample IDs and true values as they are written."""
+    return pd.read_csv(directory / f"{name}.tsv", sep="\t", dtype={"sample-id": str, "true": object})
+
+
 def assert_works_offline(directory):
     """Whatever the page fetches is a file beside it; what its own files fetch, too."""
     page = read_page(directory)

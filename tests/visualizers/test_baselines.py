@@ -119,15 +119,42 @@ def test_classes_stand_beside_each_baseline(tmp_path):
 
 def test_the_balanced_forest_is_explained_where_it_stands(tmp_path):
     truth, predicted, baselines = classes()
-    told = "The balanced forest is the random forest with classes counting alike, as in balanced accuracy."
+    note = "The balanced forest is the random forest with classes counting alike, as in balanced accuracy."
     for there in (False, True):
         folder = tmp_path / str(there)
         folder.mkdir()
         given = baselines.assign(**{"balanced forest": truth} if there else {})
         evaluate(str(folder), predictions_of(of(predicted)), categorical(of(truth)), baselines=given)
         page = read_page(folder)
-        assert (told in page.text) == there == ("Balanced forest" in page.tables[0][0])
+        assert (note in page.text) == there == ("Balanced forest" in page.tables[0][0])
     assert shown(page)["balanced accuracy"]["Balanced forest"] == "1.000"
+
+
+@pytest.mark.parametrize("kind", ["numeric", "categorical"])
+def test_covariates_alone_stand_among_the_baselines(tmp_path, kind):
+    truth, predicted, baselines = numbers(0.3, 0.6) if kind == "numeric" else classes()
+    column = numeric(of(truth)) if kind == "numeric" else categorical(of(truth))
+    note = (
+        "Covariates alone is a random forest of the covariates without the community: where it does as well as the "
+        "model, the community adds nothing to the covariates."
+    )
+    for directory, table in (("without", baselines), ("with", baselines.assign(covariates=truth))):
+        (tmp_path / directory).mkdir()
+        evaluate(str(tmp_path / directory), predictions_of(of(predicted)), column, baselines=table)
+    page = read_page(tmp_path / "without")
+    assert note not in page.text and "Covariates alone" not in page.tables[0][0]
+    page = read_page(tmp_path / "with")
+    assert note in page.text
+    score = "R²" if kind == "numeric" else "balanced accuracy"
+    assert shown(page)[score]["Covariates alone"] == "1.000"
+    assert "Better than the baselines: no." in page.text and "the best baseline, covariates alone, " in page.text
+
+
+def test_a_method_that_is_not_in_the_registry_keeps_its_name(tmp_path):
+    truth, predicted, baselines = numbers()
+    table = baselines.assign(**{"my own": truth})
+    evaluate(str(tmp_path), predictions_of(of(predicted)), numeric(of(truth)), baselines=table)
+    assert shown(read_page(tmp_path))["R²"]["my own"] == "1.000"
 
 
 def test_what_does_not_fit_is_refused(tmp_path):
@@ -150,4 +177,4 @@ def test_what_does_not_fit_is_refused(tmp_path):
 def test_samples_that_are_all_alike_have_no_verdict_on_baselines(tmp_path):
     _, predicted, baselines = classes()
     evaluate(str(tmp_path), predictions_of(of(predicted)), categorical(of(["x"] * 40)), baselines=baselines)
-    assert "Better than always predicting the largest class: cannot be told." in read_page(tmp_path).text
+    assert "Better than always predicting the largest class: unknown." in read_page(tmp_path).text

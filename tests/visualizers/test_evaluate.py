@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
+from q2_aam.evaluation.scores import SCORES, Score
 from q2_aam.visualizers.evaluate import evaluate
-from tests.visualizers.pages import assert_works_offline, categorical, numeric, predictions_of, read_page
+from tests.visualizers.pages import assert_works_offline, categorical, numeric, predictions_of, read_page, read_table
 
 
 @pytest.fixture(autouse=True)
@@ -24,10 +25,6 @@ def _no_warnings():
         yield
 
 
-def read(directory, name):
-    return pd.read_csv(directory / f"{name}.tsv", sep="\t", dtype={"sample-id": str, "true": object})
-
-
 def regression(n=40, seed=0):
     random = np.random.default_rng(seed)
     ids = [f"S{k:02d}" for k in range(n)]
@@ -38,16 +35,6 @@ def regression(n=40, seed=0):
     groups = categorical({i: f"site {k % 5}" for k, i in enumerate(ids)}, "site")
     return ids, truth, predicted, intervals, novelty, groups
 
-
-def classification(classes, n=60, seed=0):
-    random = np.random.default_rng(seed)
-    ids = [f"S{k:02d}" for k in range(n)]
-    truth = random.integers(0, len(classes), n)
-    probabilities = random.dirichlet(np.ones(len(classes)), n) + 0.8 * np.eye(len(classes))[truth]
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
-    names = np.array(classes, dtype=object)
-    table = pd.DataFrame(probabilities, index=ids, columns=classes)
-    return ids, names[truth], names[probabilities.argmax(1)], table
 
 
 def test_regression_page_with_everything(tmp_path):
@@ -60,7 +47,7 @@ def test_regression_page_with_everything(tmp_path):
         novelty,
         groups,
     )
-    scores = read(tmp_path, "scores").set_index("score")
+    scores = read_table(tmp_path, "scores").set_index("score")
     expected = {
         "R²": metrics.r2_score(truth, predicted),
         "mean absolute error": metrics.mean_absolute_error(truth, predicted),
@@ -87,16 +74,16 @@ def test_regression_page_with_everything(tmp_path):
     assert "40 samples with a prediction and a true value." in page.text
     assert "Please note" not in page.text
 
-    samples = read(tmp_path, "predictions")
+    samples = read_table(tmp_path, "predictions")
     assert samples["sample-id"].tolist() == ids
     assert samples["true"].astype(float).to_numpy() == pytest.approx(truth)
     assert samples["error"].to_numpy() == pytest.approx(predicted - truth)
-    by_group = read(tmp_path, "groups").set_index("group")
+    by_group = read_table(tmp_path, "groups").set_index("group")
     chosen = np.array([k % 5 == 3 for k in range(len(ids))])
     assert by_group.loc["site 3", "mae"] == pytest.approx(np.mean(np.abs(predicted - truth)[chosen]))
     assert by_group.loc["site 3", "bias"] == pytest.approx(np.mean((predicted - truth)[chosen]))
     assert by_group["mae"].is_monotonic_decreasing
-    worst = read(tmp_path, "largest_errors")["sample"].iloc[0]
+    worst = read_table(tmp_path, "largest_errors")["sample"].iloc[0]
     assert worst == ids[int(np.argmax(np.abs(predicted - truth)))]
     for name in ("predicted_against_true", "error_by_group", "error_against_novelty"):
         assert {f"./{name}.png", f"./{name}.svg"} <= set(page.links)
@@ -168,7 +155,7 @@ def test_where_nothing_speaks_against_the_samples_there_is_no_box(tmp_path):
 def test_regression_of_one_sample(tmp_path):
     evaluate(str(tmp_path), predictions_of({"S": 1.5}), numeric({"S": 1.0}))
     page = read_page(tmp_path)
-    assert "Better than always predicting the median: cannot be told." in page.text
+    assert "Better than always predicting the median: unknown." in page.text
     assert "What these samples cannot tell Only 1 sample has a value of 'ph'. With fewer than 50," in page.text
     assert page.tables[0][1][:3] == ["R²", "–", "–"]
 
@@ -186,109 +173,6 @@ def test_left_out_samples_are_counted_on_the_page(tmp_path):
     assert "1 sample is without a value of 'ph' and left out: S3." in page.text
 
 
-@pytest.mark.parametrize("classes", [["forest", "grassland", "wetland"], ["1", "2", "10"]])
-def test_classification_page_with_everything(tmp_path, classes):
-    ids, truth, predicted, probabilities = classification(classes)
-    novelty = pd.DataFrame({"unseen_read_share": np.linspace(0, 0.5, len(ids))}, index=ids)
-    groups = categorical({i: f"host {k % 4}" for k, i in enumerate(ids)}, "host")
-    evaluate(
-        str(tmp_path),
-        predictions_of(dict(zip(ids, predicted, strict=True))),
-        categorical(dict(zip(ids, truth, strict=True))),
-        probabilities,
-        novelty,
-        groups,
-    )
-    scores = read(tmp_path, "scores").set_index("score")
-    truth, predicted = truth.astype(str), predicted.astype(str)
-    ordered = sorted(classes)
-    columns = probabilities[ordered].to_numpy()
-    expected = {
-        "balanced accuracy": metrics.balanced_accuracy_score(truth, predicted),
-        "accuracy": metrics.accuracy_score(truth, predicted),
-        "mean F1": metrics.f1_score(truth, predicted, average="macro"),
-        "mean area under ROC": metrics.roc_auc_score(truth, columns, multi_class="ovr"),
-        "log loss": metrics.log_loss(truth, columns, labels=ordered),
-    }
-    for name, value in expected.items():
-        assert scores.loc[name, "model"] == pytest.approx(value), name
-    largest = pd.Series(truth).value_counts()
-    assert scores.loc["accuracy", "always_the_largest_class"] == pytest.approx(largest.iloc[0] / len(ids))
-    assert scores.loc["balanced accuracy", "always_the_largest_class"] == pytest.approx(1 / 3)
-
-    matrix = pd.read_csv(tmp_path / "confusion_matrix.tsv", sep="\t", index_col=0)
-    assert matrix.index.astype(str).tolist() == matrix.columns.tolist() == classes
-    assert (matrix.to_numpy() == metrics.confusion_matrix(truth, predicted, labels=classes)).all()
-    by_class = pd.read_csv(tmp_path / "classes.tsv", sep="\t", dtype={"class": str}).set_index("class")
-    recall = metrics.recall_score(truth, predicted, labels=classes, average=None)
-    assert by_class.loc[classes, "recall"].to_numpy() == pytest.approx(recall)
-    samples = read(tmp_path, "predictions")
-    assert samples["right"].mean() == pytest.approx(expected["accuracy"])
-    assert samples["probability"].to_numpy() == pytest.approx(probabilities.max(axis=1).to_numpy())
-
-    page = read_page(tmp_path)
-    assert "Better than always predicting the largest class: yes." in page.text
-    assert f"{expected['balanced accuracy']:.1%} of a class's samples are predicted right" in page.text
-    for name in ("confusion_matrix", "roc", "precision_recall", "reliability", "accuracy_by_group"):
-        assert {f"./{name}.png", f"./{name}.svg"} <= set(page.links), name
-    for name in ("roc_curves", "precision_recall_curves", "calibration", "confusion_matrix", "classes"):
-        assert f"./{name}.tsv" in page.links, name
-    mistakes = read(tmp_path, "mistakes")
-    assert (mistakes["true"] != mistakes["predicted"].astype(str)).all()
-    assert mistakes["probability"].is_monotonic_decreasing
-    parts = read(tmp_path, "accuracy_by_novelty")
-    assert parts["samples"].sum() == len(ids) and len(parts) == 5
-    assert (parts["samples"] * parts["accuracy"]).sum() == pytest.approx(samples["right"].sum())
-    assert_works_offline(tmp_path)
-
-
-def test_classification_without_probabilities(tmp_path):
-    truth = {f"S{k}": "ab"[k % 2] for k in range(24)}
-    evaluate(str(tmp_path), predictions_of(truth), categorical(truth))
-    page = read_page(tmp_path)
-    assert "Every sample is predicted right." in page.text
-    assert not (tmp_path / "roc.svg").exists() and "log loss" not in page.text
-    assert_works_offline(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "said"), [(1, "1 sample "), (10, "10 samples "), (11, "11 samples ")]
-)
-def test_how_many_mistakes_are_shown(tmp_path, wrong, said):
-    predicted = {f"S{k}": "b" if k < wrong else "a" for k in range(24)}
-    evaluate(str(tmp_path), predictions_of(predicted), categorical(dict.fromkeys(predicted, "a")))
-    page = read_page(tmp_path)
-    assert f"{said}predicted wrong, in the order of the predictions." in page.text
-    assert ("10 of them are shown." in page.text) == (wrong > 10)
-    assert len(page.tables[-1]) == 1 + min(wrong, 10)
-
-
-def test_classification_of_one_sample_and_of_one_class(tmp_path):
-    probabilities = pd.DataFrame({"a": [0.4], "b": [0.6]}, index=["S"])
-    evaluate(str(tmp_path), predictions_of({"S": "b"}), categorical({"S": "a"}), probabilities)
-    page = read_page(tmp_path)
-    assert "Better than always predicting the largest class: cannot be told." in page.text
-    assert "All evaluated samples are of the class 'a'; 0.0% of them are predicted right." in page.text
-    assert "No predicted class occurs among the true ones." in page.text
-    assert not (tmp_path / "roc.svg").exists()
-
-
-def test_true_class_that_the_model_does_not_know(tmp_path):
-    ids, truth, predicted, probabilities = classification(["a", "b"])
-    truth[:5] = "new"
-    evaluate(
-        str(tmp_path),
-        predictions_of(dict(zip(ids, predicted, strict=True))),
-        categorical(dict(zip(ids, truth, strict=True))),
-        probabilities,
-    )
-    page = read_page(tmp_path)
-    assert (
-        "True classes that the model does not know: new. It cannot predict their samples right." in page.text
-    )
-    by_class = read(tmp_path, "classes").set_index("class")
-    assert by_class.loc["new", "recall"] == 0 and by_class.loc["new", "support"] == 5
-
 
 def test_names_that_look_like_markup_stay_text(tmp_path):
     evil = "<script>alert(1)</script>"
@@ -302,19 +186,30 @@ def test_more_than_5000_samples(tmp_path):
     random = np.random.default_rng(0)
     truth = {f"S{k}": value for k, value in enumerate(random.normal(size=5200))}
     evaluate(str(tmp_path), predictions_of({i: value * 0.9 for i, value in truth.items()}), numeric(truth))
-    assert len(read(tmp_path, "predictions")) == 5200
+    assert len(read_table(tmp_path, "predictions")) == 5200
     assert '"renderer": "canvas"' in (tmp_path / "charts.js").read_text()
 
 
-def test_predictions_of_another_column_are_refused(tmp_path):
-    ids = [f"S{k}" for k in range(6)]
-    message = (
-        r"No predicted class \(Control, Crohns\) is a class of the metadata column 'habitat' \(female, male\)\. "
-        r"Give the column that was predicted\."
+def test_a_score_is_one_entry(tmp_path, monkeypatch):
+    """It stands in the table of scores, for the baselines too, and in that of the folds."""
+    score = Score("worst", "largest error", "The largest <error>.", False, "predictions", ("numeric",), _largest_error)
+    monkeypatch.setitem(SCORES, "worst", score)
+    ids, truth, predicted, *_ = regression()
+    baselines = pd.DataFrame({"median": np.median(truth)}, index=ids)
+    folds = pd.DataFrame({"repeat": 1, "fold": [1, 2], "method": "q2-aam", "pretraining": "none", "worst": [2.0, 4.0]})
+    evaluate(
+        str(tmp_path),
+        predictions_of(dict(zip(ids, predicted, strict=True))),
+        numeric(dict(zip(ids, truth, strict=True))),
+        baselines=baselines,
+        scores=folds,
     )
-    with pytest.raises(ValueError, match=message):
-        evaluate(
-            str(tmp_path),
-            predictions_of(dict(zip(ids, ["Control", "Crohns"] * 3, strict=True))),
-            categorical(dict(zip(ids, ["male", "female"] * 3, strict=True)), "habitat"),
-        )
+    page = read_page(tmp_path)
+    errors = [f"{np.abs(values - truth).max():.3f}" for values in (predicted, np.median(truth))]
+    assert ["largest error", *errors, "The largest <error>."] in page.tables[0]
+    assert page.tables[1] == [["Method", "Largest error"], ["q2-aam", "3.000 ± 1.414"]]
+    assert "<error>" not in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def _largest_error(truth, predicted):
+    return float(np.abs(truth - predicted).max())

@@ -43,9 +43,9 @@ def test_mean_and_spread_over_folds(tmp_path):
     file = pd.read_csv(tmp_path / "fold_scores.tsv", sep="\t", index_col="id")
     pd.testing.assert_frame_equal(file, scores(), check_dtype=False)
     assert (
-        "Each sample was predicted 2 times. What is scored above the folds is the mean of these (of a class, the "
-        "likeliest; of the baselines' classes, the most frequent): several models together are usually better than "
-        "one, whose scores are under Folds."
+        "Each sample was predicted 2 times. The scores above the folds are those of the mean of these predictions (of "
+        "classes: the likeliest class; of the baselines' classes: the most frequent). Several models together are "
+        "usually better than one; the scores of one model are under Folds."
     ) in page.text
     assert_works_offline(tmp_path)
 
@@ -59,7 +59,7 @@ def test_one_repeat_has_no_spread_of_all_folds(tmp_path):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    "pretraining, told",
+    "pretraining, shown",
     [
         ("each_fold", (False, False)),
         ("none", (False, False)),
@@ -68,13 +68,14 @@ def test_one_repeat_has_no_spread_of_all_folds(tmp_path):
         ("encoder+transductive", (True, True)),
     ],
 )
-def test_the_page_says_what_had_been_seen(tmp_path, pretraining, told):
+def test_the_page_says_what_had_been_seen(tmp_path, pretraining, shown):
     text = page_of(tmp_path, pretraining=pretraining).text
     sentences = (
-        "Pretraining was transductive: the encoder had learnt from the communities of all samples, those that were "
-        "predicted included, without their values. The scores hold for samples that are there when the encoder is "
+        "Pretraining was transductive: the encoder was pretrained on the communities of all samples, also of those "
+        "that were predicted, but without their values. The scores hold for samples that are there when the encoder is "
         "pretrained, not for later ones.",
-        "An encoder was given to the cross-validation. If it was pretrained on these samples, it had seen the "
-        "communities (not the values) of samples that were predicted, and the scores do not hold for later ones.",
+        "The cross-validation began with an encoder that was there before. If this encoder was pretrained on these "
+        "samples, it has seen the communities (not the values) of samples that were predicted, and the scores do not "
+        "hold for later ones.",
     )
-    assert tuple(sentence in text for sentence in sentences) == told
+    assert tuple(sentence in text for sentence in sentences) == shown

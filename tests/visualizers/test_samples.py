@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from q2_aam.visualizers._samples import evaluated_samples, listed, read_predictions
+from q2_aam.visualizers._samples import listed, match_samples, read_predictions
 from tests.visualizers.pages import categorical, numeric, predictions_of
 
 
 def match(predicted, column, certainty=None, novelty=None, groups=None, missing_samples="error"):
     directory = predictions_of(predicted)
     predicted = read_predictions(directory.path / "predictions.tsv")
-    return evaluated_samples(predicted, column, certainty, novelty, groups, missing_samples)
+    return match_samples(predicted, column, certainty, novelty, groups, missing_samples)
 
 
 def refused(*arguments, **options):
@@ -92,7 +92,7 @@ def test_missing_true_values_are_left_out_and_counted():
 def test_class_predictions_for_a_numeric_column():
     assert refused({"a": "1.5", "b": "forest", "c": "inf"}, numeric({"a": 1, "b": 2, "c": 3})) == (
         "The metadata column 'ph' is numeric, but 2 predictions are not a finite number: sample b is "
-        "predicted 'forest'. Give the numeric column that the model was trained on; or, if 'ph' holds "
+        "predicted 'forest'. Give the numeric column that the model was fitted to; or, if 'ph' holds "
         "classes written as numbers, declare it categorical in the metadata file (a row '#q2:types' below "
         "the header)."
     )
@@ -101,7 +101,7 @@ def test_class_predictions_for_a_numeric_column():
 def test_numeric_predictions_for_a_categorical_column():
     assert refused({"a": "6.53", "b": "7"}, categorical({"a": "low", "b": "high"})) == (
         "The metadata column 'habitat' is categorical, but the predictions are numbers and none is a class "
-        "of it: sample a is predicted '6.53'. Give the categorical column that the model was trained on; "
+        "of it: sample a is predicted '6.53'. Give the categorical column that the model was fitted to; "
         "or, if 'habitat' holds numbers, declare it numeric in the metadata file (a row '#q2:types' below "
         "the header)."
     )

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ def training_log(history, plots=(), **log):
     columns = [column for column in history if "/" in column]
     content = {
         "schema_version": 1,
-        "action": "fit",
+        "action": "fine-tune",
         "monitor": columns[-1],
         "mode": "min",
         "best_epoch": None,
@@ -57,12 +58,12 @@ def test_page_shows_the_best_epoch_and_why_the_run_ended(tmp_path):
     log = training_log(HISTORY, plots=(1, 0), best_epoch=1, stopped="no improvement for 1 epoch")
     summarize_training(str(tmp_path), log)
     page = read_page(tmp_path)
-    assert "How did the training go? (fit for 'ph')" in page.text
+    assert "How did the training go? (fine-tune for 'ph')" in page.text
     assert "2 epochs in 2.5 minutes." in page.text, "0 is the start"
-    assert "Epoch 1 was kept: val/total_loss was lowest there (2.500)." in page.text
+    assert "The model is that of epoch 1: val/total_loss was lowest there (2.500)." in page.text
     assert "Why the run ended: no improvement for 1 epoch" in page.text
     assert page.tables[0] == [
-        ["Name", "Training samples", "Held-out samples"],
+        ["Name", "Training samples", "Validation samples"],
         ["total_loss", "2.000", "2.500"],
         ["unifrac_loss", "0.200", "0.250"],
         ["r2", "–", "0.500"],
@@ -102,7 +103,7 @@ def test_validation_plots_are_shown_newest_first_with_their_epoch(tmp_path):
     page = read_page(tmp_path)
     plots = [path for path in page.fetched if "plots/" in path]
     assert plots == ["./plots/epoch-0001.png", "./plots/epoch-0000.png"]
-    assert "Epoch 1 (the one that was kept)" in page.text and "Epoch 0" in page.text
+    assert "Epoch 1 (that of the model)" in page.text and "Epoch 0" in page.text
     assert_works_offline(tmp_path)
 
 
@@ -115,7 +116,7 @@ def test_downloads_are_what_the_run_left(tmp_path):
     assert {"./history.tsv", "./events.zip", "./curve_total_loss.png"} <= set(read_page(tmp_path).links)
 
 
-def test_run_without_held_out_samples(tmp_path):
+def test_run_without_validation_samples(tmp_path):
     history = {name: values for name, values in HISTORY.items() if not name.startswith("val/")}
     # A column that exists but was never measured is the same as none.
     history["val/r2"] = [np.nan] * 3
@@ -124,7 +125,7 @@ def test_run_without_held_out_samples(tmp_path):
     summarize_training(str(tmp_path), log)
     page = read_page(tmp_path)
     assert "How did the training go? (pretrain)" in page.text
-    assert "No sample was held out" in page.text
+    assert "There were no validation samples: nothing here says how good the model is" in page.text
     assert page.tables[0][0] == ["Name", "Training samples"]
     assert not list(tmp_path.glob("curve_r2*"))
     assert_works_offline(tmp_path)
@@ -137,17 +138,24 @@ def test_run_of_one_epoch(tmp_path, best_epoch):
     page = read_page(tmp_path)
     assert "1 epoch in 60 seconds." in page.text
     if best_epoch is None:
-        assert "No epoch was marked as the best." in page.text
+        assert "No epoch is marked as the best." in page.text
         assert "Values at the last epoch (1)" in page.text
     assert "Curves" in page.text and list(tmp_path.glob("curve_total_loss*"))
     assert_works_offline(tmp_path)
 
 
-def test_run_in_which_nothing_was_trained_has_no_curves(tmp_path):
-    history = {name: values[:1] for name, values in HISTORY.items()}
-    summarize_training(str(tmp_path), training_log(history, best_epoch=0))
-    page = read_page(tmp_path)
-    assert "Nothing was trained." in page.text
-    assert "Curves" not in page.text and not list(tmp_path.glob("curve_*"))
-    assert "Values at the best epoch (0)" in page.text
-    assert_works_offline(tmp_path)
+def test_logs_of_fit_from_before_are_shown(tmp_path):
+    summarize_training(str(tmp_path), training_log(HISTORY, action="fit"))
+    assert "How did the training go? (fit for 'ph')" in read_page(tmp_path).text
+
+
+def test_names_of_files_and_columns_stay_text(tmp_path):
+    """A picture may have any name that a file can have."""
+    name = 'epoch-0001" onerror="alert(1)#?%41<b>.png'
+    log = training_log({**HISTORY, "val/<script>alert(1)": [1.0, 2.0, 3.0]}, plots=(1,), target="<script>alert(1)")
+    (log.path / "plots" / "epoch-0001.png").rename(log.path / "plots" / name)
+    summarize_training(str(tmp_path), log)
+    source = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in source and 'onerror="' not in source and "<b>" not in source
+    shown = [unquote(path) for path in read_page(tmp_path).fetched if "plots/" in path]
+    assert shown == [f"./plots/{name}"] and (tmp_path / "plots" / name).is_file()
