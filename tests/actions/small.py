@@ -15,21 +15,22 @@ import torch
 from q2_types.feature_data import DNAFASTAFormat
 from q2_types.tree import NewickFormat
 
+from q2_aam.actions.fine_tune import fine_tune
 from q2_aam.actions.fit import fit
 from q2_aam.actions.predict import predict
 from q2_aam.actions.pretrain import pretrain
+from q2_aam.encoder.files import digest_of
 from q2_aam.framework import qiime2
-from q2_aam.model_file import digest_of
 from q2_aam.study.cautions import Caution
 
-SIZES = {"dim": 16, "heads": 2, "lineages": 16}
+SIZES = {"dim": 16, "lineages": 16}
 RUN = {"precision": "32", "threads": 1}
 # As many validation samples as intervals of 90% take.
 SHARE = {"validation_share": 0.25}
 
 
 @dataclass
-class Study:
+class Survey:
     """A table and what belongs to it, as the actions take it."""
 
     table: biom.Table
@@ -94,20 +95,22 @@ def newick(tree, path):
 
 def run_pretrain(study, **changes):
     """Pretrain on the study, with what is to differ from tiny."""
-    given = {"table": study.table, "phylogeny": study.phylogeny, "sequences": study.sequences}
-    return pretrain(**{**given, "epochs": 2, **SIZES, **RUN, **SHARE, **changes})
+    inputs = {"table": study.table, "phylogeny": study.phylogeny, "sequences": study.sequences}
+    return pretrain(**{**inputs, "epochs": 2, **SIZES, **RUN, **SHARE, **changes})
 
 
-def run_fit(study, column, encoder=None, **changes):
-    """Fit on the study; `column` is a name or a metadata column."""
+def run_fit(study, column, encoder, **changes):
+    """Fit the default head on the study; `column` is a name or a metadata column."""
     column = study.column(column) if isinstance(column, str) else column
-    given = {"table": study.table, "metadata": column, "sequences": study.sequences, "encoder": encoder}
-    # Most tests are of the head that is tuned.
-    changes = {"head": "linear", **changes}
-    sizes = SIZES if encoder is None else {}
-    if changes["head"] == "linear" or encoder is None:
-        sizes = {**sizes, "epochs": 2, **SHARE}
-    return fit(**{**given, **sizes, **RUN, **changes})
+    inputs = {"table": study.table, "metadata": column, "sequences": study.sequences, "encoder": encoder}
+    return fit(**{**inputs, "threads": 1, **changes})
+
+
+def run_fine_tune(study, column, encoder, **changes):
+    """Tune an encoder on the study, with what is to differ from tiny."""
+    column = study.column(column) if isinstance(column, str) else column
+    inputs = {"table": study.table, "metadata": column, "sequences": study.sequences, "encoder": encoder}
+    return fine_tune(**{**inputs, "epochs": 2, **RUN, **SHARE, **changes})
 
 
 def run_predict(study, model, **changes):
