@@ -4,7 +4,7 @@ import pytest
 
 from q2_aam.simulation.survey import simulate_survey
 
-from .small import Study, run_fit, run_pretrain
+from .small import Survey, run_fine_tune, run_fit, run_pretrain
 
 
 @pytest.fixture(scope="session")
@@ -12,7 +12,7 @@ def study(tmp_path_factory):
     """48 samples of 9 sites, with at most 120 ASVs of 60 nt, whose IDs are MD5 sums."""
     survey = simulate_survey(48, 120, 60)
     directory = survey.write(tmp_path_factory.mktemp("study"))
-    return Study(survey.table, survey.sequences, survey.tree, survey.metadata, directory)
+    return Survey(survey.table, survey.sequences, survey.tree, survey.metadata, directory)
 
 
 @pytest.fixture(scope="session")
@@ -34,11 +34,17 @@ def weighted_encoder(study):
 
 @pytest.fixture(scope="session")
 def regressor(study, encoder):
-    """Model, predictions, certainty and log for `ph`."""
+    """Model, predictions and certainty for `ph`, with the default head."""
     return run_fit(study, "ph", encoder)
 
 
 @pytest.fixture(scope="session")
 def classifier(study, encoder):
-    """Model, predictions, certainty and log for `habitat`, by site."""
+    """Model, predictions and certainty for `habitat`, with the default head, by site."""
     return run_fit(study, "habitat", encoder, groups=study.column("site"))
+
+
+@pytest.fixture(scope="session")
+def tuned(study, encoder):
+    """Model, predictions, certainty and log for `ph`, with the encoder tuned."""
+    return run_fine_tune(study, "ph", encoder)
