@@ -85,7 +85,7 @@ AGAIN = " Make the artifact again with q2-aam."
             "log.json was made by a newer q2-aam (schema version 7, while this one reads up to 1): update "
             "q2-aam.",
         ),
-        ({"action": "predict"}, 'log.json: action is "predict"; it must be one of pretrain, fit.' + AGAIN),
+        ({"action": "predict"}, 'log.json: action is "predict"; it must be one of pretrain, fine-tune, fit.' + AGAIN),
         ({"mode": "auto"}, 'log.json: mode is "auto"; it must be one of min, max.' + AGAIN),
         ({"stopped": None}, "log.json: stopped is null; it must be text." + AGAIN),
         ({"epochs": -1}, "log.json: epochs is -1; it must be a whole number from 0." + AGAIN),
