@@ -1,253 +1,250 @@
-"""Head on distances to the samples it was fitted to: learnt UniFrac, shared ASVs, shared reads."""
+"""Kernel head: distances to landmarks by predicted UniFrac, shared ASVs and shared reads, and a weight for each."""
 
 from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-import torch
-from torch import Tensor
+from sklearn.linear_model import LogisticRegression
 
-from q2_aam.encoder.sample_encoder import SampleEncoding, lineage_distances
-from q2_aam.study.communities import Communities
-from q2_aam.study.tables import held_columns
+from q2_aam.heads.features import DISTANCES, Features
+from q2_aam.heads.folds import balanced_losses, has_classes, n_outputs
+from q2_aam.heads.protocol import Fit, Folds
+from q2_aam.heads.tensors import checked_parts
 
-# Samples at a time: several matrices of distances to all others are held at once.
+# Samples at a time: several matrices of distances to all landmarks are held at once.
 ROWS = 1024
-# A sample with as many familiar ASVs as this share of the samples compared with have at most is judged by those alone.
-POOREST = 0.25
-
-
-@dataclass(frozen=True)
-class Compared:
-    """What is compared of samples: the encoder's lineages, and which ASVs hold which share of the reads."""
-
-    presence: Tensor
-    """``[N, K]`` float32, see :class:`q2_aam.encoder.sample_encoder.SampleEncoding`."""
-    shares: sp.csr_matrix
-    """``[N, V]`` float64, share of the sample's reads in each ASV."""
-    hashes: np.ndarray
-    """int64 ``[V]``, sorted and distinct, hash of each ASV (:func:`q2_aam.study.communities.asv_hashes`)."""
-    condition: np.ndarray | None = None
-    """``[N, C]`` conditioning columns as numbers."""
-    familiar: Tensor | None = None
-    """``[N, K]`` float32, as ``presence``, of the familiar ASVs alone, which the samples compared with hold,
-    too; None where that is all of them."""
-    embedding: Tensor | None = None
-    """``[N, 2 K]`` float32, sample embedding, which a forest reads; None where none does."""
-    familiar_embedding: Tensor | None = None
-    """``[N, 2 K]`` float32, as ``embedding``, of the familiar ASVs alone; None where that is all of them."""
-
-    def __len__(self) -> int:
-        return len(self.presence)
-
-    def subset(self, rows: np.ndarray) -> "Compared":
-        """Some of the samples, in the same columns."""
-        further = (self.condition, self.familiar, self.embedding, self.familiar_embedding)
-        further = (None if part is None else part[rows] for part in further)
-        return Compared(self.presence[rows], self.shares[rows], self.hashes, *further)
-
-    def as_support(self) -> "Compared":
-        """The same to be compared with: all ASVs are familiar, and those that no sample holds are forgotten."""
-        held = held_columns(self.shares)
-        return Compared(self.presence, self.shares[:, held], self.hashes[held], self.condition)
-
-    @classmethod
-    def of(
-        cls,
-        communities: Communities,
-        encoding: SampleEncoding,
-        condition: np.ndarray | None = None,
-        familiar: SampleEncoding | None = None,
-    ) -> "Compared":
-        """Samples of a table, with what the encoder found in all and in familiar ASVs."""
-        hashes, column = np.unique(communities.hashes, return_inverse=True)
-        counts = communities.counts.tocsr().astype(np.float64)
-        sizes = np.asarray(counts.sum(1)).ravel()
-        shares = sp.diags(1 / sizes) @ counts
-        moved = sp.csr_matrix((shares.data, column[shares.indices], shares.indptr), (len(sizes), len(hashes)))
-        known = (None, None) if familiar is None else (familiar.presence, familiar.embedding)
-        return cls(encoding.presence, moved, hashes, condition, known[0], encoding.embedding, known[1])
-
-
-# Each is a squared distance between samples ``[M, N]``, 0 for alike ones.
-
-
-def squared_unifrac(one: Compared, other: Compared) -> np.ndarray:
-    """Square of the UniFrac distances that the encoder predicts: of familiar ASVs unless they are few, else of all.
-
-    New ASVs make a sample look richer than those that were fitted to, whose own rare ASVs may have been left out of the
-    table; so they are read in proportion as the familiar ones are too few to speak for the sample.
-    """
-    whole = lineage_distances(one.presence, other.presence).double().numpy() ** 2
-    if one.familiar is None:
-        return whole
-    weight = familiarity(one, other)[:, None]
-    return weight * lineage_distances(one.familiar, other.presence).double().numpy() ** 2 + (1 - weight) * whole
-
-
-def familiarity(one: Compared, other: Compared) -> np.ndarray:
-    """How far familiar ASVs speak for each sample, ``[M]``: 0 where there are none, 1 where they are many enough.
-
-    They are where there are as many of them as the poorest quarter of the samples compared with have ASVs at most.
-    """
-    mine, _, _ = _known(one, other)
-    enough = np.quantile(np.diff(other.shares.indptr), POOREST)
-    return np.minimum(1, np.diff(mine.indptr) / max(enough, 1))
-
-
-def squared_jaccard(one: Compared, other: Compared) -> np.ndarray:
-    """Square of the share of ASVs that only one of two samples holds, among those that either holds.
-
-    ASVs that none of the other samples holds are not counted: they would make a sample with many new ones unlike all.
-    """
-    mine, theirs, _ = _known(one, other)
-    shared = ((mine > 0).astype(np.float64) @ (theirs > 0).astype(np.float64).T).toarray()
-    either = np.diff(mine.indptr)[:, None] + np.diff(other.shares.indptr)[None] - shared
-    return (1 - shared / np.maximum(either, 1)) ** 2
-
-
-def squared_hellinger(one: Compared, other: Compared) -> np.ndarray:
-    """Squared Hellinger distance of the shares of the reads in ASVs that the other samples hold, 0 to 2."""
-    mine, theirs, _ = _known(one, other)
-    return np.maximum(2 - 2 * (_relative(mine).sqrt() @ theirs.sqrt().T).toarray(), 0)
-
-
-def square_root_abundances(one: Compared, other: Compared, asvs: np.ndarray) -> sp.csr_matrix:
-    """Square roots of the same shares, of some of these ASVs alone: float32 ``[M, W]``.
-
-    Parameters
-    ----------
-    one : Compared
-        ``M`` samples.
-    other : Compared
-        Samples that hold all of the ASVs asked for, and maybe more.
-    asvs : np.ndarray
-        int64 ``[W]``, sorted hashes.
-    """
-    mine, _, hashes = _known(one, other)
-    _, column, place = np.intersect1d(hashes, asvs, assume_unique=True, return_indices=True)
-    part = _relative(mine)[:, column].tocsr()
-    # Columns of those that none of the samples holds are empty.
-    return sp.csr_matrix((np.sqrt(part.data), place[part.indices], part.indptr), (len(one), len(asvs)), np.float32)
-
-
-def trust_in_abundances(one: Compared, other: Compared, asvs: np.ndarray) -> np.ndarray:
-    """How far abundances of these ASVs speak for each sample, 0 to 1 ``[M]``.
-
-    Fully where a sample holds as many of them as the poorest quarter of the other samples do at most, or where it holds
-    nothing else.
-    """
-    mine, theirs = (np.diff(each.shares[:, np.isin(each.hashes, asvs)].tocsr().indptr) for each in (one, other))
-    enough = np.minimum(np.quantile(theirs, POOREST), np.diff(one.shares.indptr))
-    return np.minimum(1, mine / np.maximum(enough, 1))
-
-
-def _relative(shares: sp.csr_matrix) -> sp.csr_matrix:
-    """The same, such that those of a sample add up to 1; nothing where there is none."""
-    reads = np.asarray(shares.sum(1)).ravel()
-    return (sp.diags(1 / np.where(reads > 0, reads, 1)) @ shares).tocsr()
-
-
-def _known(one: Compared, other: Compared) -> tuple[sp.csr_matrix, sp.csr_matrix, np.ndarray]:
-    """Shares of both in the ASVs that stand in both tables, and the hashes of these."""
-    if one.hashes is other.hashes:
-        return one.shares, other.shares, one.hashes
-    hashes, mine, theirs = np.intersect1d(one.hashes, other.hashes, assume_unique=True, return_indices=True)
-    return one.shares[:, mine].tocsr(), other.shares[:, theirs].tocsr(), hashes
-
-
-DISTANCES = {"unifrac": squared_unifrac, "jaccard": squared_jaccard, "hellinger": squared_hellinger}
+GAMMAS = (0.03, 0.1, 0.3, 1.0, 3.0)
+RIDGE_ALPHAS = np.logspace(-3, 2, 11)
+LOGISTIC_ALPHAS = 1 / np.logspace(-2, 3, 6)
+# Units in which covariates enter: as one of many, or as good as free of the penalty.
+COVARIATE_WEIGHTS = (0.5, 2.0, 8.0)
+# Directions with less of the kernel than that share of the largest are noise of rounding.
+MIN_EIGENVALUE = 1e-6
 
 
 @dataclass(frozen=True)
 class KernelHead:
-    """A Gaussian kernel on three kinds of distance to samples with known targets, and a weight for each of them.
+    """A Gaussian kernel on three kinds of distance to samples with known targets, and a weight for each of these.
 
-    ``exp(-sharpness * mean over the kinds of (squared distance / its typical size)) + loudness^2 * c c'``: where all
-    ASVs are new, lineages still tell the samples apart; where communities are alike, single ASVs and their abundances
-    do. Conditioning columns ``c`` enter in proportion, as in the linear head.
+    ``exp(-gamma * mean over the kinds of (squared distance / its typical size)) + covariate_weight^2 * c c'``: where
+    all ASVs are new, lineages still tell the samples apart; where communities are alike, single ASVs and their
+    abundances do. Covariates ``c`` enter in proportion, as in the linear head.
     """
 
-    support: Compared
-    """The ``N`` samples compared with."""
+    name: ClassVar[str] = "kernel"
+
+    landmarks: Features
+    """The ``L`` samples that others are compared with."""
     typical: dict[str, float]
-    """Median squared distance of each kind between the samples that were fitted to."""
-    sharpness: float
-    loudness: float
-    """0 without conditioning columns."""
+    """Median squared distance of each kind between landmarks."""
+    gamma: float
+    alpha: float
+    """Penalty, which the weights result from."""
+    covariate_weight: float
+    """0 without covariates."""
     weight: np.ndarray
-    """``[N, O]``"""
+    """``[L, O]``"""
     bias: np.ndarray
     """``[O]``"""
 
-    def outputs(self, samples: Compared) -> np.ndarray:
-        """Target in the transform's units, or logits: float32 ``[M, O]``."""
-        alike = similarity(scaled_distances(samples, self.support, self.typical), self.sharpness)
-        alike = alike + alike_condition(samples, self.support, self.loudness)
-        return (alike @ self.weight + self.bias).astype(np.float32)
+    @property
+    def known_asvs(self) -> np.ndarray:
+        return self.landmarks.hashes
 
-    def to_tensors(self) -> dict[str, Tensor]:
-        """Everything, as it is kept in ``best_model.pt``."""
-        shares = self.support.shares
-        parts = {
-            "presence": self.support.presence,
+    @property
+    def n_covariates(self) -> int:
+        return 0 if self.landmarks.covariates is None else self.landmarks.covariates.shape[1]
+
+    @classmethod
+    def fit(
+        cls, features: Features, target: np.ndarray, folds: Folds, *, random_seed: int = 0, threads: int = 1
+    ) -> Fit:
+        """Fit a kernel ridge or kernel logistic regression; see :meth:`q2_aam.heads.protocol.Head.fit`.
+
+        Gamma, alpha and the covariates' weight are those that predict best in the inner folds, whose predictions are
+        returned, too: they are of samples not fitted to, but picked two or three numbers. Nothing is random.
+
+        References
+        ----------
+        Williams CKI, Seeger M (2001). Using the Nystroem method to speed up kernel machines. NIPS 13:682-688.
+        """
+        rows, all_asvs = folds.landmarks, features.without_known()
+        landmarks = features.subset(rows).as_landmarks()
+        typical = typical_distances(landmarks)
+        scaled = scaled_distances(all_asvs, landmarks, typical)
+        parts = _parts(features, folds, landmarks, typical)
+        solve, alphas = (_logistic, LOGISTIC_ALPHAS) if has_classes(target) else (_ridge, RIDGE_ALPHAS)
+        best = None
+        for covariate_weight in (0.0,) if features.covariates is None else COVARIATE_WEIGHTS:
+            for gamma in GAMMAS:
+                kernel = similarity(scaled, gamma) + covariate_kernel(all_asvs, landmarks, covariate_weight)
+                out_of_fold = np.full((len(alphas), len(target), n_outputs(target)), np.nan, dtype=np.float32)
+                for part in parts:
+                    basis = directions(kernel[np.ix_(rows[part.columns], part.columns)])
+                    known = kernel[np.ix_(part.train, part.columns)] @ basis
+                    new = similarity(part.scaled, gamma)
+                    new = new + covariate_kernel(features.subset(part.test), part.landmarks, covariate_weight)
+                    new = new @ basis
+                    for place, (weight, bias) in enumerate(solve(known, target[part.train], alphas)):
+                        out_of_fold[place, part.test] = new @ weight + bias
+                predicted = np.isfinite(out_of_fold[0, :, 0])
+                losses = [balanced_losses(each[predicted], target[predicted]).mean() for each in out_of_fold]
+                place = int(np.argmin(losses))
+                if best is None or losses[place] < best[0]:
+                    best = losses[place], gamma, alphas[place], covariate_weight, out_of_fold[place]
+        _, gamma, alpha, covariate_weight, out_of_fold = best
+        kernel = similarity(scaled, gamma) + covariate_kernel(all_asvs, landmarks, covariate_weight)
+        basis = directions(kernel[rows])
+        ((weight, bias),) = solve(kernel @ basis, target, [alpha])
+        return Fit(cls(landmarks, typical, gamma, float(alpha), covariate_weight, basis @ weight, bias), out_of_fold)
+
+    def outputs(self, features: Features) -> np.ndarray:
+        """Target in the transform's units, or logits: float32 ``[M, O]``."""
+        kernel = similarity(scaled_distances(features, self.landmarks, self.typical), self.gamma)
+        kernel = kernel + covariate_kernel(features, self.landmarks, self.covariate_weight)
+        return (kernel @ self.weight + self.bias).astype(np.float32)
+
+    def describe(self) -> str:
+        text = (
+            f"Kernel head: each sample is compared with {len(self.landmarks)} landmarks by predicted UniFrac, shared "
+            f"ASVs and abundances (gamma {self.gamma:g}, alpha {self.alpha:g})."
+        )
+        if self.n_covariates:
+            text += f" It also reads {self.n_covariates} covariates (weight {self.covariate_weight:g})."
+        return text
+
+    def to_tensors(self) -> dict[str, np.ndarray]:
+        shares = self.landmarks.asv_shares
+        tensors = {
+            "presence": self.landmarks.presence,
             "indptr": shares.indptr.astype(np.int64),
             "indices": shares.indices.astype(np.int64),
             "shares": shares.data,
-            "hashes": self.support.hashes,
+            "hashes": self.landmarks.hashes,
             "typical": np.array([self.typical[kind] for kind in DISTANCES]),
-            "sharpness": np.array(self.sharpness),
-            "loudness": np.array(self.loudness),
+            "gamma": np.array(self.gamma),
+            "alpha": np.array(self.alpha),
+            "covariate_weight": np.array(self.covariate_weight),
             "weight": self.weight,
             "bias": self.bias,
         }
-        if self.support.condition is not None:
-            parts["condition"] = self.support.condition
-        return {name: torch.as_tensor(part) for name, part in parts.items()}
+        return tensors if self.landmarks.covariates is None else {**tensors, "covariates": self.landmarks.covariates}
 
     @classmethod
-    def from_tensors(cls, parts: dict[str, Tensor]) -> "KernelHead":
-        """What :meth:`to_tensors` gave.
-
-        Raises
-        ------
-        ValueError, KeyError
-            If parts are missing or do not fit each other.
-        """
-        values = {name: part.numpy() for name, part in parts.items() if name != "presence"}
-        presence, hashes = parts["presence"], values["hashes"]
-        shares = sp.csr_matrix((values["shares"], values["indices"], values["indptr"]), (len(presence), len(hashes)))
+    def from_tensors(cls, tensors: dict) -> "KernelHead":
+        arrays = checked_parts(
+            tensors,
+            **{"presence": "f2", "indptr": "i1", "indices": "i1", "shares": "f1", "hashes": "i1", "typical": "f1"},
+            **{"gamma": "f0", "alpha": "f0", "covariate_weight": "f0", "weight": "f2", "bias": "f1"},
+            covariates="f2?",
+        )
+        presence, hashes, covariates = arrays["presence"], arrays["hashes"], arrays.get("covariates")
+        parts = arrays["shares"], arrays["indices"], arrays["indptr"]
+        shares = sp.csr_matrix(parts, (len(presence), len(hashes)))
         shares.check_format(full_check=True)
-        if values["weight"].shape != (len(presence), len(values["bias"])):
-            raise ValueError("A kernel head needs a row of weights for each of its samples.")
-        support = Compared(presence.float(), shares, hashes, values.get("condition"))
-        typical = dict(zip(DISTANCES, values["typical"].tolist(), strict=True))
-        sharpness, loudness = float(values["sharpness"]), float(values["loudness"])
-        return cls(support, typical, sharpness, loudness, values["weight"], values["bias"])
+        settings = [float(arrays[name]) for name in ("gamma", "alpha", "covariate_weight")]
+        fits = (
+            arrays["weight"].shape == (len(presence), len(arrays["bias"]))
+            and arrays["weight"].size
+            and presence.size
+            and presence.min() >= 0
+            and (shares.data >= 0).all()
+            and shares.sorted_indices().has_canonical_format
+            and (np.diff(hashes) > 0).all()
+            and len(arrays["typical"]) == len(DISTANCES)
+            and (arrays["typical"] > 0).all()
+            and min(settings) >= 0
+            and (covariates is None or len(covariates) == len(presence))
+        )
+        if not fits:
+            raise ValueError("The parts of a stored kernel head do not fit together.")
+        landmarks = Features(presence.astype(np.float32), None, shares, hashes, covariates)
+        typical = dict(zip(DISTANCES, arrays["typical"].tolist(), strict=True))
+        return cls(landmarks, typical, *settings, arrays["weight"], arrays["bias"])
 
 
-def typical_distances(samples: Compared) -> dict[str, float]:
+class _Part(NamedTuple):
+    """An inner fold, and its samples compared with the landmarks among the others as new samples would be."""
+
+    train: np.ndarray
+    test: np.ndarray
+    columns: np.ndarray
+    """Which of all landmarks are among the training samples."""
+    landmarks: Features
+    """These landmarks."""
+    scaled: np.ndarray
+    """Distances of the test samples to these landmarks."""
+
+
+def _parts(features: Features, folds: Folds, landmarks: Features, typical: dict[str, float]) -> list[_Part]:
+    parts = []
+    for train, test in folds.splits:
+        columns = np.flatnonzero(np.isin(folds.landmarks, train))
+        others = landmarks.subset(columns).as_landmarks()
+        parts.append(_Part(train, test, columns, others, scaled_distances(features.subset(test), others, typical)))
+    return parts
+
+
+def typical_distances(landmarks: Features) -> dict[str, float]:
     """Median squared distance of each kind between different samples; 1 where most are alike."""
-    pairs = np.triu_indices(len(samples), 1)
-    medians = {kind: float(np.median(squared(samples, samples)[pairs])) for kind, squared in DISTANCES.items()}
+    pairs = np.triu_indices(len(landmarks), 1)
+    medians = {kind: float(np.median(squared(landmarks, landmarks)[pairs])) for kind, squared in DISTANCES.items()}
     return {kind: median or 1.0 for kind, median in medians.items()}
 
 
-def scaled_distances(one: Compared, other: Compared, typical: dict[str, float]) -> np.ndarray:
-    """Mean over the kinds of squared distance over its typical size, float32 ``[M, N]``; 1 is typical."""
-    scaled = np.empty((len(one), len(other)), dtype=np.float32)
-    for start in range(0, len(one), ROWS):
-        rows = np.arange(start, min(start + ROWS, len(one)))
-        some = one.subset(rows)
-        scaled[rows] = sum(DISTANCES[kind](some, other) / size for kind, size in typical.items()) / len(typical)
+def scaled_distances(features: Features, landmarks: Features, typical: dict[str, float]) -> np.ndarray:
+    """Mean over the kinds of squared distance over its typical size, float32 ``[M, L]``; 1 is typical."""
+    scaled = np.empty((len(features), len(landmarks)), dtype=np.float32)
+    for start in range(0, len(features), ROWS):
+        rows = np.arange(start, min(start + ROWS, len(features)))
+        chunk = features.subset(rows)
+        scaled[rows] = sum(DISTANCES[kind](chunk, landmarks) / size for kind, size in typical.items()) / len(typical)
     return scaled
 
 
-def similarity(scaled: np.ndarray, sharpness: float) -> np.ndarray:
+def similarity(scaled: np.ndarray, gamma: float) -> np.ndarray:
     """The Gaussian part of the kernel: 1 for alike samples, towards 0 for far ones."""
-    return np.exp(-sharpness * scaled.astype(np.float64))
+    return np.exp(-gamma * scaled.astype(np.float64))
 
 
-def alike_condition(one: Compared, other: Compared, loudness: float) -> np.ndarray | float:
-    """The part of the conditioning columns, 0 where there are none."""
-    return 0.0 if one.condition is None or not loudness else loudness**2 * one.condition @ other.condition.T
+def covariate_kernel(features: Features, landmarks: Features, weight: float) -> np.ndarray | float:
+    """The part of the covariates, 0 where there are none."""
+    theirs = landmarks.covariates
+    mine = features.covariate_columns(0 if theirs is None else theirs.shape[1])
+    return 0.0 if theirs is None or not weight else weight**2 * mine @ theirs.T
+
+
+def directions(kernel: np.ndarray) -> np.ndarray:
+    """Map from similarities with landmarks ``[L]`` to coordinates ``[Q]`` whose products are the kernel again."""
+    values, vectors = np.linalg.eigh(kernel)
+    large = values > MIN_EIGENVALUE * values[-1]
+    return vectors[:, large] / np.sqrt(values[large])
+
+
+def _ridge(features: np.ndarray, target: np.ndarray, alphas) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Weight ``[Q, 1]`` and bias ``[1]`` of a ridge regression for each alpha, from one decomposition."""
+    mean, centre = features.mean(0), target.mean(dtype=np.float64)
+    values, vectors = np.linalg.eigh((features - mean).T @ (features - mean))
+    rotated = vectors.T @ ((features - mean).T @ (target - centre))
+    weights = [vectors @ (rotated / (np.maximum(values, 0) + alpha)) for alpha in alphas]
+    return [(weight[:, None], np.array([centre - mean @ weight])) for weight in weights]
+
+
+def _logistic(features: np.ndarray, target: np.ndarray, alphas) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Weight ``[Q, O]`` and bias ``[O]`` of a logistic regression for each alpha; classes count alike."""
+    solutions = []
+    for alpha in alphas:
+        logistic = LogisticRegression(C=1 / alpha, class_weight="balanced", max_iter=1000).fit(features, target)
+        weight, bias = logits_of_classes(logistic)
+        solutions.append((weight.T, bias))
+    return solutions
+
+
+def logits_of_classes(logistic) -> tuple[np.ndarray, np.ndarray]:
+    """Weight ``[O, F]`` and bias ``[O]`` of a fitted logistic regression, with a row for each of two classes, too."""
+    weight, bias = logistic.coef_, logistic.intercept_
+    if len(weight) == 1:
+        # scikit-learn stores one row for two classes: the difference of their logits.
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    return weight, bias

@@ -1,207 +1,253 @@
-"""Heads of trees, on the sample embedding or on abundances, and the weighted mean of these and the kernel head."""
+"""Heads of extremely randomized trees: on the sample embedding, and (for the ensemble) on abundances of ASVs."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
-import torch
-from torch import Tensor
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
-from q2_aam.heads.kernel import (
-    ROWS,
-    Compared,
-    KernelHead,
-    familiarity,
-    square_root_abundances,
-    trust_in_abundances,
-)
+from q2_aam.evaluation.calibration import with_equal_priors
+from q2_aam.heads.features import Features, known_weight, poor_richness
+from q2_aam.heads.folds import n_outputs
+from q2_aam.heads.kernel import ROWS
+from q2_aam.heads.protocol import Fit, Folds
+from q2_aam.heads.tensors import checked_parts
+
+TREES = 200
+# Of a sample's numbers, tried at each node.
+TRIED = 1 / 3
+# Leaves a tree has at most, about: beyond that many samples leaves hold several, so that a model grows no further.
+MAX_LEAVES = 1000
+# Samples that the trees learn from: beyond, a random choice, so that time grows no further.
+MAX_SAMPLES = 10_000
 
 
 @dataclass(frozen=True)
-class ForestHead:
+class Trees:
     """Decision trees on numbers of a sample; what is predicted is the mean of their leaves.
 
     The nodes of all trees stand one after the other. A sample goes to the second child of a node where the node's
-    number is above the threshold, else to the first; a leaf is its own child. The numbers are those of the sample
-    embedding, or square roots of abundances.
+    number is above the threshold, else to the first; a leaf is its own child.
     """
 
+    width: int
+    """Numbers a sample that the trees read, ``F``."""
     roots: np.ndarray
     """int64 ``[T]``, first node of each tree."""
     children: np.ndarray
     """int32 ``[Z, 2]``"""
-    place: np.ndarray
-    """int32 ``[Z]``, which of the sample's numbers is looked at."""
+    column: np.ndarray
+    """int32 ``[Z]``, which of the sample's numbers a node looks at."""
     threshold: np.ndarray
     """float64 ``[Z]``"""
     value: np.ndarray
     """float32 ``[Z, O]``, of a leaf: the target in the transform's units, or how likely each class is (any scale)."""
-    asvs: np.ndarray | None = None
-    """int64 ``[W]``, sorted hashes of the ASVs whose abundances are read; None where the embedding is."""
 
-    def outputs(self, samples: Compared, support: Compared) -> np.ndarray:
-        """Target in the transform's units, or logarithms of probabilities: float32 ``[M, O]``.
+    @classmethod
+    def grow(
+        cls, numbers, target: np.ndarray, *, trees: int, min_leaf: int = 1, random_seed: int = 0, threads: int = 1
+    ) -> "Trees":
+        """Grow extremely randomized trees.
 
-        Samples that hold ASVs which those learnt from (``support``) do not are read as the kernel head reads them: by
-        their familiar ASVs alone, unless those are few. Of abundances there are only familiar ones.
+        Classes count alike, as in the kernel head: the share of a class in a leaf is divided by its share of all
+        samples.
+
+        Parameters
+        ----------
+        numbers : np.ndarray or sp.csr_matrix
+            float32 ``[N, F]``; of more than ``MAX_SAMPLES`` samples a random choice is read.
+        target : np.ndarray
+            ``[N]`` float32 in the transform's units, or int64 codes of classes.
+        trees : int
+            How many.
+        min_leaf : int
+            Samples that a leaf has at least.
+        random_seed, threads : int
+            As in :meth:`q2_aam.heads.protocol.Head.fit`.
+
+        References
+        ----------
+        Geurts P, Ernst D, Wehenkel L (2006). Extremely randomized trees. Machine Learning 63:3-42.
         """
-        if self.asvs is not None:
-            found = self._means(square_root_abundances(samples, support, self.asvs))
-        else:
-            found = self._means(samples.embedding)
-            if samples.familiar_embedding is not None:
-                weight = familiarity(samples, support)[:, None]
-                found = weight * self._means(samples.familiar_embedding) + (1 - weight) * found
-        return (found if found.shape[1] == 1 else np.log(found)).astype(np.float32)
+        outputs = n_outputs(target)
+        rows = np.sort(np.random.default_rng(random_seed).permutation(len(target))[:MAX_SAMPLES])
+        numbers, target = numbers[rows], target[rows]
+        forest = (ExtraTreesRegressor if outputs == 1 else ExtraTreesClassifier)(
+            trees,
+            max_features=TRIED,
+            min_samples_leaf=max(min_leaf, len(rows) // MAX_LEAVES),
+            n_jobs=threads,
+            random_state=random_seed,
+        ).fit(numbers.toarray() if sp.issparse(numbers) else numbers, target)
+        each = [estimator.tree_ for estimator in forest.estimators_]
+        roots = np.cumsum([0, *(tree.node_count for tree in each[:-1])])
+        children = []
+        for root, tree in zip(roots, each, strict=True):
+            pair = np.stack([tree.children_left, tree.children_right], 1)
+            # scikit-learn's leaves have -1 for children.
+            children.append(root + np.where(pair < 0, np.arange(tree.node_count)[:, None], pair))
+        value = np.concatenate([tree.value[:, 0] for tree in each])
+        return cls(
+            numbers.shape[1],
+            roots,
+            np.concatenate(children).astype(np.int32),
+            np.maximum(np.concatenate([tree.feature for tree in each]), 0).astype(np.int32),
+            np.concatenate([tree.threshold for tree in each]),
+            (value if outputs == 1 else _likelihoods(value, target, outputs)).astype(np.float32),
+        )
 
-    def _means(self, numbers: Tensor | sp.csr_matrix) -> np.ndarray:
-        """Mean of the leaves that the trees come to ``[M, O]``; of classes, such that they add up to 1."""
+    def means(self, numbers: np.ndarray | sp.csr_matrix) -> np.ndarray:
+        """Mean of the leaves that samples ``[M, F]`` come to, ``[M, O]``; of classes, such that they add up to 1."""
+        if numbers.shape[1] != self.width:
+            raise ValueError(
+                f"The trees read {self.width} numbers a sample, but these samples have {numbers.shape[1]}. Predict "
+                "with the encoder and the covariates that the head was fitted with."
+            )
         means = np.empty((numbers.shape[0], self.value.shape[1]))
         for start in range(0, len(means), ROWS):
-            part = numbers[start : start + ROWS]
-            part = part.toarray() if sp.issparse(part) else part.numpy()
-            rows = np.arange(len(part))[:, None]
-            node, before = np.repeat(self.roots[None], len(part), 0), None
+            chunk = numbers[start : start + ROWS]
+            chunk = chunk.toarray() if sp.issparse(chunk) else chunk
+            rows = np.arange(len(chunk))[:, None]
+            node, before = np.repeat(self.roots[None], len(chunk), 0), None
             while before is None or not np.array_equal(node, before):
                 before = node
-                beyond = part[rows, self.place[node]] > self.threshold[node]
+                beyond = chunk[rows, self.column[node]] > self.threshold[node]
                 node = self.children[node, beyond.astype(np.intp)]
             means[start : start + ROWS] = self.value[node].mean(1, dtype=np.float64)
         return means if means.shape[1] == 1 else means / means.sum(1, keepdims=True)
 
-    def to_tensors(self) -> dict[str, Tensor]:
-        """Everything, as it is kept in ``best_model.pt``."""
-        return {name: torch.as_tensor(part) for name, part in vars(self).items() if part is not None}
+    def to_tensors(self) -> dict[str, np.ndarray]:
+        return {name: np.asarray(part) for name, part in vars(self).items()}
 
     @classmethod
-    def from_tensors(cls, parts: dict[str, Tensor], kernel: KernelHead, numbers: int) -> "ForestHead":
-        """What :meth:`to_tensors` gave.
-
-        Parameters
-        ----------
-        parts : dict
-        kernel : KernelHead
-            The head beside it: as many outputs, and the samples whose abundances are read.
-        numbers : int
-            Of a sample embedding.
+    def from_tensors(cls, tensors: dict) -> "Trees":
+        """What :meth:`to_tensors` returned.
 
         Raises
         ------
         ValueError, KeyError, TypeError
             If parts are missing or do not fit each other, or a way through a tree has no end.
         """
-        forest = cls(**{name: part.numpy() for name, part in parts.items()})
-        asvs, outputs = forest.asvs, len(kernel.bias)
-        counted = [forest.roots, forest.children, forest.place] + ([] if asvs is None else [asvs])
-        nodes, own = len(forest.children), np.arange(len(forest.children))[:, None]
+        kinds = {"width": "i0", "roots": "i1", "children": "i2", "column": "i1", "threshold": "f1", "value": "f2"}
+        arrays = checked_parts(tensors, **kinds)
+        trees = cls(**{**arrays, "width": int(arrays["width"])})
+        nodes, own = len(trees.children), np.arange(len(trees.children))[:, None]
         fits = (
-            all(np.issubdtype(part.dtype, np.integer) for part in counted)
-            and forest.children.shape == (nodes, 2)
-            and forest.place.shape == forest.threshold.shape == (nodes,)
-            and forest.value.shape == (nodes, outputs)
-            and forest.roots.ndim == 1
-            and len(forest.roots)
-            and ((forest.roots >= 0) & (forest.roots < nodes)).all()
-            and ((forest.children >= own) & (forest.children < nodes)).all()
-            and ((forest.children == own).all(1) == (forest.children == own).any(1)).all()
-            and ((forest.place >= 0) & (forest.place < (numbers if asvs is None else len(asvs)))).all()
-            and np.isfinite(forest.threshold).all()
-            and np.isfinite(forest.value).all()
-            and (outputs == 1 or (forest.value > 0).all())
-            and (asvs is None or (asvs.ndim == 1 and (np.diff(asvs) > 0).all()))
-            and (asvs is None or np.isin(asvs, kernel.support.hashes).all())
+            trees.children.shape == (nodes, 2)
+            and trees.column.shape == trees.threshold.shape == (nodes,)
+            and len(trees.value) == nodes
+            and trees.value.shape[1] > 0
+            and len(trees.roots)
+            and ((trees.roots >= 0) & (trees.roots < nodes)).all()
+            # A child stands behind its parent: every way has an end.
+            and ((trees.children >= own) & (trees.children < nodes)).all()
+            and ((trees.children == own).all(1) == (trees.children == own).any(1)).all()
+            and ((trees.column >= 0) & (trees.column < trees.width)).all()
+            and (trees.value.shape[1] == 1 or (trees.value > 0).all())
         )
         if not fits:
-            raise ValueError("The trees of a forest head do not fit together.")
-        return forest
+            raise ValueError("The trees of a stored head do not fit together.")
+        return trees
+
+
+def _likelihoods(value: np.ndarray, target: np.ndarray, outputs: int) -> np.ndarray:
+    """How likely classes are in nodes ``[Z, O]`` if they count alike, from the samples of each class in the nodes."""
+    codes, sizes = np.unique(target, return_counts=True)
+    shares = np.zeros((len(value), outputs))
+    shares[:, codes] = value / value.sum(1, keepdims=True)
+    frequency = np.ones(outputs)
+    frequency[codes] = sizes / len(target)
+    return with_equal_priors(shares, frequency)
+
+
+def as_outputs(means: np.ndarray) -> np.ndarray:
+    """Means of trees as a head's outputs: numbers as they are, logarithms of probabilities; float32 ``[M, O]``."""
+    return (means if means.shape[1] == 1 else np.log(means)).astype(np.float32)
 
 
 @dataclass(frozen=True)
-class JointHead:
-    """Weighted mean of a kernel head and forest heads, of numbers or of probabilities.
+class TreesHead:
+    """Trees on the sample embedding and on covariates.
 
-    A forest on abundances knows nothing of new ASVs: of a sample with few others, it counts for less.
+    Samples that hold ASVs which the landmarks do not are read as the kernel head reads them: by their known ASVs alone,
+    unless those are few.
     """
 
-    kernel: KernelHead
-    embedding: ForestHead | None
-    """Trees on the sample embedding; None where they have no weight."""
-    abundance: ForestHead | None
-    """Trees on abundances of ASVs; None where they have no weight."""
-    weights: tuple[float, float, float]
-    """Of the kernel head, of the trees on the embedding and of those on abundances; they add up to 1."""
+    name: ClassVar[str] = "trees"
 
-    def __post_init__(self):
-        weights = np.array(self.weights, dtype=np.float64)
-        # The kernel has a say always: the others have none of some samples.
-        if not (weights.shape == (3,) and weights[0] > 0 and weights.min() >= 0 and np.isclose(weights.sum(), 1)):
-            raise ValueError(f"A joint head needs three weights that add up to 1, but was given {self.weights}.")
-        for forest, weight in ((self.embedding, weights[1]), (self.abundance, weights[2])):
-            if (forest is None) != (weight == 0):
-                raise ValueError("A joint head has trees where these have weight, and not otherwise.")
-        if getattr(self.embedding, "asvs", None) is not None or getattr(self.abundance, "asvs", ()) is None:
-            raise ValueError("The trees of a joint head read the embedding and abundances, in that order.")
+    trees: Trees
+    known_asvs: np.ndarray
+    """int64 ``[W]``, sorted hashes of the ASVs that the landmarks hold."""
+    richness: float
+    """Known ASVs with which a sample is read by those alone (:func:`q2_aam.heads.features.poor_richness`)."""
+    n_covariates: int = 0
 
     @property
-    def support(self) -> Compared:
-        """The samples compared with."""
-        return self.kernel.support
-
-    def outputs(self, samples: Compared) -> np.ndarray:
-        """Target in the transform's units, or logarithms of probabilities: float32 ``[M, O]``."""
-        kernel = self.kernel.outputs(samples)
-        parts = [kernel, *(np.zeros_like(kernel) for _ in range(2))]
-        trust = np.ones(len(samples))
-        if self.embedding is not None:
-            parts[1] = self.embedding.outputs(samples, self.support)
-        if self.abundance is not None:
-            parts[2] = self.abundance.outputs(samples, self.support)
-            trust = trust_in_abundances(samples, self.support, self.abundance.asvs)
-        return weighted_mean(parts, sample_weights(self.weights, trust))
-
-    def to_tensors(self) -> dict:
-        """Everything but the kernel head, as it is kept in ``best_model.pt``."""
-        forests = {"embedding": self.embedding, "abundance": self.abundance}
-        kept = {name: forest.to_tensors() for name, forest in forests.items() if forest is not None}
-        return {"weights": torch.tensor(self.weights, dtype=torch.float64), **kept}
+    def landmarks(self) -> None:
+        return None
 
     @classmethod
-    def from_tensors(cls, parts: dict, kernel: KernelHead, numbers: int) -> "JointHead":
-        """What :meth:`to_tensors` gave, beside its kernel head; a sample embedding has so many numbers.
+    def fit(
+        cls, features: Features, target: np.ndarray, folds: Folds, *, random_seed: int = 0, threads: int = 1
+    ) -> Fit:
+        """Grow the trees; see :meth:`q2_aam.heads.protocol.Head.fit`. Nothing is chosen."""
+        settings = {"random_seed": random_seed, "threads": threads}
+        out_of_fold = np.full((len(target), n_outputs(target)), np.nan, dtype=np.float32)
+        for train, test in folds.splits:
+            landmarks = features.subset(np.intersect1d(folds.landmarks, train)).as_landmarks()
+            part = cls.grow(features.subset(train), target[train], landmarks, **settings)
+            out_of_fold[test] = part.outputs(features.subset(test))
+        landmarks = features.subset(folds.landmarks).as_landmarks()
+        return Fit(cls.grow(features, target, landmarks, **settings), out_of_fold)
 
-        Raises
-        ------
-        ValueError, KeyError, TypeError
-            If parts are missing or do not fit each other.
-        """
-        forests = {
-            name: ForestHead.from_tensors(parts[name], kernel, numbers) if name in parts else None
-            for name in ("embedding", "abundance")
+    @classmethod
+    def grow(cls, features: Features, target: np.ndarray, landmarks: Features, **settings) -> "TreesHead":
+        """Fit to all ``N`` samples; new ones are read by the ASVs that landmarks hold."""
+        numbers = beside_covariates(features.embedding, features)
+        n_covariates = numbers.shape[1] - 2 * features.presence.shape[1]
+        trees = Trees.grow(numbers, target, trees=TREES, **settings)
+        return cls(trees, landmarks.hashes, poor_richness(landmarks), n_covariates)
+
+    def outputs(self, features: Features) -> np.ndarray:
+        """Target in the transform's units, or logarithms of probabilities: float32 ``[M, O]``."""
+        features.covariate_columns(self.n_covariates)
+        means = self.trees.means(beside_covariates(features.embedding, features))
+        if features.known_presence is not None:
+            weight = known_weight(features, self.known_asvs, self.richness)[:, None]
+            known = self.trees.means(beside_covariates(features.known_embedding, features))
+            means = weight * known + (1 - weight) * means
+        return as_outputs(means)
+
+    def describe(self) -> str:
+        covariates = f" and {self.n_covariates} covariates" if self.n_covariates else ""
+        return (
+            f"Trees head: the mean of {len(self.trees.roots)} extremely randomized trees on the "
+            f"{self.trees.width - self.n_covariates} numbers of the sample embedding{covariates}."
+        )
+
+    def to_tensors(self) -> dict[str, np.ndarray | dict]:
+        return {
+            "trees": self.trees.to_tensors(),
+            "known_asvs": self.known_asvs,
+            "richness": np.array(self.richness),
+            "n_covariates": np.array(self.n_covariates),
         }
-        return cls(kernel, **forests, weights=tuple(parts["weights"].tolist()))
+
+    @classmethod
+    def from_tensors(cls, tensors: dict) -> "TreesHead":
+        parts = checked_parts(tensors, trees="dict", known_asvs="i1", richness="f0", n_covariates="i0")
+        trees = Trees.from_tensors(parts["trees"])
+        known_asvs, richness, n = parts["known_asvs"], float(parts["richness"]), int(parts["n_covariates"])
+        if not ((np.diff(known_asvs) > 0).all() and richness >= 0 and 0 <= n < trees.width):
+            raise ValueError("The parts of a stored trees head do not fit together.")
+        return cls(trees, known_asvs, richness, n)
 
 
-def sample_weights(weights: tuple[float, float, float], trust: np.ndarray) -> np.ndarray:
-    """Weights ``[3, M]`` of a joint head's parts for each sample: less of the last where abundances tell little."""
-    each = np.repeat(np.array(weights, dtype=np.float64)[:, None], len(trust), 1)
-    each[2] *= trust
-    return each / each.sum(0)
-
-
-def weighted_mean(parts, weights) -> np.ndarray:
-    """Mean of heads' numbers, or logarithm of the mean of their probabilities: float32 ``[M, O]``.
-
-    Parameters
-    ----------
-    parts : array_like
-        ``[P, M, O]``, of each head a number or logits of classes.
-    weights : array_like
-        ``[P]`` or ``[P, M]``, of each head; they add up to 1.
-    """
-    weights = np.asarray(weights, dtype=np.float64).reshape(len(parts), -1, 1)
-    parts = np.asarray(parts, dtype=np.float64)
-    if parts.shape[2] == 1:
-        return (weights * parts).sum(0).astype(np.float32)
-    logs = parts - np.logaddexp.reduce(parts, axis=2, keepdims=True)
-    with np.errstate(divide="ignore"):  # what has no weight has minus infinity, and adds nothing
-        return np.logaddexp.reduce(logs + np.log(weights), axis=0).astype(np.float32)
+def beside_covariates(numbers: np.ndarray | sp.csr_matrix, features: Features) -> np.ndarray | sp.csr_matrix:
+    """Numbers of samples ``[N, F]`` and their covariates behind, ``[N, F + C]``."""
+    if features.covariates is None:
+        return numbers
+    stack = sp.hstack if sp.issparse(numbers) else np.hstack
+    joined = stack([numbers, features.covariates.astype(np.float32)])
+    return joined.tocsr() if sp.issparse(joined) else joined

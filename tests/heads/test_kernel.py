@@ -1,172 +1,227 @@
 import numpy as np
 import pytest
-import scipy.sparse as sp
-import torch
-from scipy.spatial.distance import cdist
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import KernelCenterer
+from sklearn.svm import SVC
 
-from q2_aam.encoder.sample_encoder import SampleEncoding, lineage_distances
-from q2_aam.heads import kernel as kernel_head
-from q2_aam.heads.kernel import (
-    DISTANCES,
-    Compared,
-    KernelHead,
-    familiarity,
-    scaled_distances,
-    similarity,
-    squared_hellinger,
-    squared_jaccard,
-    squared_unifrac,
-    typical_distances,
-)
-from tests import tiny
+from q2_aam.heads import folds as folds_module
+from q2_aam.heads import inner_folds, kernel
+from q2_aam.heads.features import DISTANCES, squared_jaccard
+from q2_aam.heads.kernel import KernelHead, directions, scaled_distances, similarity, typical_distances
+from tests.heads.made_up import N, changed, fitted, samples, zones
 
 
-def compared(seed=0, n=12, condition=False):
-    """Samples of the tiny survey with made-up lineages."""
-    communities = tiny.survey().subset(np.arange(n))
-    presence = torch.rand(n, 5, generator=torch.Generator().manual_seed(seed))
-    values = np.random.default_rng(seed).normal(size=(n, 2)).astype(np.float32) if condition else None
-    return communities, Compared.of(communities, SampleEncoding(presence, presence**2), values)
+def covariates_of(n, seed=3):
+    return np.random.default_rng(seed).normal(size=(n, 2)).astype(np.float32)
 
 
-def head_of(samples, **changes):
+def head_of(features, **changes):
     rng = np.random.default_rng(5)
-    given = {
-        "support": samples,
-        "typical": typical_distances(samples),
-        "sharpness": 0.7,
-        "loudness": 2.0 if samples.condition is not None else 0.0,
-        "weight": rng.normal(size=(len(samples), 3)),
+    parts = {
+        "landmarks": features,
+        "typical": typical_distances(features),
+        "gamma": 0.7,
+        "alpha": 0.1,
+        "covariate_weight": 2.0 if features.covariates is not None else 0.0,
+        "weight": rng.normal(size=(len(features), 3)),
         "bias": rng.normal(size=3),
     }
-    return KernelHead(**{**given, **changes})
+    return KernelHead(**{**parts, **changes})
 
 
-def test_distances_are_scipys_and_the_encoders():
-    communities, samples = compared()
-    counts = communities.counts.toarray().astype(float)
-    one, other = samples.subset(np.arange(4)), samples.subset(np.arange(4, 12))
-    assert np.allclose(squared_jaccard(one, other), cdist(counts[:4] > 0, counts[4:] > 0, "jaccard") ** 2)
-    roots = np.sqrt(counts / counts.sum(1, keepdims=True))
-    assert np.allclose(squared_hellinger(one, other), cdist(roots[:4], roots[4:], "sqeuclidean"))
-    whole = lineage_distances(samples.presence).numpy()
-    assert np.allclose(squared_unifrac(one, other), whole[:4, 4:] ** 2, atol=1e-6)
+def kernel_of(features, head):
+    return similarity(scaled_distances(features, head.landmarks, head.typical), head.gamma)
 
 
-def test_alike_samples_are_at_0_and_distances_are_symmetric():
-    _, samples = compared()
-    for squared in DISTANCES.values():
-        found = squared(samples, samples)
-        assert np.allclose(np.diag(found), 0, atol=1e-9) and np.allclose(found, found.T, atol=1e-7)
-
-
-def test_asvs_that_the_other_table_lacks_are_not_counted():
-    communities, samples = compared()
-    # The same samples read from a table that has all ASVs in another order, and one of them under another sequence.
-    order = np.random.default_rng(1).permutation(len(communities.tokens))
-    tokens = communities.tokens[order].copy()
-    changed = order[0]
-    tokens[0, 1:4] = [4, 4, 4] if tuple(communities.tokens[changed, 1:4]) != (4, 4, 4) else [3, 3, 3]
-    other = tiny.changed(communities, tokens=tokens, counts=communities.counts[:, order])
-    shuffled = Compared.of(other, SampleEncoding(samples.presence, samples.presence))
-    counts = communities.counts.toarray() > 0
-    mine = counts.copy()
-    mine[:, changed] = False
-    shared = mine.astype(int) @ mine.T.astype(int)
-    either = mine.sum(1)[:, None] + counts.sum(1)[None] - shared
-    assert np.allclose(squared_jaccard(samples, shuffled), (1 - shared / either) ** 2)
-    assert counts[:, changed].any()
-    reads = communities.counts.toarray().astype(float)
-    theirs = np.sqrt(reads / reads.sum(1, keepdims=True))
-    reads[:, changed] = 0
-    known = np.sqrt(reads / reads.sum(1, keepdims=True))
-    assert np.allclose(squared_hellinger(samples, shuffled), 2 - 2 * known @ theirs.T)
-
-
-def test_new_asvs_are_read_as_far_as_familiar_ones_are_few():
-    _, samples = compared()
-    held = np.diff(samples.shares.indptr)
-    one = samples.subset(np.argsort(-held)[:3])
-    # Of the second sample half as many ASVs are familiar as a quarter of the others have at most; of the third none.
-    enough = np.quantile(held, 0.25)
-    parts = [one.shares[0], one.shares[1].copy(), one.shares[2] * 0]
-    parts[1].data[int(enough) // 2 :] = 0
-    shares = sp.vstack(parts).tocsr()
-    shares.eliminate_zeros()
-    found = Compared(one.presence, shares, samples.hashes.copy(), None, torch.rand(3, 5))
-    weight = familiarity(found, samples)
-    assert weight == pytest.approx([1, (int(enough) // 2) / enough, 0]) and 0.3 < weight[1] < 1
-    whole, familiar = (
-        lineage_distances(each, samples.presence).numpy() ** 2 for each in (found.presence, found.familiar)
-    )
-    mixed = weight[:, None] * familiar + (1 - weight[:, None]) * whole
-    assert np.allclose(squared_unifrac(found, samples), mixed, atol=1e-6)
-    assert np.allclose(squared_unifrac(found, samples)[0], familiar[0], atol=1e-6)
-
-
-def test_what_is_compared_with_keeps_the_asvs_it_holds():
-    _, samples = compared()
-    few = samples.subset(np.arange(3)).as_support()
-    held = np.asarray((samples.shares[:3] > 0).sum(0)).ravel() > 0
-    assert 0 < held.sum() < len(held) and np.array_equal(few.hashes, samples.hashes[held])
-    for squared in DISTANCES.values():
-        assert np.allclose(squared(few, few), squared(samples, samples)[:3, :3], atol=1e-6)
-
-
-def test_scaled_distances_are_the_mean_of_the_three_whatever_the_portions(monkeypatch):
-    _, samples = compared()
-    typical = typical_distances(samples)
-    expected = sum(squared(samples, samples) / typical[kind] for kind, squared in DISTANCES.items()) / 3
-    whole = scaled_distances(samples, samples, typical)
-    monkeypatch.setattr(kernel_head, "ROWS", 5)
+def test_scaled_distances_are_the_mean_of_the_three_whatever_the_chunks(monkeypatch):
+    features, _ = samples()
+    typical = typical_distances(features)
+    expected = sum(squared(features, features) / typical[kind] for kind, squared in DISTANCES.items()) / 3
+    whole = scaled_distances(features, features, typical)
+    monkeypatch.setattr(kernel, "ROWS", 5)
     assert np.allclose(whole, expected, rtol=1e-6)
-    assert np.array_equal(scaled_distances(samples, samples, typical), whole)
-    pairs = np.triu_indices(12, 1)
-    assert np.isclose(np.median(squared_jaccard(samples, samples)[pairs]), typical["jaccard"])
+    assert np.array_equal(scaled_distances(features, features, typical), whole)
+    pairs = np.triu_indices(N, 1)
+    assert np.isclose(np.median(squared_jaccard(features, features)[pairs]), typical["jaccard"])
     assert np.allclose(similarity(whole, 0.5), np.exp(-expected / 2), rtol=1e-5)
 
 
-@pytest.mark.parametrize("condition", [False, True])
-def test_a_head_kept_as_tensors_predicts_the_same(tmp_path, condition):
-    _, samples = compared(condition=condition)
-    head = head_of(samples)
-    torch.save(head.to_tensors(), tmp_path / "head.pt")
-    again = KernelHead.from_tensors(torch.load(tmp_path / "head.pt", weights_only=True))
-    new = samples.subset(np.array([7, 1]))
-    assert np.array_equal(again.outputs(new), head.outputs(new)) and head.outputs(new).shape == (2, 3)
-
-
 def test_a_samples_prediction_does_not_depend_on_the_others():
-    _, samples = compared()
-    head = head_of(samples.subset(np.arange(8)))
-    together = head.outputs(samples.subset(np.arange(8, 12)))
+    features, _ = samples()
+    head = head_of(features.subset(np.arange(8)))
+    together = head.outputs(features.subset(np.arange(8, 12)))
     for row in range(4):
-        assert np.allclose(head.outputs(samples.subset(np.array([8 + row]))), together[row], atol=1e-6)
+        assert np.allclose(head.outputs(features.subset(np.array([8 + row]))), together[row], atol=1e-6)
 
 
-def test_condition_enters_in_proportion():
-    _, samples = compared(condition=True)
-    head = head_of(samples)
-    other = Compared(samples.presence, samples.shares, samples.hashes, samples.condition + 1)
-    slope = 4.0 * np.ones((12, 2)) @ samples.condition.T @ head.weight
-    assert np.allclose(head.outputs(other) - head.outputs(samples), slope, atol=1e-4)
+def test_covariates_enter_in_proportion():
+    features, _ = samples(covariates_of(N))
+    head = head_of(features)
+    other = changed(features, covariates=features.covariates + 1)
+    slope = 4.0 * np.ones((N, 2)) @ features.covariates.T @ head.weight
+    assert np.allclose(head.outputs(other) - head.outputs(features), slope, atol=1e-4)
+
+
+@pytest.mark.parametrize("covariates", [None, covariates_of(N)])
+def test_a_stored_head_predicts_the_same(covariates):
+    features, _ = samples(covariates)
+    head = head_of(features.as_landmarks())
+    again = KernelHead.from_tensors(head.to_tensors())
+    new = features.subset(np.array([7, 1]))
+    assert np.array_equal(again.outputs(new), head.outputs(new)) and head.outputs(new).shape == (2, 3)
+    assert again.describe() == head.describe() and np.array_equal(again.known_asvs, head.known_asvs)
+
+
+def part(name, place, value):
+    """Tensors with one number of a part changed."""
+
+    def change(tensors):
+        tensors[name] = np.array(tensors[name])
+        tensors[name][place] = value
+
+    return change
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"weight": torch.zeros(3, 1, dtype=torch.float64)},
-        {"indices": torch.tensor([10**6])},
-        {"typical": torch.ones(2)},
+        lambda tensors: tensors.update(weight=np.zeros((3, 1))),
+        lambda tensors: tensors.update(weight=np.zeros((N, 0)), bias=np.zeros(0)),
+        lambda tensors: tensors.update(indices=tensors["indices"][:1]),
+        lambda tensors: tensors.update(indices=tensors["indices"].astype(float)),
+        lambda tensors: tensors.update(typical=np.ones(2)),
+        lambda tensors: tensors.update(typical=np.zeros(3)),
+        lambda tensors: tensors.update(covariates=np.ones((N - 1, 2))),
+        lambda tensors: tensors.update(more=np.ones(2)),
+        lambda tensors: tensors.update(hashes=tensors["hashes"][::-1].copy()),
+        lambda tensors: tensors.update(gamma=np.array(-1.0)),
+        lambda tensors: tensors.update(gamma=np.array(np.nan)),
+        part("indices", 0, 10**6),
+        part("indices", 0, -1),
+        # One ASV twice in a sample.
+        lambda tensors: part("indices", 1, tensors["indices"][0])(tensors),
+        part("indptr", 1, 10**6),
+        part("presence", (0, 0), np.nan),
+        part("presence", (0, 0), -1),
+        part("shares", 0, -1),
+        part("weight", (0, 0), np.inf),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(change):
-    _, samples = compared()
+    features, _ = samples()
+    tensors = head_of(features).to_tensors()
+    KernelHead.from_tensors(tensors)
+    change(tensors)
     with pytest.raises(ValueError):
-        KernelHead.from_tensors({**head_of(samples).to_tensors(), **change})
+        KernelHead.from_tensors(tensors)
 
 
-def test_sample_without_reads_in_known_asvs_is_still_compared():
-    _, samples = compared()
-    alone = Compared(samples.presence[:1], sp.csr_matrix(([1.0], [0], [0, 1]), (1, 1)), np.array([-(2**62)]))
-    assert np.allclose(squared_jaccard(alone, samples), 1) and np.allclose(squared_hellinger(alone, samples), 2)
+def test_parts_that_are_missing_or_no_arrays_are_refused():
+    features, _ = samples()
+    tensors = head_of(features).to_tensors()
+    for name in tensors:
+        with pytest.raises(KeyError):
+            KernelHead.from_tensors({other: part for other, part in tensors.items() if other != name})
+        with pytest.raises(TypeError):
+            KernelHead.from_tensors({**tensors, name: "abc"})
+    with pytest.raises(TypeError):
+        KernelHead.from_tensors("abc")
+
+
+def test_numbers_are_scikit_learns_kernel_ridge():
+    features, level = samples()
+    head, out_of_fold = fitted(KernelHead, features, level)
+    values = kernel_of(features, head)
+    # Not all of the distances are Euclidean: what is left out is less than a hundredth.
+    basis = values @ directions(values)
+    assert np.abs(basis @ basis.T - values).max() < 0.01
+    centred = KernelCenterer().fit_transform(basis @ basis.T)
+    errors = {
+        alpha: np.abs(
+            KernelRidge(alpha=alpha, kernel="precomputed").fit(centred, level - level.mean()).predict(centred)
+            + level.mean()
+            - head.outputs(features)[:, 0]
+        ).max()
+        for alpha in kernel.RIDGE_ALPHAS
+    }
+    assert errors[head.alpha] == min(errors.values()) < 1e-3 < sorted(errors.values())[2]
+    assert np.corrcoef(out_of_fold[:, 0], level)[0, 1] > 0.8
+
+
+def test_classes_are_scikit_learns_logistic_regression_on_the_kernel():
+    features, level = samples()
+    codes = zones(level)
+    head, out_of_fold = fitted(KernelHead, features, codes)
+    values = kernel_of(features, head)
+    coordinates = values @ directions(values)
+    assert np.abs(coordinates @ coordinates.T - values).max() < 0.01
+    outputs = head.outputs(features)
+    probabilities = np.exp(outputs) / np.exp(outputs).sum(1, keepdims=True)
+    logistic = LogisticRegression(C=1 / head.alpha, class_weight="balanced", max_iter=1000).fit(coordinates, codes)
+    assert np.abs(logistic.predict_proba(coordinates) - probabilities).max() < 0.01
+    assert (out_of_fold.argmax(1) == codes).mean() > 0.6
+
+
+def test_two_classes_have_two_logits_and_stand_like_a_support_vector_machines():
+    features, level = samples()
+    codes = (level > 0).astype(np.int64)
+    head, out_of_fold = fitted(KernelHead, features, codes)
+    assert out_of_fold.shape == (N, 2) and head.outputs(features).shape == (N, 2)
+    values = kernel_of(features, head)
+    machine = SVC(kernel="precomputed").fit(values, codes).decision_function(values)
+    assert np.corrcoef(np.diff(head.outputs(features))[:, 0], machine)[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_out_of_fold_predictions_are_those_of_a_head_without_the_fold(classes, monkeypatch):
+    features, level = samples()
+    target = zones(level) if classes else level
+    groups = np.array([f"g{i // 4}" for i in range(N)])
+    assert np.isfinite(fitted(KernelHead, features, target, groups).out_of_fold).all()
+    # The choice among settings does see the folds; with one setting there is none.
+    monkeypatch.setattr(kernel, "GAMMAS", (1.0,))
+    monkeypatch.setattr(kernel, "RIDGE_ALPHAS", [0.1])
+    monkeypatch.setattr(kernel, "LOGISTIC_ALPHAS", [1.0])
+    out_of_fold = fitted(KernelHead, features, target, groups).out_of_fold
+    for _, test in inner_folds(target, groups, 0).splits:
+        absurd = target.copy()
+        absurd[test] = (target[test] + 1) % 3 if classes else 100.0
+        others = np.setdiff1d(np.arange(N), test)
+        again = fitted(KernelHead, features, absurd, groups).out_of_fold
+        assert np.array_equal(again[test], out_of_fold[test])
+        assert not np.allclose(again[others], out_of_fold[others])
+
+
+def test_few_landmarks_stand_for_many_samples(monkeypatch):
+    features, level = samples()
+    monkeypatch.setattr(folds_module, "MAX_LANDMARKS", 15)
+    head, out_of_fold = fitted(KernelHead, features, level)
+    assert len(head.landmarks) == 15 and out_of_fold.shape == (N, 1)
+    assert np.corrcoef(out_of_fold[:, 0], level)[0, 1] > 0.7
+
+
+def test_the_seed_decides_the_folds_and_nothing_else_is_random():
+    features, level = samples()
+    one, again, other = (fitted(KernelHead, features, level, None, seed).out_of_fold for seed in (0, 0, 1))
+    assert np.array_equal(one, again) and not np.array_equal(one, other)
+
+
+def test_a_group_is_in_one_fold_only():
+    features, _ = samples()
+    # Groups of alike samples with one value each: a head that has seen a group would know it.
+    groups = np.repeat(np.arange(8), 5)
+    noise = np.random.default_rng(0).normal(size=8).astype(np.float32)[groups]
+    twins = features.subset(np.repeat(np.arange(8) * 5, 5))
+    honest = fitted(KernelHead, twins, noise, groups).out_of_fold[:, 0]
+    leaking = fitted(KernelHead, twins, noise).out_of_fold[:, 0]
+    assert np.mean((leaking - noise) ** 2) < 0.1 < np.mean((honest - noise) ** 2)
+
+
+def test_it_says_what_was_chosen():
+    features, level = samples(covariates_of(N))
+    head = fitted(KernelHead, features, level).head
+    assert head.describe() == (
+        f"Kernel head: each sample is compared with 40 landmarks by predicted UniFrac, shared ASVs and abundances "
+        f"(gamma {head.gamma:g}, alpha {head.alpha:g}). It also reads 2 covariates (weight {head.covariate_weight:g})."
+    )
