@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from q2_aam.heads import inner_folds
 from q2_aam.heads import folds as folds_module
+from q2_aam.heads import inner_folds
 from q2_aam.heads.folds import FOLDS, MIN_LOG_PROBABILITY, balanced_losses, inner_splits
 from tests.heads.made_up import N, level_of, zones
 
