@@ -44,8 +44,8 @@ def inner_folds(target: np.ndarray, groups: np.ndarray | None, random_seed: int)
     """
     if groups is not None and len(target) > 1 and len(np.unique(groups)) == 1:
         raise ValueError(
-            f"All {len(target)} samples are of one group ({groups[0]!r}): settings and errors are learnt from groups that "
-            "are left out, which takes two or more. Leave groups out, or choose another column."
+            f"All {len(target)} samples are of one group ({groups[0]!r}): settings and errors are learnt from groups "
+            "that are left out, which takes two or more. Leave groups out, or choose another column."
         )
     splits = inner_splits(target, groups, random_seed, FOLDS)
     if not splits:
