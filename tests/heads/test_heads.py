@@ -55,9 +55,9 @@ def test_a_fitted_head_is_stored_and_predicts_the_same(name, classes, columns):
 def test_covariates_that_were_not_learnt_from_or_lack_are_refused(name):
     features, level = samples()
     more = changed(features, covariates=np.zeros((N, 1), dtype=np.float32))
-    for learnt, new in ((features, more), (more, features)):
+    for old, new in ((features, more), (more, features)):
         with pytest.raises(ValueError, match="The head was fitted with . covariates"):
-            fitted(HEADS[name], learnt, level).head.outputs(new)
+            fitted(HEADS[name], old, level).head.outputs(new)
 
 
 @ALL
