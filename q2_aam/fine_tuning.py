@@ -12,8 +12,7 @@ from q2_aam.encoder.encoder import TRAINING_STATE, Encoder
 from q2_aam.encoder.pretraining import asvs_of, best_scores, data_summary, settings_for, starting_network
 from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.trainer import TrainingResult, train
-from q2_aam.heads.folds import inner_folds
-from q2_aam.heads.linear import LinearHead
+from q2_aam.heads.linear import LinearHead, fit_linear
 from q2_aam.predictor import Predictor, covariates_of, encode_target, features_of
 from q2_aam.settings import Embedding as EmbeddingSettings
 from q2_aam.settings import FineTuning, measured_names
@@ -143,7 +142,7 @@ def linear_head(
     seed = settings.runtime.random_seed
     groups = None if study.groups is None else study.groups.to_numpy()
     features = features_of(encoder, study, covariates, study.communities.counts, embedding_settings(settings))
-    return LinearHead.fit(features, encoded, inner_folds(encoded, groups, seed), random_seed=seed).head
+    return fit_linear(features.embedding, encoded, groups, seed, features.covariates)
 
 
 def start_from(network: AAM, head: LinearHead) -> None:

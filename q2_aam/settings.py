@@ -68,6 +68,8 @@ FINE_TUNE_MONITORS = (
 # Steps that pretraining takes by itself, whatever the number of samples, within these numbers of epochs.
 AUTO_STEPS = 300
 FEWEST_EPOCHS, MOST_EPOCHS = 4, 60
+# Standardised embeddings are cut there: a new sample may hold a lineage that training samples hardly did.
+FEATURE_LIMIT = 4.0
 # What scikit-learn takes.
 LARGEST_SEED = 2**32 - 1
 

@@ -3,10 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from q2_aam.settings import Architecture
-
-# Standardised embeddings are cut there: a new sample may hold a lineage that training samples hardly did.
-FEATURE_LIMIT = 4.0
+from q2_aam.settings import FEATURE_LIMIT, Architecture
 
 
 class CountHead(nn.Module):

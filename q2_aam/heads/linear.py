@@ -7,12 +7,12 @@ from typing import ClassVar
 import numpy as np
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge, RidgeCV
 
-from q2_aam.encoder.output_heads import FEATURE_LIMIT
 from q2_aam.heads.features import Features
 from q2_aam.heads.folds import has_classes, inner_splits, n_outputs
 from q2_aam.heads.kernel import logits_of_classes
 from q2_aam.heads.protocol import Fit, Folds
 from q2_aam.heads.tensors import checked_parts
+from q2_aam.settings import FEATURE_LIMIT
 
 # Folds by which the penalty is chosen.
 FOLDS = 5
