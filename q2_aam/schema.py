@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass, fields
 
-from q2_aam.settings import HEADS, TRANSFORMS
+from q2_aam.settings import HEADS, TRANSFORMS, Architecture
 
 # 4: one encoder and one head. 1 to 3 had the network's own head in the weights, and trees and kernels under names of
 # their own; their encoders are read still.
@@ -68,17 +68,7 @@ def is_finite(value) -> bool:
 # The kind of target that each kind of model has.
 TARGET_OF_KIND = {"encoder": None, "regressor": "numeric", "classifier": "categorical"}
 # Settings of the architecture that are counts or widths.
-ARCHITECTURE_SIZES = (
-    "dim",
-    "heads",
-    "nucleotides_per_token",
-    "nucleotide_layers",
-    "sample_layers",
-    "anchors",
-    "lineages",
-    "feed_forward",
-    "max_length",
-)
+ARCHITECTURE_SIZES = tuple(entry.name for entry in fields(Architecture) if entry.type is int)
 COVARIATE_KEYS = ("name", "kind", "location", "scale", "lowest", "highest", "categories", "imputed", "missing")
 TARGET_KEYS = ("name", "kind", "transform", "location", "scale", "classes", "class_weights")
 
