@@ -118,8 +118,8 @@ def test_depths_far_outside_those_learnt_from_are_named_with_numbers():
     # Twice as far is far.
     assert depth_caution(samples([500, 1000, 10000]), DATA) is None
     assert depth_caution(samples([499, 2000, 10001, 30]), DATA) == (
-        "3 of 4 samples have far fewer or far more reads (30 to 10001) than those that were learnt from (1000 to 5000): "
-        "s0, s2, s3. With other depths, other rare ASVs are met: rarefy both tables alike (`qiime feature-table "
+        "3 of 4 samples have far fewer or far more reads (30 to 10001) than those that were learnt from (1000 to "
+        "5000): s0, s2, s3. With other depths, other rare ASVs are met: rarefy both tables alike (`qiime feature-table "
         "rarefy`), or doubt these predictions."
     )
 
@@ -149,8 +149,8 @@ def test_depths_that_are_none_are_not_compared(values, data):
 )
 def test_presence_and_abundance_are_not_taken_for_each_other(values, learnt, ours, theirs):
     message = (
-        f"The table holds {ours}, but the model has learnt from {theirs}. Give a table of the same kind, or fit a model "
-        "to such a table."
+        f"The table holds {ours}, but the model has learnt from {theirs}. Give a table of the same kind, or fit a "
+        "model to such a table."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         refuse_other_values(samples([1], values), {"values": learnt})

@@ -61,7 +61,7 @@ def test_arrays_come_back_from_tensors():
 def test_predictors_and_encoders_are_not_taken_for_each_other(tmp_path):
     encoder().save(tmp_path / "encoder")
     predictor("linear", "numeric").save(tmp_path / "predictor")
-    with pytest.raises(ValueError, match=r"^The model is an encoder, which has no target\. Give it to `qiime aam fit` f"):
+    with pytest.raises(ValueError, match=r"^The model is an encoder, which has no target\. Give it to `qiime aam "):
         Predictor.load(tmp_path / "encoder")
     message = "The model is a regressor of 'ph', but an encoder is needed. Give what `qiime aam pretrain` made."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
@@ -186,5 +186,6 @@ def test_no_tensor_of_a_head_makes_it_crash(tmp_path, monkeypatch, head, kind):
                 assert str(error) == MISFIT, path
                 refused += 1
             else:
-                assert np.isfinite(loaded.predict(new_samples()).certainty.to_numpy()).all(), (path, mutation)
+                predicted = loaded.predict(new_samples().subset([0, 1]))
+                assert np.isfinite(predicted.certainty).all(axis=None), (path, mutation)
     assert refused > 3 * len(parts)

@@ -130,8 +130,8 @@ def test_values_far_outside_are_told(study, frame, fitted):
         run_predict(study, fitted[0], covariates=metadata(months))
     assert messages == [
         f"Covariate 'age': 48 samples have values far outside those of the training samples ({age.lowest:g} to "
-        f"{age.highest:g}): S01, S02, S03, S04, S05, ... (48 in all). Check that the unit is the same; their predictions "
-        "are extrapolations."
+        f"{age.highest:g}): S01, S02, S03, S04, S05, ... (48 in all). Check that the unit is the same; their "
+        "predictions are extrapolations."
     ]
 
 
@@ -140,14 +140,13 @@ def test_values_far_outside_are_told(study, frame, fitted):
 
 def gaps(frame):
     """Without some values: 3 of age, 5 of sex."""
-    return frame.assign(
-        age=frame["age"].where(frame.index > "S03"), sex=frame["sex"].where((frame.index < "S10") | (frame.index > "S14"))
-    )
+    sex = frame["sex"].where((frame.index < "S10") | (frame.index > "S14"))
+    return frame.assign(age=frame["age"].where(frame.index > "S03"), sex=sex)
 
 
 MISSING = (
-    "Covariate 'age' has no value in 3 of 36 samples: S01, S02, S03. Fill them in, filter these samples from the table, "
-    "leave the covariate out, or set missing_covariates to 'impute'."
+    "Covariate 'age' has no value in 3 of 36 samples: S01, S02, S03. Fill them in, filter these samples from the "
+    "table, leave the covariate out, or set missing_covariates to 'impute'."
 )
 
 
@@ -164,11 +163,10 @@ def test_missing_values_are_imputed_with_a_count(study, encoder, frame, head, ca
     assert (age["missing"], sex["missing"]) == (3, 5) and sex["categories"] == ["female", "male", None]
     assert age["imputed"] == pytest.approx(frame["age"].iloc[3:36].median())
     assert f"missing in 3 samples, read as the median {age['imputed']:g})" in capsys.readouterr().out
-    new = study.samples(frame.index[36:])
     with told() as messages:
-        unknown = run_predict(study, model, table=new, covariates=metadata(frame.assign(age=frame["age"].where(False))))
+        unknown = run_predict(study, model, covariates=metadata(frame.assign(age=frame["age"].where(False))))
         # In another order: they go by sample ID.
-        median = run_predict(study, model, table=new, covariates=metadata(frame[::-1].assign(age=age["imputed"])))
+        median = run_predict(study, model, covariates=metadata(frame[::-1].assign(age=age["imputed"])))
     assert messages == []
     pd.testing.assert_series_equal(unknown[0], median[0])
 
@@ -177,8 +175,7 @@ def test_missing_values_are_refused_where_they_are_not_imputed(study, encoder, f
     with refused(MISSING):
         fit_weight(study, encoder, frame, covariates=metadata(gaps(frame)))
     # Of no account where the sample is none of the table's.
-    table = study.samples(frame.index[14:])
-    fit_weight(study, encoder, frame, "linear", covariates=metadata(gaps(frame)), table=table)
+    fit_weight(study, encoder, frame, "linear", covariates=metadata(gaps(frame)), table=study.samples(frame.index[14:]))
 
 
 def test_a_category_that_was_never_missing_is_told(study, encoder, frame):
@@ -187,8 +184,8 @@ def test_a_category_that_was_never_missing_is_told(study, encoder, frame):
         predicted = run_predict(study, model, covariates=metadata(gaps(frame)))[0]
     assert np.isfinite(predicted).all()
     assert messages == [
-        "Covariate 'sex' has no value in 5 of 48 samples: S10, S11, S12, S13, S14. No training sample lacked one, so that "
-        "the model has not learnt what this means; their predictions are extrapolations."
+        "Covariate 'sex' has no value in 5 of 48 samples: S10, S11, S12, S13, S14. No training sample lacked one, so "
+        "that the model has not learnt what this means; their predictions are extrapolations."
     ]
 
 
@@ -197,8 +194,8 @@ def test_a_category_that_was_never_missing_is_told(study, encoder, frame):
 
 def test_columns_without_metadata(study, encoder, frame):
     with refused(
-        "covariate_columns names columns of the covariates' metadata, but there is none. Give it as covariates, or leave "
-        "covariate_columns out."
+        "covariate_columns names columns of the covariates' metadata, but there is none. Give it as covariates, or "
+        "leave covariate_columns out."
     ):
         fit_weight(study, encoder, frame, covariates=None)
 
@@ -225,16 +222,17 @@ def test_the_target_and_the_groups_as_covariates(study, encoder, frame):
 
 def test_samples_that_they_lack(study, encoder, frame):
     with refused(
-        "6 of the table's 36 samples are not in the metadata of the covariates: S01, S02, S03, S04, S05, ... (6 in all). "
-        "Add them to the metadata of the covariates, filter them from the table, or set missing_samples to 'ignore'."
+        "6 of the table's 36 samples are not in the metadata of the covariates: S01, S02, S03, S04, S05, ... (6 in "
+        "all). Add them to the metadata of the covariates, filter them from the table, or set missing_samples to "
+        "'ignore'."
     ):
         fit_weight(study, encoder, frame, covariates=metadata(frame.iloc[6:]))
 
 
 def test_a_constant_covariate(study, encoder, frame):
     with refused(
-        "Covariate 'sex' has the same value ('male') in all 36 training samples that have one: nothing can be learnt of "
-        "it. Leave it out of the covariates."
+        "Covariate 'sex' has the same value ('male') in all 36 training samples that have one: nothing can be learnt "
+        "of it. Leave it out of the covariates."
     ):
         fit_weight(study, encoder, frame, covariates=metadata(frame.assign(sex="male")))
 
@@ -260,8 +258,8 @@ def test_further_columns_are_not_read(study, frame, fitted):
 
 def test_covariates_for_a_model_without_them(study, regressor, frame):
     with refused(
-        "The model was fitted without covariates: those that are given would not be read. Leave them out, or fit a model "
-        "with them."
+        "The model was fitted without covariates: those that are given would not be read. Leave them out, or fit a "
+        "model with them."
     ):
         run_predict(study, regressor[0], covariates=metadata(frame))
 

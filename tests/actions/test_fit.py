@@ -218,16 +218,13 @@ def test_batch_size_and_threads_change_nothing(study, encoder, regressor):
 def test_token_limit_is_kept(study, encoder):
     model, predictions, _ = run_fit(study, "ph", encoder, token_limit=5, head="trees")
     assert description(model)["token_limit"] == 5
-    # The encoder reads the five most abundant ASVs: rare ones may come and go.
+    # The encoder reads the five most abundant ASVs, of which the shares are.
     counts = study.table.matrix_data.toarray()
-    abundant = counts >= np.sort(counts, axis=0)[-5]
-    table = biom.Table(np.where(abundant, counts, 0), study.table.ids("observation"), study.table.ids())
-    exact = [np.sort(counts[:, sample])[-5] > np.sort(counts[:, sample])[-6] for sample in range(48)]
-    ours = run_predict(study, model)[0].to_numpy()[exact]
-    embedding = [Predictor.load(str(model)).encoder, model]
-    assert embedding and len(ours)
-    theirs = run_predict(study, model, table=table)[0].to_numpy()[exact]
-    assert np.corrcoef(ours, theirs)[0, 1] > 0.9
+    order = np.sort(counts, axis=0)
+    table = biom.Table(np.where(counts >= order[-5], counts, 0), study.table.ids("observation"), study.table.ids())
+    ours, theirs = (run_predict(study, model, table=each)[0] for each in (study.table, table))
+    untied = order[-5] > order[-6]
+    assert untied.sum() > 20 and np.corrcoef(ours[untied], theirs[untied])[0, 1] > 0.95
 
 
 def test_what_is_printed_is_readable(study, encoder, regressor, capsys):

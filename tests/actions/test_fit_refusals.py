@@ -28,8 +28,8 @@ def refused(message):
 
 def test_without_an_encoder_the_sentence_says_where_to_get_one(study, no_fit):
     with refused(
-        "fit needs an encoder, but none is given. Make one of all your samples, with or without metadata, by `qiime aam "
-        "pretrain` (table, sequences and phylogeny), and give it as encoder."
+        "fit needs an encoder, but none is given. Make one of all your samples, with or without metadata, by `qiime "
+        "aam pretrain` (table, sequences and phylogeny), and give it as encoder."
     ):
         run_fit(study, "ph", None)
 
@@ -66,10 +66,11 @@ def test_one_sample(study, encoder):
 
 
 def test_classes_that_are_whole_groups(study, encoder):
-    with told(), refused(
+    message = (
         "The head needs inner folds whose training samples hold every class, but each class is in one group (or one "
         "sample) only. Leave groups out, or choose groups that hold several classes."
-    ):
+    )
+    with told(), refused(message):
         run_fit(study, "site", encoder, groups=study.column("site"))
 
 
@@ -96,9 +97,9 @@ def test_classes_that_are_called_like_a_column_of_ids_are_refused(study, encoder
     column = study.frame["habitat"].map(dict(zip(["forest", "grassland", "wetland"], names, strict=True)))
     wrong = sorted(set(names) - {"soil"})
     with refused(
-        f"{len(wrong)} classes of column 'habitat' are called what QIIME 2 calls a column of IDs: {', '.join(wrong)}. No "
-        "metadata can have a column of that name, and the probabilities of the classes could not be read. Rename these "
-        "classes in the metadata."
+        f"{len(wrong)} classes of column 'habitat' are called what QIIME 2 calls a column of IDs: {', '.join(wrong)}. "
+        "No metadata can have a column of that name, and the probabilities of the classes could not be read. Rename "
+        "these classes in the metadata."
     ):
         run_fit(study, as_column(column), encoder)
 
@@ -124,7 +125,7 @@ def test_classes_that_are_called_like_a_column_of_ids_are_refused(study, encoder
 )
 def test_settings_out_of_range_are_refused_before_anything_is_read(study, wrong, no_fit):
     (name,) = wrong
-    with pytest.raises(ValueError, match=f"^{name} is .*; it must be "):
+    with pytest.raises(ValueError, match=f"^{name} must be .*, but is "):
         run_fit(study, "ph", "no encoder is read", **wrong)
 
 
@@ -188,8 +189,8 @@ def test_what_was_left_out_is_warned_of_and_kept_with_the_model(study, encoder, 
         model, predictions, _ = run_fit(study, as_column(frame["ph"]), encoder, groups=groups, **inputs)
     assert messages[:4] == [
         "2 of the table's 48 samples are not in the metadata and were left out: S10, S11.",
-        "7 of the table's 48 samples have no value in column 'ph' and were left out: S01, S02, S03, S04, S05, ... (7 in "
-        "all).",
+        "7 of the table's 48 samples have no value in column 'ph' and were left out: S01, S02, S03, S04, S05, ... (7 "
+        "in all).",
         "1 of the table's 39 samples are not in the metadata and were left out: S12.",
         "1 of the table's 39 samples have no value in column 'site' and were left out: S08.",
     ]
@@ -255,8 +256,8 @@ def test_too_few_samples_for_intervals_are_told(study, encoder):
     with told() as messages:
         _, predictions, certainty = run_fit(study, "ph", encoder, table=few, head="kernel")
     assert messages == [
-        "The samples are too few (8) for intervals of 90%: they are as wide as the largest error among them instead. Add "
-        "samples."
+        "The samples are too few (8) for intervals of 90%: they are as wide as the largest error among them instead. "
+        "Add samples."
     ]
     largest = (study.frame["ph"][predictions.index] - predictions).abs().max()
     np.testing.assert_allclose((certainty["upper"] - certainty["lower"]) / 2, largest, rtol=1e-5)
