@@ -170,15 +170,15 @@ class Predictor:
         """
         settings = settings or EmbeddingSettings(token_limit=self.description.token_limit)
         refuse_other_values(study, self.description.data)
-        cautions = [depth_caution(study, self.description.data)]
-        if self.covariates is not None and study.covariates is not None:
-            cautions += self.covariates.extrapolations(study.covariates)
         communities = study.communities
         known = communities.counts
         if self.head.known_asvs is not None:
             known = keep_columns(known, np.isin(communities.hashes, self.head.known_asvs))
         with use_threads(settings):
             outputs = self.head.outputs(features_of(self.encoder, study, self.covariates, known, settings))
+        cautions = [depth_caution(study, self.description.data)]
+        if self.covariates is not None:
+            cautions += self.covariates.extrapolations(study.covariates)
         novelty = novelty_of(communities, ~np.isin(communities.hashes, self.seen_asvs))
         return Predictions.of(
             self.target,

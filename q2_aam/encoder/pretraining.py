@@ -122,9 +122,9 @@ def settings_for(settings: Training, samples: int) -> Training:
 
 
 def asvs_of(study: Study, rows: np.ndarray) -> np.ndarray:
-    """Hashes of the ASVs that some samples hold, int64 ``[V]``."""
+    """Hashes of the ASVs that some samples hold, int64 ``[V]``, sorted."""
     communities = study.communities
-    return communities.hashes[communities.subset(rows).present_asvs()]
+    return np.unique(communities.hashes[communities.subset(rows).present_asvs()])
 
 
 def data_summary(study: Study, train_rows: np.ndarray, validation_rows: np.ndarray) -> dict:

@@ -240,6 +240,7 @@ def weighted_mean(parts, weights) -> np.ndarray:
     parts = np.asarray(parts, dtype=np.float64)
     if parts.shape[2] == 1:
         return (weights * parts).sum(0).astype(np.float32)
-    logs = parts - np.logaddexp.reduce(parts, axis=2, keepdims=True)
-    with np.errstate(divide="ignore"):  # what has no weight has minus infinity, and adds nothing
+    # What has no weight has minus infinity, and adds nothing; a row in no fold is NaN, and stays so.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = parts - np.logaddexp.reduce(parts, axis=2, keepdims=True)
         return np.logaddexp.reduce(logs + np.log(weights), axis=0).astype(np.float32)
