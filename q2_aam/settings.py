@@ -378,8 +378,8 @@ class FineTuning(Training):
         check_choice(self, "target_transform", TRANSFORMS)
         if not self.sampling.validation_share:
             raise ValueError(
-                "validation_share is 0, but fine-tuning needs validation samples: they pick the best epoch and tell the "
-                "errors. Set it above 0."
+                "validation_share is 0, but fine-tuning needs validation samples: they pick the best epoch and tell "
+                "the errors. Set it above 0."
             )
 
 

@@ -219,6 +219,6 @@ def refuse_longer_sequences(communities: Communities, max_length: int) -> None:
     longest = communities.tokens.shape[1] - 1
     if longest > max_length:
         raise ValueError(
-            f"The study has sequences of {longest} nucleotides, but the encoder reads {max_length}. Read the study with "
-            f"max_length={max_length}."
+            f"The study has sequences of {longest} nucleotides, but the encoder reads {max_length}. Read the study "
+            f"with max_length={max_length}."
         )

@@ -45,7 +45,7 @@ class TargetHead(nn.Module):
 
     @torch.no_grad()
     def start_from(self, mean: Tensor, scale: Tensor, weight: Tensor, bias: Tensor) -> None:
-        """Take over a fitted linear head: standardisation ``[E]``, ``[E]`` and the linear solution ``[O, E + C]``, ``[O]``."""
+        """Take over a fitted head: standardisation ``[E]``, ``[E]`` and linear solution ``[O, E + C]``, ``[O]``."""
         for buffer, value in (
             (self.mean, mean),
             (self.scale, scale),

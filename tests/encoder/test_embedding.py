@@ -116,7 +116,7 @@ def test_the_file_is_gone_after_an_error_too(network, temporary):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is always full")
 def test_a_full_disk_is_told_in_a_sentence(network, temporary, monkeypatch):
-    monkeypatch.setattr(asv_cache, "open", lambda _, *modes, **options: open("/dev/full", *modes, **options), raising=False)
+    monkeypatch.setattr(asv_cache, "open", lambda _, *modes, **more: open("/dev/full", *modes, **more), raising=False)
     message = (
         r"The embeddings of 36 ASVs cannot be written to .*/q2-aam-\w+ \(No space left on device\). Set TMPDIR to a "
         r"directory with 2.15e-06 GB to spare, or asv_cache to 'memory'."

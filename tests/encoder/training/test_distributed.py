@@ -75,8 +75,8 @@ def prepared(directory, processes=2, broken=None, **changes):
 def carry_out(run, validate_first=False):
     """Train in this process; everything that there is to see, as what can be sent."""
     try:
-        rows = run.rows
-        result = train_in_process(TrainingRun(run.module, run.dataset, *rows, run.directory, validate_first=validate_first))
+        parts = run.module, run.dataset, *run.rows, run.directory
+        result = train_in_process(TrainingRun(*parts, validate_first=validate_first))
     except NonFiniteError as error:
         return {"error": str(error)}
     shown = {stage: meter.targets() for stage, meter in run.module.meters.items()}
