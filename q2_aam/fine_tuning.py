@@ -76,9 +76,9 @@ def fine_tune(encoder: Encoder, study: Study, settings: FineTuning | None = None
         dataset = CommunityDataset(
             study.communities, sampling.token_limit, sampling.token_choice, unifrac, encoded, covariates=numbers
         )
-        origin = f"{metric} {study.phylogeny.digest() if learns_unifrac else None} {encoder.description.sha256}"
+        origin = f"{metric} {study.phylogeny.digest() if learns_unifrac else None} {encoder.digest()}"
         module = TrainingModule(network, settings, study.communities.sample_ids, target)
-        result = train(module, dataset, train_rows, validation_rows, directory, origin=origin, from_probe=True)
+        result = train(module, dataset, train_rows, validation_rows, directory, origin=origin, validate_first=True)
         network.load_state_dict(result.state["model"])
         tuned, head = tuned_encoder(encoder, network, result), head_of(network)
         known = study.communities.counts[validation_rows]

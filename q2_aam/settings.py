@@ -290,9 +290,6 @@ class Runtime:
     compile: bool = False
     """Have torch compile the transformers."""
 
-    run_dir: str | None = None
-    """Directory of event files and last state, from which a killed run goes on."""
-
     def __post_init__(self):
         check_seed(self)
         check_choice(self, "precision", PRECISIONS)
@@ -381,6 +378,11 @@ class FineTuning(Training):
     def __post_init__(self):
         super().__post_init__()
         check_choice(self, "target_transform", TRANSFORMS)
+        if not self.sampling.validation_share:
+            raise ValueError(
+                "validation_share is 0, but fine-tuning needs validation samples: they pick the best epoch and tell "
+                "the errors. Set it above 0."
+            )
 
 
 def of_arguments(kind: type, arguments: dict):

@@ -9,9 +9,11 @@ import scipy.sparse as sp
 import torch
 
 from q2_aam.encoder.aam import AAM
+from q2_aam.encoder.embedding import Embedding, embed_tables
 from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.trainer import train
 from q2_aam.settings import Architecture, Objective, Optimization, PretrainingSampling, Runtime, Training
+from q2_aam.settings import Embedding as EmbeddingSettings
 from q2_aam.study.batches import BatchKey, CommunityDataset
 from q2_aam.study.communities import Communities, read_communities
 from q2_aam.study.targets import Target
@@ -85,6 +87,17 @@ def architecture(**changes) -> Architecture:
 def network(outputs: int | None = None, seed: int = 0, covariates: int = 0, **changes) -> AAM:
     torch.manual_seed(seed)
     return AAM(architecture(**changes), outputs, covariates)
+
+
+def embed(network: AAM, communities: Communities, **changes) -> Embedding:
+    """Where a network places samples, by settings of reading them."""
+    return embed_tables(network, [communities], EmbeddingSettings(**{"device": "cpu", **changes}))[0]
+
+
+def outputs_of(network: AAM, embedding: Embedding) -> np.ndarray:
+    """What a network's own head says of embeddings, float32 ``[N, O]``."""
+    with torch.no_grad():
+        return network.target_head(torch.from_numpy(embedding.samples)).numpy()
 
 
 KINDS = (Optimization, Objective, PretrainingSampling, Runtime)

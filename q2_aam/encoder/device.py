@@ -61,13 +61,6 @@ def resolve_precision(precision: str, device: str) -> str:
     return precision
 
 
-def autocast(precision: str, device: str) -> contextlib.AbstractContextManager:
-    """Context in which matrix products are computed at a resolved precision."""
-    if precision == "32":
-        return contextlib.nullcontext()
-    return torch.autocast(device, torch.bfloat16 if precision == "bf16" else torch.float16)
-
-
 def compile_layers(network: nn.Module, device: str) -> None:
     """Have torch compile the transformers of a network when they first run, for rows of any number and length.
 

@@ -20,7 +20,7 @@ class CountHead(nn.Module):
 class TargetHead(nn.Module):
     """Linear map from the standardised sample embedding ``[B, E]`` to the target ``[B, O]``.
 
-    Linear, so that it can begin as the ridge or logistic solution on the frozen encoder's embeddings.
+    Linear, so that it can begin as the ridge or logistic solution on the encoder's embeddings.
     ``O`` is 1 for a numeric target (in the transform's units) and the number of classes for a categorical one (logits).
     Beside the embedding it may read covariates ``[B, C]`` (as numbers), as they come: they are standardised already,
     and a category is 1 or 0 however rare it is.
@@ -42,7 +42,7 @@ class TargetHead(nn.Module):
 
     @torch.no_grad()
     def start_from(self, mean: Tensor, scale: Tensor, weight: Tensor, bias: Tensor) -> None:
-        """Take over a probe: standardisation ``[E]``, ``[E]`` and the linear solution ``[O, E + C]``, ``[O]``."""
+        """Take over a fitted head: standardisation ``[E]``, ``[E]`` and linear solution ``[O, E + C]``, ``[O]``."""
         for buffer, value in (
             (self.mean, mean),
             (self.scale, scale),

@@ -13,7 +13,7 @@ import torch
 
 from q2_aam.encoder.aam import AAM
 from q2_aam.encoder.device import resolve_device, resolve_precision, use_threads
-from q2_aam.encoder.encoder import TRAINING_STATE, Encoder
+from q2_aam.encoder.encoder import TRAINING_STATE, Encoder, refuse_longer_sequences
 from q2_aam.encoder.files import package_versions, tokenizer_of
 from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.starting import start_from_data
@@ -49,6 +49,7 @@ def pretrain(
         metric = encoder.metric_for(settings.metric) if encoder else settings.metric
         metric = USUAL_METRIC if metric == "auto" else metric
         architecture = encoder.network.architecture if encoder else architecture or Architecture()
+        refuse_longer_sequences(study.communities, architecture.max_length)
         unifrac = study.unifrac(metric, threads, subcommunities=True)
         train_rows, validation_rows = two_parts(
             len(study), settings.sampling.validation_share, random_seed=seed, name="validation part"
@@ -70,7 +71,7 @@ def pretrain(
         )
         if encoder is None:
             start(network, dataset, train_rows, settings)
-        origin = f"{metric} {study.phylogeny.digest()} {encoder.description.sha256 if encoder else None}"
+        origin = f"{metric} {study.phylogeny.digest()} {encoder.digest() if encoder else None}"
         module = TrainingModule(network, settings, study.communities.sample_ids)
         result = train(module, dataset, train_rows, validation_rows, directory, origin=origin)
         network.load_state_dict(result.state["model"])

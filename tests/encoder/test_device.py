@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import sys
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ import torch
 from q2_aam.encoder import chunks as portions
 from q2_aam.encoder import device
 from q2_aam.encoder.device import (
-    autocast,
     compile_layers,
     multiplies_bf16,
     resolve_device,
@@ -64,14 +62,6 @@ def test_precision_16_is_refused_on_a_cpu():
     message = "precision 16 needs a GPU. On a CPU set precision to 'auto', 'bf16' or '32'."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         resolve_precision("16", "cpu")
-
-
-def test_autocast_multiplies_in_the_precision():
-    x = torch.randn(4, 4)
-    for precision, dtype in (("32", torch.float32), ("bf16", torch.bfloat16)):
-        with autocast(precision, "cpu"):
-            assert (x @ x).dtype == dtype
-    assert isinstance(autocast("32", "cpu"), nullcontext)
 
 
 def test_threads_are_set_for_a_while():

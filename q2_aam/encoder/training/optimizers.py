@@ -17,7 +17,7 @@ LISTS = (
 
 
 def build_optimizer(network: nn.Module, settings: Optimization) -> Optimizer:
-    """Make the optimizer that the settings name, for all parameters that are not frozen.
+    """Make the optimizer that the settings name, for all parameters.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def build_optimizer(network: nn.Module, settings: Optimization) -> Optimizer:
     Jordan K et al. (2024). Muon: an optimizer for hidden layers in neural networks.
     Liu J et al. (2025). Muon is scalable for LLM training. arXiv:2502.16982 (the learning rate that suits both).
     """
-    named = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    named = dict(network.named_parameters())
     turning = [
         p
         for name, p in named.items()

@@ -119,26 +119,17 @@ def training(metrics, epoch=0):
     )
 
 
-def test_8_2_the_probe_is_kept_unless_training_improves_on_it(tmp_path, written, undrawn):
+def test_8_2_the_start_is_kept_unless_training_improves_on_it(tmp_path, written, undrawn):
     run = tiny.Run(tmp_path, kind="numeric", epochs=2, learning_rate=0.5, optimizer="adamw")
     before = {name: weight.clone() for name, weight in run.network.state_dict().items()}
-    result = run(from_probe=True)
+    result = run(validate_first=True)
     scores = run.history()["val/total_loss"]
     assert scores.index.tolist() == [0, 1, 2] and scores.idxmin() == result.best_epoch == 0
     assert [content["epoch"] for content in written] == [0]
     assert all(torch.equal(result.state["model"][name], weight) for name, weight in before.items())
     assert result.describe() == (
-        "None of 2 epochs of tuning did better than the probe, which is kept. All 2 epochs were run."
+        "None of 2 epochs did better than the linear head alone, which is kept. All 2 epochs were run."
     )
-
-
-def test_a_frozen_encoder_stops_after_the_probe(tmp_path, undrawn):
-    run = tiny.Run(tmp_path, kind="numeric")
-    before = {name: weight.clone() for name, weight in run.network.state_dict().items()}
-    result = run(from_probe=True, tune=False)
-    assert run.history().index.tolist() == [0] and result.epochs == result.best_epoch == 0
-    assert all(torch.equal(weight, before[name]) for name, weight in run.network.state_dict().items())
-    assert result.describe() == "The encoder was frozen: only the head was fitted."
 
 
 @pytest.mark.parametrize(("rows", "stage"), [(tiny.VALIDATION_ROWS, "val"), (tiny.NO_ROWS, "train")])
@@ -253,7 +244,7 @@ def test_8_1_the_history_has_the_rate_of_each_epochs_last_step_and_its_seconds(t
 
 def test_8_1_epoch_0_has_validation_only(tmp_path, undrawn):
     run = tiny.Run(tmp_path, kind="numeric", epochs=1)
-    run(from_probe=True)
+    run(validate_first=True)
     first = run.history().loc[0]
     assert set(first.dropna().index) == {"seconds"} | {name for name in run.history() if name.startswith("val/")}
     assert np.isfinite(run.history().loc[1]).all()

@@ -72,11 +72,11 @@ def prepared(directory, processes=2, broken=None, **changes):
     return tiny.Run(directory, communities=communities, **options)
 
 
-def carry_out(run, from_probe=False):
+def carry_out(run, validate_first=False):
     """Train in this process; everything that there is to see, as what can be sent."""
     try:
-        rows = run.rows
-        result = train_in_process(TrainingRun(run.module, run.dataset, *rows, run.directory, from_probe=from_probe))
+        parts = run.module, run.dataset, *run.rows, run.directory
+        result = train_in_process(TrainingRun(*parts, validate_first=validate_first))
     except NonFiniteError as error:
         return {"error": str(error)}
     shown = {stage: meter.targets() for stage, meter in run.module.meters.items()}
@@ -98,7 +98,7 @@ def all_cases(directory):
 
     callbacks.BestModel.plot = lambda *_: None
     seen = {name: carry_out(prepared(directory / name, **case)) for name, case in CASES.items()}
-    seen["random"] = carry_out(prepared(directory / "random", **RANDOM), from_probe=True)
+    seen["random"] = carry_out(prepared(directory / "random", **RANDOM), validate_first=True)
     rows = {"train_rows": np.arange(13), "validation_rows": np.arange(13, 18)}
     seen["left over"] = carry_out(prepared(directory / "left over", kind="numeric", epochs=1, **rows))
     how = {"patience": 1, "scheduler": "plateau", "epochs": 30, "learning_rate": 0.05}
@@ -260,8 +260,8 @@ def test_what_the_first_process_does_all_get_or_fail_by(together):
         assert process["on_first"] == 0
         assert process["refused"] == [
             "KeyError: 'nothing'",
-            "ValueError: The first node and that of process 1 were given other input: the encoder, metric, phylogeny "
-            "or freeze_encoder; epochs is 3 here, 4 there. Give the same command on all nodes.",
+            "ValueError: The first node and that of process 1 were given other input: the encoder, metric or "
+            "phylogeny; epochs is 3 here, 4 there. Give the same command on all nodes.",
         ]
 
 
@@ -317,11 +317,11 @@ def test_an_error_in_one_process_reaches_the_user_as_its_sentence(tmp_path, capf
 
 def test_a_killed_process_ends_the_run_which_goes_on_to_the_same_end(together, tmp_path, capfd):
     with pytest.raises(RuntimeError, match=r"^Process 1 of 2 was ended by SIGKILL\. If memory had run out, lower"):
-        stumbling(tmp_path / "run", "kill")(from_probe=True)
+        stumbling(tmp_path / "run", "kill")(validate_first=True)
     assert capfd.readouterr().err == ""
     assert history(tmp_path / "run").index.tolist() == [0, 1]
     resumed = stumbling(tmp_path / "run", None)
-    result = resumed(from_probe=True)
+    result = resumed(validate_first=True)
     assert capfd.readouterr().err == ""
     directory, seen = together
     assert same(resumed.network.state_dict(), seen[0]["random"]["weights"])
@@ -342,7 +342,7 @@ from tests import tiny
 from tests.encoder.training.test_distributed import RANDOM, stumbling
 directory = Path(sys.argv[1])
 run = tiny.Run(directory, batch_size=2, num_nodes=2, **RANDOM)
-result = run(from_probe=True)
+result = run(validate_first=True)
 torch.save([result.state, run.network.state_dict()], directory / "end.pt")
 """
 

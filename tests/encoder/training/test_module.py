@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from q2_aam.encoder.device import autocast
 from q2_aam.encoder.sample_encoder import lineage_distances
 from q2_aam.encoder.training.losses import pairs
 from q2_aam.encoder.training.meters import EpochMeter
@@ -308,7 +307,7 @@ def test_the_total_is_the_weighted_sum_of_the_epochs_losses(tmp_path, kind):
     rows = {"train_rows": np.arange(9), "validation_rows": np.arange(9, 18)}
     weights = {"unifrac_weight": 10.0, "nucleotide_weight": 0.3, "count_weight": 0.2}
     run = tiny.Run(tmp_path, kind=kind, **rows, **weights, epochs=2)
-    run(from_probe=True)
+    run(validate_first=True)
     assert_total(run.history(), {**weights, "target_weight": 0.0 if kind is None else 1.0})
 
 
@@ -364,7 +363,7 @@ def test_nucleotide_gradients_computed_at_once_are_as_good_in_bf16(tmp_path, mon
 
     def slopes(precision):
         run = tiny.Run(tmp_path, gradient_share=0.5)
-        with autocast(precision, "cpu"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             total = total_loss(run.module, alone(run))
         total.backward()
         return torch.cat([p.grad.flatten() for p in run.network.parameters() if p.grad is not None])

@@ -40,16 +40,6 @@ def test_adamw_takes_all():
     assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(network.parameters()))
 
 
-def test_frozen_parameters_are_left_alone():
-    network = tiny.network()
-    for name, p in network.named_parameters():
-        p.requires_grad_("norm" in name)
-    optimizer = build_optimizer(network, Optimization())
-    # No matrix is left for Muon.
-    assert isinstance(optimizer, torch.optim.AdamW)
-    assert all("norm" in name for group in optimizer.param_groups for name in names_of(network, group))
-
-
 def both(weights):
     matrix, vector = (torch.nn.Parameter(w.clone()) for w in weights)
     parts = torch.optim.Muon([matrix], lr=0.1, adjust_lr_fn="match_rms_adamw"), torch.optim.AdamW([vector], lr=0.1)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from q2_aam import model_file
+from q2_aam.encoder import files
 from q2_aam.encoder.files import read_tensors
 from q2_aam.encoder.training import callbacks
 from q2_aam.settings import SCHEDULERS
@@ -159,7 +159,7 @@ def test_killed_while_a_file_is_written(tmp_path, monkeypatch, file):
                 raise Killed
         save(content, path)
 
-    monkeypatch.setattr(model_file.torch, "save", dies)
+    monkeypatch.setattr(files.torch, "save", dies)
     with pytest.raises(Killed):
         run(tmp_path / "run")()
     monkeypatch.undo()
@@ -217,13 +217,13 @@ def test_a_finished_run_started_again_is_where_it_was(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_killed_run_from_a_probe_keeps_its_epoch_0(tmp_path):
+def test_a_killed_run_that_validated_first_keeps_its_epoch_0(tmp_path):
     expected = run(tmp_path / "whole")
-    expected(from_probe=True)
+    expected(validate_first=True)
     with pytest.raises(Killed):
-        run(tmp_path / "run", call=2 + 6 + 3)(from_probe=True)
+        run(tmp_path / "run", call=2 + 6 + 3)(validate_first=True)
     resumed = run(tmp_path / "run")
-    resumed(from_probe=True)
+    resumed(validate_first=True)
     assert resumed.history().index.tolist() == [0, 1, 2, 3, 4]
     assert_same_outcome(resumed, expected)
 
@@ -295,7 +295,7 @@ def test_a_directory_with_a_run_of_other_settings_is_refused(tmp_path):
     other = "the table, its split or the target"
     refused(tmp_path, f"{begin}{other}{end}", kind="categorical")
     refused(tmp_path, f"{begin}{other}{end}", train_rows=np.arange(1, 15))
-    with pytest.raises(ValueError, match=r"other input: the encoder, metric, phylogeny or freeze_encoder\. Repeat"):
+    with pytest.raises(ValueError, match=r"other input: the encoder, metric or phylogeny\. Repeat"):
         run(tmp_path)(origin="weighted")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
     # Threads change nothing but time.
@@ -449,7 +449,7 @@ def test_settings_are_written_by_a_new_run_alone_and_whole(tmp_path, monkeypatch
 
 
 def test_a_new_run_takes_nothing_over_from_another(tmp_path):
-    """One that failed in its first epoch, say, or whose encoder was frozen: they have no last state."""
+    """One that failed in its first epoch, say, which has no last state."""
     for folder in ("events", "plots"):
         (tmp_path / folder).mkdir()
     for name in ("events/events.out.tfevents.1.a.1.0", "plots/epoch-0007.png", "history.tsv", "best_model.pt"):
