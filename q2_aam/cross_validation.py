@@ -139,7 +139,7 @@ def baselines_of(train: Study, test: Study, settings: Fitting) -> pd.DataFrame:
             as_table(train),
             train.target,
             as_table(test),
-            kind="regression" if train.kind == "numeric" else "classification",
+            kind=train.kind,
             phylogeny=train.phylogeny,
             groups=None if train.groups is None else train.groups.to_numpy(),
             covariates=covariates,

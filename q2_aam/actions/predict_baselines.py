@@ -56,7 +56,7 @@ def predict_baselines(
             train_table,
             values.reindex(ids),
             table,
-            kind="regression" if metadata.type == "numeric" else "classification",
+            kind=metadata.type,
             phylogeny=None if phylogeny is None else read_phylogeny(str(phylogeny)),
             groups=None if members is None else members.reindex(ids).to_numpy(),
             covariates=numbers,

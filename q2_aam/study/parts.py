@@ -67,8 +67,23 @@ def split_table(
     -------
     tuple of biom.Table
         Each with the features that its samples hold.
+
+    Raises
+    ------
+    ValueError
+        If there is one sample or one group only.
     """
     ids = table.ids()
+    if len(ids) < 2:
+        raise ValueError(
+            f"The table is to be parted in two, but {len(ids)} of its samples has a value. Give a table of more samples, "
+            "or the metadata of more of them."
+        )
+    if groups is not None and groups.reindex(ids).nunique() < 2:
+        raise ValueError(
+            "The table is to be parted in two, but all its samples are of one group. Choose another group column, or "
+            "leave it out."
+        )
     classes = None if is_numeric(target) else target.reindex(ids)
     rows = two_parts(
         len(ids),
@@ -76,7 +91,7 @@ def split_table(
         groups=None if groups is None else groups.reindex(ids),
         classes=classes,
         random_seed=random_seed,
-        name="second table",
+        name="test table",
     )
     first, second = (keep_samples(table, part).remove_empty("observation") for part in rows)
     return first, second
