@@ -58,6 +58,7 @@ class Predictor:
     >>> study = simulate_study(n_samples=24, target="ph", with_phylogeny=True)
     >>> small = Architecture(dim=16, heads=2, lineages=16)
     >>> encoder = Encoder.pretrain(study, Training(Optimization(epochs=1)), architecture=small)
+    epoch 1/1  total_loss ...
     >>> predictor = Predictor.fit(encoder, study)
     >>> predictor.predict(study).values.name
     'prediction'

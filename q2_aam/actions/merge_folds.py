@@ -100,8 +100,10 @@ def _row_names(scores: pd.DataFrame) -> pd.Index:
 
 def _describe_scores(scores: pd.DataFrame, name: str, numeric: bool) -> list[str]:
     """The scores over all folds in words, a method a line; of several repeats their mean."""
+    from q2_aam.evaluation.scores import names_of
+
     whole = scores[scores["fold"].isna()].groupby("method", sort=False).mean(numeric_only=True)
-    shown = ("r2", "mae") if numeric else ("balanced_accuracy", "accuracy")
+    shown = names_of("numeric" if numeric else "categorical", place="line")
     return [
         f"{method} ({name}): " + ", ".join(f"{score} {row[score]:.4g}" for score in shown) + "."
         for method, row in whole.iterrows()
