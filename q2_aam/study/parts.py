@@ -76,8 +76,8 @@ def split_table(
     ids = table.ids()
     if len(ids) < 2:
         raise ValueError(
-            f"The table is to be parted in two, but {len(ids)} of its samples has a value. Give a table of more samples, "
-            "or the metadata of more of them."
+            "The table is to be parted in two, but only one of its samples has a value. Give a table of more "
+            "samples, or the metadata of more of them."
         )
     if groups is not None and groups.reindex(ids).nunique() < 2:
         raise ValueError(
@@ -106,8 +106,8 @@ def encoded_covariates(
     target: str,
     groups: str | None = None,
     missing_covariates: str = ON_MISSING,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Covariates of samples to learn from and of new samples, as numbers that are learnt from the former alone.
+) -> tuple[Covariates, tuple[np.ndarray, np.ndarray]]:
+    """Covariates of samples to learn from, and them and those of new samples as numbers.
 
     Parameters
     ----------
@@ -123,6 +123,8 @@ def encoded_covariates(
 
     Returns
     -------
+    Covariates
+        As they are in the samples to learn from.
     tuple of np.ndarray
         float32 ``[N, C]`` and ``[M, C]``.
     """
@@ -131,4 +133,4 @@ def encoded_covariates(
     match_metadata(new_ids, pd.Series(0, index=frame.index), source="the metadata of the covariates")
     train, new = frame.loc[list(train_ids)], frame.loc[list(new_ids)]
     fitted = Covariates.fit(train, missing_covariates)
-    return fitted.encode(train), fitted.encode(new)
+    return fitted, (fitted.encode(train), fitted.encode(new))

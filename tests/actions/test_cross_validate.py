@@ -1,4 +1,4 @@
-"""The pipeline by itself, its actions played by stand-ins: which arguments they get, and what becomes of the results."""
+"""The pipeline by itself, its actions played by stand-ins: which arguments they get, and what becomes of results."""
 
 import biom
 import numpy as np
@@ -9,8 +9,8 @@ from sklearn.metrics import r2_score
 from q2_aam.framework import Artifact, qiime2
 from q2_aam.plugin_setup import plugin
 
-from .small import as_column, told
-from .stand_ins import FEATURES, IDS, N, Actions, Content, folds_of, run, small_frame, small_table
+from .small import told
+from .stand_ins import FEATURES, IDS, Actions, Content, N, folds_of, run, small_frame, small_table
 
 
 @pytest.fixture

@@ -107,8 +107,8 @@ def test_one_group_or_one_sample_is_refused():
     with pytest.raises(ValueError) as error, told():
         parts(PH.where(PH.index == "03"))
     assert str(error.value) == (
-        "The table is to be parted in two, but 1 of its samples has a value. Give a table of more samples, or the "
-        "metadata of more of them."
+        "The table is to be parted in two, but only one of its samples has a value. Give a table of more samples, or "
+        "the metadata of more of them."
     )
 
 
