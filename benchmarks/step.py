@@ -61,8 +61,8 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
     from q2_aam.study.batches import CommunityDataset, batch_loader
 
     share_memory_among_threads()
-    how = SIZES[size]
-    communities = simulate(how["samples"], how["asvs"], how["richness"])
+    sizes = SIZES[size]
+    communities = simulate(sizes["samples"], sizes["asvs"], sizes["richness"])
     distances = np.random.default_rng(1).random((len(communities),) * 2, dtype=np.float32)
     settings = Training(sampling=PretrainingSampling())
     parts = settings.sampling.subcommunities
@@ -70,10 +70,10 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
     dataset = CommunityDataset(
         communities, unifrac=lambda rows, asvs: distances[: len(rows), : len(rows)], subcommunities=parts
     )
-    loader = iter(batch_loader(dataset, np.arange(len(communities)), how["batch_size"], 0, shuffle=True))
+    loader = iter(batch_loader(dataset, np.arange(len(communities)), sizes["batch_size"], 0, shuffle=True))
     batches = [next(loader) for _ in range(steps + 1)]
     torch.manual_seed(0)
-    network = AAM(Architecture(**how["architecture"]))
+    network = AAM(Architecture(**sizes["architecture"]))
     network.asv_encoder.anchor_on(batches[0].tokens)
     module = TrainingModule(network, settings, communities.sample_ids)
     optimizer = build_optimizer(network, settings.optimization)
@@ -82,7 +82,7 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
     def take(batch) -> None:
         with autocast(precision, "cpu"):
             losses = module.losses(batch, EpochMeter(None))
-            total = sum(getattr(settings.objective, n.replace("loss", "weight")) * x for n, (x, _) in losses.items())
+            total = sum(settings.objective.weight_of(name) * loss for name, (loss, _) in losses.items())
         optimizer.zero_grad()
         total.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), settings.optimization.gradient_clip)
