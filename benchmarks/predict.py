@@ -15,18 +15,17 @@ def predict(size: str, precision: str, threads: int, batch_size: int) -> dict:
     import torch
 
     from q2_aam.encoder.aam import AAM
-    from q2_aam.encoder.device import resolve_precision
+    from q2_aam.encoder.device import resolve_precision, use_threads
     from q2_aam.prediction import encode_samples, predict_targets
-    from q2_aam.settings import Architecture
+    from q2_aam.settings import Architecture, Runtime
 
-    torch.set_num_threads(threads)
-    how = SIZES[size]
-    communities = simulate(how["samples"], how["asvs"], how["richness"])
+    sizes = SIZES[size]
+    communities = simulate(sizes["samples"], sizes["asvs"], sizes["richness"])
     torch.manual_seed(0)
-    network = AAM(Architecture(**how["architecture"]), 1).eval()
+    network = AAM(Architecture(**sizes["architecture"]), 1).eval()
     network.asv_encoder.anchor_on(torch.from_numpy(communities.tokens[:64]))
     resolved = resolve_precision(precision, "cpu")
-    with stage() as took:
+    with use_threads(Runtime(threads=threads)), stage() as took:
         encoding = encode_samples(network, communities, batch_size=batch_size, precision=resolved)
         outputs = predict_targets(network, encoding)
     assert np.isfinite(outputs).all()
@@ -49,14 +48,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--precision", nargs="+", default=["32", "auto"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=32)
-    given = parser.parse_args(arguments)
-    found = [
-        measured(predict, size, precision, given.threads, given.batch_size).value
-        for size in given.sizes
-        for precision in given.precision
+    options = parser.parse_args(arguments)
+    rows = [
+        measured(predict, size, precision, options.threads, options.batch_size).value
+        for size in options.sizes
+        for precision in options.precision
     ]
-    write_results("predict", found)
-    table = markdown(found)
+    write_results("predict", rows)
+    table = markdown(rows)
     print(table)
     write_section("predict", table)
 

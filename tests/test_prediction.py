@@ -91,7 +91,7 @@ def temporary(tmp_path, monkeypatch):
 def test_embeddings_kept_on_disk_give_the_same_numbers(network, temporary, monkeypatch, precision, rows):
     communities = tiny.survey().subset(rows)
     network.asv_encoder.anchor_on(torch.from_numpy(communities.tokens[::2]))
-    monkeypatch.setattr(asv_cache, "PORTION", 7)
+    monkeypatch.setattr(asv_cache, "CHUNK", 7)
     where = {"precision": precision, "batch_size": 6, "token_limit": 9}
     expected = encode_samples(network, communities, **where)
     sizes = []
@@ -126,7 +126,7 @@ def test_a_full_disk_is_told_in_a_sentence(network, temporary, monkeypatch):
 
 @pytest.mark.parametrize("cache", ["memory", "disk"])
 def test_each_asv_is_looked_up_by_its_column(network, monkeypatch, cache):
-    monkeypatch.setattr(asv_cache, "PORTION", 5)
+    monkeypatch.setattr(asv_cache, "CHUNK", 5)
     communities = tiny.survey().subset([7, 2])
     present = communities.present_asvs()
     assert len(present) < len(communities.tokens)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from q2_aam.encoder.threads import limited_threads
 from q2_aam.settings import Runtime
 
 # oneDNN keeps code and buffers for the last 1024 shapes it has met. Those of a step are some dozens; each batch brings
@@ -83,21 +84,18 @@ def compile_layers(network: nn.Module, device: str) -> None:
         )
     for encoder in (network.asv_encoder, network.sample_encoder):
         encoder.transformer.compile(dynamic=True)
-        encoder.transformer.compiled = True
 
 
 @contextlib.contextmanager
 def use_threads(runtime: Runtime) -> Iterator[int]:
-    """Set torch's threads for a while; gives their number."""
-    share_memory_among_threads()
+    """Have torch and all libraries compute in so many threads for a while; gives their number.
+
+    See :func:`q2_aam.encoder.threads.limited_threads`.
+    """
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = available if runtime.threads == "auto" else runtime.threads
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with limited_threads(threads):
         yield threads
-    finally:
-        torch.set_num_threads(before)
 
 
 def share_memory_among_threads() -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from q2_aam.encoder.aam import AAM
 from q2_aam.encoder.asv_encoder import hide_nucleotides
-from q2_aam.encoder.chunks import alone, room
+from q2_aam.encoder.chunks import room
 from q2_aam.encoder.sample_encoder import lineage_distances
 from q2_aam.encoder.training.distributed import gather, gather_rows, no_loss, share_losses
 from q2_aam.encoder.training.losses import count_loss, nucleotide_loss, pairs, target_loss, unifrac_loss
@@ -88,11 +88,8 @@ class Task(LightningModule):
         if objective.nucleotide_weight:
             tokens = batch.tokens[_some(len(batch.tokens), generator)]
             hidden_tokens, masked = hide_nucleotides(tokens, objective.mask_share, generator)
-            # Where the gradients of a portion are computed at once there is nothing to keep.
-            budget = keep if tokens.is_cuda else None
-            count, guesses = int(masked.sum()), network.guess_nucleotides(tokens, hidden_tokens, masked, budget)
-            how = list(network.parameters()), meter.add_nucleotides, alone(network.asv_encoder)
-            losses["nucleotide_loss"] = nucleotide_loss(guesses, count, *how), count
+            count, guesses = int(masked.sum()), network.guess_nucleotides(tokens, hidden_tokens, masked, keep)
+            losses["nucleotide_loss"] = nucleotide_loss(guesses, count, meter.add_nucleotides), count
         if objective.count_weight:
             rows = _some(len(batch.rows), generator)
             abundance, mask, index = (part[::step][rows] for part in (batch.abundance, batch.mask, batch.asv_index))
