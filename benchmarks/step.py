@@ -36,13 +36,13 @@ BUSY_LOOP = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: sum
 
 
 @contextmanager
-def busy_loops(number: int) -> Iterator[None]:
+def busy_loops(number: int) -> Iterator[list[subprocess.Popen]]:
     """Keep so many processes busy for a while."""
     loops = []
     try:
         for _ in range(number):
             loops.append(subprocess.Popen([sys.executable, "-c", BUSY_LOOP]))
-        yield
+        yield loops
     finally:
         for loop in loops:
             loop.kill()

@@ -44,8 +44,8 @@ assert dict(os.environ) == environment
 
 
 def sizes():
-    """Threads of each library, of torch's included."""
-    return {torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info())}
+    """Threads of each library, and of torch as it counts them."""
+    return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info()} | {"torch": torch.get_num_threads()}
 
 
 def tasks():
@@ -56,21 +56,20 @@ def tasks():
 def spinning(first="torch", **environment):
     """CPU seconds before, within and after, in a process that imports a module first."""
     environment = {name: value for name, value in os.environ.items() if name not in WAITING} | environment
-    run = subprocess.run(
-        [sys.executable, "-c", SPINNING.format(first=first)], env=environment, capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", SPINNING.format(first=first)]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return [float(number) for number in run.stdout.split()]
 
 
 def test_all_libraries_have_the_threads_for_a_while():
     assert {pool["user_api"] for pool in threadpool_info()} >= {"blas", "openmp"}, f"or {np.__name__} is not seen"
-    before = {pool["filepath"]: pool["num_threads"] for pool in threadpool_info()}, torch.get_num_threads()
+    before = sizes()
     for number in (3, 1):
         with use_threads(Runtime(threads=number)) as threads:
-            assert sizes() == {number} == {threads}
+            assert set(sizes().values()) == {number} == {threads}
         with pytest.raises(ZeroDivisionError), use_threads(Runtime(threads=number)):
             raise ZeroDivisionError
-        assert ({pool["filepath"]: pool["num_threads"] for pool in threadpool_info()}, torch.get_num_threads()) == before
+        assert sizes() == before
 
 
 @pytest.mark.skipif(not GNU, reason="another OpenMP library")

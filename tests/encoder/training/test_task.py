@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from q2_aam.encoder.device import autocast
 from q2_aam.encoder.sample_encoder import lineage_distances
 from q2_aam.encoder.training.losses import pairs
 from q2_aam.encoder.training.meters import EpochMeter
