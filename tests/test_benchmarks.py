@@ -29,7 +29,7 @@ def script(name):
     return load
 
 
-report, large_survey, scale, skill = map(script, ("report", "large_survey", "scale", "skill"))
+report, large_survey, scale, skill, step = map(script, ("report", "large_survey", "scale", "skill", "step"))
 
 
 def ones(megabytes: int) -> float:
@@ -210,6 +210,13 @@ def test_a_baseline_that_some_folds_lack_has_no_score(skill, tmp_path):
     rows = skill.collect(tmp_path)["targets"].set_index("target")
     assert "random forest" not in rows
     assert (rows[["q2-aam", "trivial"]] == 1).all(axis=None) and rows.loc["age", "covered"] == 0.5
+
+
+def test_busy_loops_are_busy_and_end_after_an_error_too(step):
+    with pytest.raises(ZeroDivisionError), step.busy_loops(2) as loops:
+        assert [loop.poll() for loop in loops] == [None, None]
+        raise ZeroDivisionError
+    assert [loop.returncode for loop in loops] == [-9, -9]
 
 
 def test_losses_are_of_the_same_seeds(skill):

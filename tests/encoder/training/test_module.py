@@ -355,24 +355,3 @@ def test_gradients_go_through_as_many_asvs_as_there_is_room_for(tmp_path):
         run.module.losses(alone(run), EpochMeter(None))
         found = [None if learnt is None else int(learnt.sum()) for learnt in drawn]
         assert found == [expected and round(expected * len(batch.tokens))]
-
-
-def test_nucleotide_gradients_computed_at_once_are_as_good_in_bf16(tmp_path, monkeypatch):
-    """Within what bf16 loses anyway; the pass of the distances has cast the weights before."""
-    from q2_aam.encoder.training import losses
-
-    def slopes(precision):
-        run = tiny.Run(tmp_path, gradient_share=0.5)
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            total = total_loss(run.module, alone(run))
-        total.backward()
-        return torch.cat([p.grad.flatten() for p in run.network.parameters() if p.grad is not None])
-
-    at_once, exact = slopes("bf16"), slopes("32")
-    monkeypatch.setattr(
-        losses.SettledSum, "apply", lambda error, parts, see, alone, *parameters: sum(error(part)[0] for part in parts)
-    )
-    later = slopes("bf16")
-    lost = (later - exact).norm()
-    assert 0 < lost < 0.05 * exact.norm()
-    assert (at_once - exact).norm() < 1.2 * lost
