@@ -171,7 +171,9 @@ def run_fold(
             predicted, certainty, _ = predict(tested, model, study.sequences, threads=threads)
             kept, others = directory / f"{target}{which}.tsv", pd.DataFrame(index=tested.ids())
             if kept.exists():
-                others = pd.read_csv(kept, sep="\t", dtype={"sample-id": str}, index_col="sample-id")
+                others = pd.read_csv(
+                    kept, sep="\t", dtype={"sample-id": str}, index_col="sample-id", float_precision="round_trip"
+                )
                 others = others.drop(columns=[name for name in OUTCOME if name in others])
             if others.empty and beside:
                 others = timed(
