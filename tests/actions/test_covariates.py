@@ -164,7 +164,7 @@ def test_missing_values_are_imputed_with_a_count(study, encoder, frame, head, ca
     assert age["imputed"] == pytest.approx(frame["age"].iloc[3:36].median())
     assert f"missing in 3 samples, read as the median {age['imputed']:g})" in capsys.readouterr().out
     with told() as messages:
-        unknown = run_predict(study, model, covariates=metadata(frame.assign(age=frame["age"].where(False))))
+        unknown = run_predict(study, model, covariates=metadata(frame.assign(age=np.nan)))
         # In another order: they go by sample ID.
         median = run_predict(study, model, covariates=metadata(frame[::-1].assign(age=age["imputed"])))
     assert messages == []

@@ -78,7 +78,7 @@ def test_logarithm_of_too_little(study, encoder):
     values = study.frame["ph"].copy()
     values.iloc[:2] = -1.0
     with refused(
-        "column 'ph': 2 samples (S01, S02) have values of -1 or less, of which log(1 + x) is not defined. Use another "
+        "column 'ph': 2 samples have values of -1 or less, of which log(1 + x) is not defined: S01, S02. Use another "
         "target_transform, such as 'zscore'."
     ):
         run_fit(study, as_column(values), encoder, target_transform="log1p")
