@@ -287,6 +287,6 @@ def test_what_is_printed_is_readable(study, encoder, capsys):
     assert re.match(r"48 samples, \d+ distinct ASVs, \d+ a sample \(median\), \d+ at most\.$", lines[0])
     assert lines[1].endswith("are new to the encoder.") or lines[1].startswith("The encoder has read all")
     assert lines[2] == "Epoch 0 is the linear head alone, fitted to the sample embeddings."
-    assert [line.split(",")[0].split("  ")[0] for line in lines[3:6]] == ["epoch 0/2", "epoch 1/2", "epoch 2/2"]
+    assert [line.split("  ")[0] for line in lines[3:6]] == ["epoch 0/2", "epoch 1/2", "epoch 2/2"]
     assert lines[6].endswith("All 2 epochs were run.")
     assert lines[7].startswith("Validation samples (ph): r2 ") and ", mae " in lines[7]

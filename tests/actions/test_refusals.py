@@ -43,12 +43,20 @@ def test_empty_samples(study, run):
         run(biom.Table(counts, study.table.ids("observation"), study.table.ids()))
 
 
-@pytest.mark.parametrize("value, kind", [(-3, "negative"), (2.5, "fractional"), (np.inf, "non-finite")])
-def test_counts_that_are_no_counts(study, run, value, kind):
+READS = "Reads are needed: give the table as it was before it was normalized or transformed."
+UNITS = (
+    "Give counts of reads, relative frequencies or presence and absence: the table as it was before it was transformed "
+    "otherwise."
+)
+
+
+@pytest.mark.parametrize(
+    "value, kind, advice", [(-3, "negative", READS), (2.5, "fractional", UNITS), (np.inf, "non-finite", READS)]
+)
+def test_counts_that_are_no_counts(study, run, value, kind, advice):
     feature = study.table.ids("observation")[7]
     with refused(
-        f"The feature table has 1 {kind} counts ({value:g} of feature {feature} in sample S05). Reads are needed: give "
-        "the table as it was before it was normalized or transformed."
+        f"The feature table has 1 {kind} counts ({value:g} of feature {feature} in sample S05). {advice}"
     ):
         run(with_count(study.table, 7, 4, value))
 
@@ -90,8 +98,7 @@ def test_duplicate_ids_of_the_table(study, run):
 
 def test_one_sample_is_too_few_to_learn_from(study, encoder):
     with refused(
-        "a training and a validation part need two samples or more; there is 1. Set the validation share to 0, or add "
-        "samples."
+        "Two parts need two samples or more, but there is 1. Set the share of the validation part to 0, or add samples."
     ):
         run_fine_tune(study, "ph", encoder, table=study.samples(["S01"]))
 
@@ -188,8 +195,8 @@ def test_metadata_that_lacks_samples(study, encoder):
 def test_one_group(study, encoder):
     groups = as_column(pd.Series("here", index=study.frame.index, name="site"))
     with refused(
-        "all samples are of one group: two groups or more are needed to keep one apart for validation. Choose another "
-        "group column, leave it out, or set the validation share to 0."
+        "All samples are of one group: two parts need two groups or more. Choose another group column, leave it out, "
+        "or set the share of the validation part to 0."
     ):
         run_fine_tune(study, "ph", encoder, groups=groups)
 
