@@ -76,12 +76,12 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
     from torch.profiler import ProfilerActivity, profile
 
     from q2_aam.encoder.aam import AAM
+    from q2_aam.encoder.batches import CommunityDataset, batch_loader
     from q2_aam.encoder.device import resolve_precision, use_threads
     from q2_aam.encoder.training.meters import EpochMeter
     from q2_aam.encoder.training.module import TrainingModule
     from q2_aam.encoder.training.optimizers import build_optimizer
     from q2_aam.settings import Architecture, PretrainingSampling, Runtime, Training
-    from q2_aam.study.batches import CommunityDataset, batch_loader
 
     sizes = SIZES[size]
     communities = simulate(sizes["samples"], sizes["asvs"], sizes["richness"])

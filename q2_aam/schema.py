@@ -16,7 +16,7 @@ class SchemaError(ValueError):
 
 
 def check_schema_version(name: str, content: dict, known: int):
-    """Refuse files of a later version by saying so, before their other keys can look wrong."""
+    """Refuse files of a later version by saying so, before their other keys look wrong."""
     version = content.get("schema_version")
     if version is None:
         raise SchemaError(
@@ -247,16 +247,14 @@ class ModelDescription:
 
 
 DESCRIPTION_KEYS = tuple(entry.name for entry in fields(ModelDescription))
-# What all schemas share.
-OLDEST_KEYS = ("schema_version", "kind", "sha256", "architecture", "tokenizer", "target", "training", "random_seed")
-OLDEST_KEYS += ("versions", "data", "scores", "intervals")
+OLD_KEYS = "schema_version kind sha256 architecture tokenizer target training random_seed versions data scores intervals"
 
 
 def check_description(content: dict, name: str = "model.json") -> None:
     """Refuse a description that lacks something, or contradicts itself."""
     check_schema_version(name, content, SCHEMA_VERSION)
     old = content["schema_version"] < SCHEMA_VERSION
-    check_keys(name, content, OLDEST_KEYS if old else DESCRIPTION_KEYS)
+    check_keys(name, content, OLD_KEYS.split() if old else DESCRIPTION_KEYS)
     for key in ("architecture", "tokenizer", "training" if old else "settings", "versions", "data", "scores"):
         if not isinstance(content[key], dict):
             wrong_value(name, key, content[key], "an object ({...})")

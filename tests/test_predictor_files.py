@@ -11,8 +11,8 @@ import torch
 
 from q2_aam import predictor as module
 from q2_aam.encoder.encoder import Encoder
-from q2_aam.encoder.files import MISFIT, read_model, write_model
-from q2_aam.predictor import Predictor, as_arrays, as_tensors, check_head
+from q2_aam.encoder.files import MISFIT, as_arrays, as_tensors, read_model, write_model
+from q2_aam.predictor import Predictor, check_head
 
 from .test_predictor import leaves
 from .tiny_predictors import EACH, HEADS, encoder, new_samples, predictor, study

@@ -9,12 +9,12 @@ import scipy.sparse as sp
 import torch
 
 from q2_aam.encoder.aam import AAM
+from q2_aam.encoder.batches import BatchKey, CommunityDataset
 from q2_aam.encoder.embedding import Embedding, embed_tables
 from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.trainer import train
 from q2_aam.settings import Architecture, Objective, Optimization, PretrainingSampling, Runtime, Training
 from q2_aam.settings import Embedding as EmbeddingSettings
-from q2_aam.study.batches import BatchKey, CommunityDataset
 from q2_aam.study.communities import Communities, read_communities
 from q2_aam.study.targets import Target
 

@@ -178,6 +178,9 @@ def _unscaled(weight: np.ndarray, n: int, covariate_weight: float | None) -> np.
 
 def _search_ridge(numbers: np.ndarray, target: np.ndarray, splits: list) -> tuple:
     """Score in the splits (higher is better), alpha, weight ``[1, F]`` and bias ``[1]`` of a ridge regression."""
+    if not splits:
+        alpha = float(RIDGE_ALPHAS[len(RIDGE_ALPHAS) // 2])
+        return 0.0, alpha, *_solution(numbers, target, alpha)
     # By squared error, which a part of one sample has too.
     ridge = RidgeCV(RIDGE_ALPHAS, cv=splits, scoring="neg_mean_squared_error").fit(numbers, target.astype(np.float64))
     return ridge.best_score_, float(ridge.alpha_), ridge.coef_[None, :], np.array([ridge.intercept_])

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from q2_aam.encoder import chunks as module
+from q2_aam.encoder.batches import BatchKey, CommunityDataset
 from q2_aam.encoder.chunks import chunks, in_chunks, in_order, room
-from q2_aam.study.batches import BatchKey, CommunityDataset
 from q2_aam.study.tokenizer import PAD
 from tests import tiny
 

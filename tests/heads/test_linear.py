@@ -43,7 +43,7 @@ def outputs(head, embedding, covariates=None):
     """Outputs of the network's target head that starts from a linear head."""
     network_head = TargetHead(embedding.shape[1], len(head.bias), head.n_covariates)
     parts = (head.mean, head.scale, head.weight, head.bias)
-    network_head.start_from(*(torch.from_numpy(np.asarray(part, dtype=np.float32)) for part in parts))
+    network_head.start_from(*parts)
     with torch.no_grad():
         network_outputs = network_head(*(None if x is None else torch.from_numpy(x) for x in (embedding, covariates)))
     return network_outputs.numpy()

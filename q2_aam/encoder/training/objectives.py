@@ -8,12 +8,12 @@ from torch import Tensor
 
 from q2_aam.encoder.aam import AAM, Encoding
 from q2_aam.encoder.asv_encoder import hide_nucleotides
+from q2_aam.encoder.batches import Batch
 from q2_aam.encoder.sample_encoder import lineage_distances
 from q2_aam.encoder.training.distributed import gather_rows
 from q2_aam.encoder.training.losses import count_loss, nucleotide_loss, pairs, target_loss, unifrac_loss
 from q2_aam.encoder.training.meters import EpochMeter
 from q2_aam.settings import LOSS_TERMS, LossTerm, Training
-from q2_aam.study.batches import Batch
 
 # Share of a batch's ASVs, and of its samples, of which something is masked. They are encoded once more for that:
 # distances and targets are learnt on what they are later predicted from, which is never masked.

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from q2_aam.encoder.batches import BatchKey
 from q2_aam.encoder.sample_encoder import lineage_distances
 from q2_aam.encoder.training.losses import pairs
 from q2_aam.encoder.training.meters import EpochMeter
 from q2_aam.encoder.training.module import TrainingModule
-from q2_aam.study.batches import BatchKey
 from q2_aam.study.tokenizer import MASK, A, T
 from tests import tiny
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from q2_aam.encoder.batches import batch_loader
 from q2_aam.encoder.training.lightning_setup import overlays
 from q2_aam.encoder.training.starting import start_from_data
 from q2_aam.settings import LOSS_TERMS, SCHEDULERS
-from q2_aam.study.batches import batch_loader
 from tests import tiny
 from tests.encoder.training.test_schedulers import HIGHEST, course
 
