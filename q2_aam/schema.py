@@ -247,7 +247,7 @@ class ModelDescription:
 
 
 DESCRIPTION_KEYS = tuple(entry.name for entry in fields(ModelDescription))
-OLD_KEYS = "schema_version kind sha256 architecture tokenizer target training random_seed versions data scores intervals"
+OLD_KEYS = "schema_version kind sha256 architecture tokenizer target training random_seed versions data scores"
 
 
 def check_description(content: dict, name: str = "model.json") -> None:

@@ -62,6 +62,7 @@ def test_a_numeric_head_and_the_head_it_starts_are_scikit_learns_pipeline(groups
     assert np.corrcoef(expected, samples(seed=1)[1])[0, 1] > 0.9
 
 
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
 @pytest.mark.parametrize("groups", [None, groups_of()])
 @pytest.mark.parametrize("classes", [2, 3])
 def test_a_head_of_classes_and_the_head_it_starts_are_scikit_learns_pipeline(classes, groups):
