@@ -297,7 +297,8 @@ def test_8_10_a_line_is_at_most_120_columns_and_has_what_picks_the_epoch(tmp_pat
     [line] = capsys.readouterr().out.splitlines()
     assert len(line) <= 120
     assert line.startswith("epoch 100/1000  total_loss ") and line.endswith("  3.4 h  3086.4 h left")
-    assert f"{monitor} {values[monitor]:.3g} (val {values[monitor]:.3g})" in line
+    shown = f"{float(torch.tensor(values[monitor])):.3g}"
+    assert f"{monitor} {shown} (val {shown})" in line
 
 
 def test_8_10_the_score_of_a_target_stands_before_that_of_distances(tmp_path, capsys, monkeypatch):
