@@ -31,7 +31,7 @@ def nucleotide_loss(
     guesses: Sequence[Callable[[], tuple[Tensor, Tensor]]],
     count: int,
     parameters: list[Tensor],
-    see: Callable[[Tensor, Tensor], None],
+    record: Callable[[Tensor, Tensor], None],
     alone: bool = False,
 ) -> Tensor:
     """Cross entropy of masked nucleotides.
@@ -39,15 +39,15 @@ def nucleotide_loss(
     Parameters
     ----------
     guesses : sequence of callable
-        One a portion, to logits ``[M, 4]`` and tokens ``[M]`` (A, C, G, T).
+        One a chunk, to logits ``[M, 4]`` and tokens ``[M]`` (A, C, G, T).
     count : int
-        Masked nucleotides of all portions.
+        Masked nucleotides of all chunks.
     parameters : list of Tensor
-        What is learnt. On a CPU each portion's gradients are computed as soon as it is guessed.
-    see : callable
-        Shown the logits, without gradients, and tokens of each portion.
+        What is trained. On a CPU each chunk's gradients are computed as soon as it is guessed.
+    record : callable
+        Is given the logits, without gradients, and tokens of each chunk.
     alone : bool
-        One portion after the other also on a CPU; see :func:`q2_aam.encoder.chunks.alone`.
+        One chunk after the other also on a CPU; see :func:`q2_aam.encoder.chunks.alone`.
 
     Returns
     -------
@@ -60,19 +60,19 @@ def nucleotide_loss(
         summed = F.cross_entropy(logits.float(), tokens.long() - A, reduction="sum")
         return summed / max(1, count), (logits.detach(), tokens)
 
-    learnt = [p for p in parameters if p.requires_grad] if torch.is_grad_enabled() else []
+    trained = [p for p in parameters if p.requires_grad] if torch.is_grad_enabled() else []
     # On a graphics card half precision would need its scaler here.
-    if learnt and not learnt[0].is_cuda:
-        return SettledSum.apply(error, guesses, see, alone, *learnt)
+    if trained and not trained[0].is_cuda:
+        return ImmediateSum.apply(error, guesses, record, alone, *trained)
     total = 0.0
     for guess in guesses:
-        loss, seen = error(guess)
-        see(*seen)
+        loss, predictions = error(guess)
+        record(*predictions)
         total = total + loss
     return total
 
 
-class SettledSum(torch.autograd.Function):
+class ImmediateSum(torch.autograd.Function):
     """A sum of losses whose gradients are computed one by one in the forward pass, side by side.
 
     Nothing is kept for the backward pass but the gradients, and what a part's forward pass made is still in the
@@ -80,28 +80,28 @@ class SettledSum(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, error: Callable, parts: Sequence, see: Callable, alone: bool, *parameters: Tensor) -> Tensor:
+    def forward(ctx, error: Callable, parts: Sequence, record: Callable, alone: bool, *parameters: Tensor) -> Tensor:
         total = 0.0
 
-        def settle(part) -> tuple[Tensor, tuple, tuple[Tensor | None, ...]]:
+        def compute(part) -> tuple[Tensor, tuple, tuple[Tensor | None, ...]]:
             with torch.enable_grad():
-                loss, seen = error(part)
-            return loss.detach(), seen, torch.autograd.grad(loss, parameters, allow_unused=True)
+                loss, predictions = error(part)
+            return loss.detach(), predictions, torch.autograd.grad(loss, parameters, allow_unused=True)
 
-        def settled() -> Iterator[tuple[Tensor | None, ...]]:
+        def gradients_of_parts() -> Iterator[tuple[Tensor | None, ...]]:
             nonlocal total
-            for loss, seen, slopes in side_by_side(settle, parts, alone):
-                see(*seen)
+            for loss, predictions, gradients in side_by_side(compute, parts, alone):
+                record(*predictions)
                 total = total + loss
-                yield slopes
+                yield gradients
 
-        ctx.slopes = add_up(settled()) or [None] * len(parameters)
+        ctx.gradients = add_up(gradients_of_parts()) or [None] * len(parameters)
         return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple:
-        return None, None, None, None, *(None if slope is None else slope * gradient for slope in ctx.slopes)
+        return None, None, None, None, *(None if own is None else own * gradient for own in ctx.gradients)
 
 
 def count_loss(predicted: Tensor, log_share: Tensor) -> Tensor:
