@@ -165,8 +165,8 @@ class Run:
         self.rows = train_rows, validation_rows
         self.module = module(self.network, self.settings, self.communities.sample_ids, self.target)
 
-    def __call__(self, **how):
-        self.result = train(self.module, self.dataset, *self.rows, self.directory, **how)
+    def __call__(self, **options):
+        self.result = train(self.module, self.dataset, *self.rows, self.directory, **options)
         return self.result
 
     def history(self) -> pd.DataFrame:

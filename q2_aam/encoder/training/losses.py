@@ -26,7 +26,7 @@ def unifrac_loss(predicted: Tensor, unifrac: Tensor) -> Tensor:
 
 
 def nucleotide_loss(
-    guesses: Sequence[Callable[[], tuple[Tensor, Tensor]]], count: int, see: Callable[[Tensor, Tensor], None]
+    guesses: Sequence[Callable[[], tuple[Tensor, Tensor]]], count: int, record: Callable[[Tensor, Tensor], None]
 ) -> Tensor:
     """Cross entropy of masked nucleotides.
 
@@ -36,8 +36,8 @@ def nucleotide_loss(
         One a chunk, to logits ``[M, 4]`` and tokens ``[M]`` (A, C, G, T).
     count : int
         Masked nucleotides of all chunks.
-    see : callable
-        Shown the logits, without gradients, and tokens of each chunk.
+    record : callable
+        Is given the logits, without gradients, and tokens of each chunk.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def nucleotide_loss(
     total = 0.0
     for guess in guesses:
         logits, tokens = guess()
-        see(logits.detach(), tokens)
+        record(logits.detach(), tokens)
         total = total + F.cross_entropy(logits.float(), tokens.long() - A, reduction="sum") / max(1, count)
     return total
 
