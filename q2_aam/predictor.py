@@ -18,6 +18,7 @@ from q2_aam.predictions import (
     Calibration,
     Predictions,
     depth_caution,
+    novelty_caution,
     novelty_of,
     prediction_scores,
     refuse_other_values,
@@ -175,10 +176,10 @@ class Predictor:
             known = keep_columns(known, np.isin(communities.hashes, self.head.known_asvs))
         with use_threads(settings):
             outputs = self.head.outputs(features_of(self.encoder, study, self.covariates, known, settings))
-        cautions = [depth_caution(study, self.description.data)]
+        novelty = novelty_of(communities, ~np.isin(communities.hashes, self.seen_asvs))
+        cautions = [novelty_caution(novelty), depth_caution(study, self.description.data)]
         if self.covariates is not None:
             cautions += self.covariates.extrapolations(study.covariates)
-        novelty = novelty_of(communities, ~np.isin(communities.hashes, self.seen_asvs))
         return Predictions.of(
             self.target,
             self.calibration,

@@ -12,6 +12,7 @@ from q2_aam.predictions import (
     Calibration,
     Predictions,
     depth_caution,
+    novelty_caution,
     novelty_of,
     prediction_scores,
     refuse_other_values,
@@ -160,3 +161,12 @@ def test_presence_and_abundance_are_not_taken_for_each_other(values, learnt, our
 def test_counts_and_shares_say_the_same(values, learnt):
     refuse_other_values(samples([1], values), {"values": learnt})
     refuse_other_values(samples([1], "counts"), {})
+
+
+def test_most_of_most_samples_being_new_is_said():
+    novelty = pd.DataFrame({"unseen_read_share": [0.9, 0.6, 0.1]})
+    assert novelty_caution(novelty) == (
+        "2 of 3 samples have most of their reads in ASVs that were never met in training. If the table is of another "
+        "region of the gene or trimmed to another length than the training table, its predictions mean nothing."
+    )
+    assert novelty_caution(pd.DataFrame({"unseen_read_share": [0.9, 0.1]})) is None
