@@ -88,7 +88,10 @@ class Task(LightningModule):
         if objective.nucleotide_weight:
             tokens = batch.tokens[_some(len(batch.tokens), generator)]
             hidden_tokens, masked = hide_nucleotides(tokens, objective.mask_share, generator)
-            count, guesses = int(masked.sum()), network.guess_nucleotides(tokens, hidden_tokens, masked, keep)
+            # What the pass above stores until the backward pass is there beside.
+            stored = room(network.asv_encoder.lengths(batch.tokens if learnt is None else batch.tokens[learnt])).sum()
+            left = max(0, keep - int(stored))
+            count, guesses = int(masked.sum()), network.guess_nucleotides(tokens, hidden_tokens, masked, left)
             losses["nucleotide_loss"] = nucleotide_loss(guesses, count, meter.add_nucleotides), count
         if objective.count_weight:
             rows = _some(len(batch.rows), generator)
