@@ -60,7 +60,7 @@ class TrainingModule(LightningModule):
         rows = self._gradient_rows(batch.tokens, generator) if torch.is_grad_enabled() else None
         inputs = batch.tokens, batch.asv_index, batch.abundance, batch.mask
         encoding = self.network(*inputs, self.settings.runtime.max_tokens, rows)
-        data = LossInput(self.network, batch, encoding, self.settings, generator, meter, self.class_weights)
+        data = LossInput(self.network, batch, encoding, rows, self.settings, generator, meter, self.class_weights)
         return {o.term.loss: o.compute(data) for o in OBJECTIVES if o.applies(self.settings, batch)}
 
     def _gradient_rows(self, tokens: Tensor, generator: torch.Generator) -> Tensor | None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from q2_aam.encoder.aam import AAM, Encoding
 from q2_aam.encoder.asv_encoder import hide_nucleotides
 from q2_aam.encoder.batches import Batch
+from q2_aam.encoder.chunks import room
 from q2_aam.encoder.sample_encoder import lineage_distances
 from q2_aam.encoder.training.distributed import gather_rows
 from q2_aam.encoder.training.losses import count_loss, nucleotide_loss, pairs, target_loss, unifrac_loss
@@ -33,6 +34,8 @@ class LossInput:
     network: AAM
     batch: Batch
     encoding: Encoding
+    rows: Tensor | None
+    """Which of the ASVs gradients are computed through, boolean ``[U]``; None: all."""
     settings: Training
     generator: torch.Generator
     """Draws what is masked; the objectives share it, in the order of the registry."""
@@ -63,7 +66,10 @@ def nucleotide(data: LossInput) -> Loss:
     network, share = data.network, data.settings.objective.mask_share
     tokens = data.batch.tokens[random_rows(len(data.batch.tokens), data.generator)]
     masked_tokens, mask = hide_nucleotides(tokens, share, data.generator)
-    max_tokens = data.settings.runtime.max_tokens
+    # What the pass before stores until the backward pass is there beside.
+    tokens_stored = data.batch.tokens if data.rows is None else data.batch.tokens[data.rows]
+    stored = int(room(network.asv_encoder.lengths(tokens_stored)).sum())
+    max_tokens = max(0, data.settings.runtime.max_tokens - stored)
     n, guesses = int(mask.sum()), network.guess_nucleotides(tokens, masked_tokens, mask, max_tokens)
     return nucleotide_loss(guesses, n, data.meter.add_nucleotides), n
 

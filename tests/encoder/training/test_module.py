@@ -355,3 +355,18 @@ def test_gradients_go_through_as_many_asvs_as_there_is_room_for(tmp_path):
         run.module.losses(alone(run), EpochMeter(None))
         found = [None if learnt is None else int(learnt.sum()) for learnt in drawn]
         assert found == [expected and round(expected * len(batch.tokens))]
+
+
+@pytest.mark.parametrize("budgets, times", [(1, 2), (2, 1)])
+def test_guesses_are_stored_where_the_encoder_leaves_room(tmp_path, budgets, times):
+    """Else they are computed again in the backward pass."""
+    run = tiny.Run(tmp_path, gradient_share=1.0)
+    batch = alone(run)
+    lengths = run.network.asv_encoder.lengths(batch.tokens)
+    needed = sum(length * (1 + length / 256) for length in lengths.tolist())
+    run, calls = tiny.Run(tmp_path, gradient_share=1.0, max_tokens=int(budgets * needed) + 1), []
+    run.network.nucleotide_head.register_forward_pre_hook(lambda *_: calls.append(1))
+    total = total_loss(run.task, alone(run))
+    once = len(calls)
+    total.backward()
+    assert once > 0 and len(calls) == times * once
