@@ -93,6 +93,8 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", ".*Detected call of `lr_scheduler.step..` before `optimizer.step.*")
             # The directory of a run that is continued is meant to exist.
             warnings.filterwarnings("ignore", ".*exists and is not empty.*")
+            # Nor to have stayed where it was: BestModel keeps its score, and there is one last state only.
+            warnings.filterwarnings("ignore", ".*The dirpath has changed.*")
             # What is logged is of all processes already, and no sample is there twice.
             warnings.filterwarnings("ignore", ".*sync_dist=True.*")
             warnings.filterwarnings("ignore", ".*it is recommended to use `Trainer.devices=1, num_nodes=1.*")
