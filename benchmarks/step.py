@@ -53,7 +53,7 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
     from torch.profiler import ProfilerActivity, profile
 
     from q2_aam.encoder.aam import AAM
-    from q2_aam.encoder.device import autocast, resolve_precision, share_memory_among_threads
+    from q2_aam.encoder.device import resolve_precision, share_memory_among_threads
     from q2_aam.encoder.training.meters import EpochMeter
     from q2_aam.encoder.training.module import TrainingModule
     from q2_aam.encoder.training.optimizers import build_optimizer
@@ -80,7 +80,7 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
     precision = resolve_precision(precision, "cpu")
 
     def take(batch) -> None:
-        with autocast(precision, "cpu"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             losses = module.losses(batch, EpochMeter(None))
             total = sum(getattr(settings.objective, n.replace("loss", "weight")) * x for n, (x, _) in losses.items())
         optimizer.zero_grad()
