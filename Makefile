@@ -2,14 +2,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint install bench studies clean setup setup-tests
+.PHONY: help demo test lint install reference bench studies clean setup setup-tests
 
 # the programs of the active conda environment when it has QIIME 2, else those of .venv
 BIN = $(shell tools/setup-env.sh --bin)
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1 \2/' | \
-	  while read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
+	  while read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
 
 setup:
 	@tools/setup-env.sh
@@ -17,7 +17,7 @@ setup:
 setup-tests:
 	@tools/setup-env.sh --tests
 
-demo: setup ## simulate a survey, learn from it with the real qiime program, show the scores (some minutes)
+demo: setup ## simulate a survey, learn from it with the real qiime program, show the scores (3 minutes at most)
 	@PATH="$(BIN):$$PATH" demo/run.sh
 
 test: lint ## lint, then all tests
@@ -30,7 +30,10 @@ lint: setup-tests ## style (ruff) and which module may import which (import-lint
 install: setup ## install the plugin only: into the active conda environment with QIIME 2, or into .venv
 	@echo "Installed: $(BIN)/qiime aam --help"
 
-bench: setup ## speed, memory and scale, small (some minutes): JSON in benchmarks/results, tables in docs/benchmarks.md
+reference: setup ## write docs/reference/actions.md from the plugin's descriptions
+	$(BIN)/python tools/reference.py
+
+bench: setup ## speed, memory and scale, small (some minutes): JSON in benchmarks/results, tables in docs/benchmarks
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/predict.py
 	$(BIN)/python benchmarks/distances.py

@@ -38,7 +38,8 @@ def measure(path: Path, samples: int, threads: int) -> dict:
     import biom
     from large_survey import draw_counts
 
-    from q2_aam.study.unifrac import UniFracDistances, read_phylogeny
+    from q2_aam.study.phylogeny import read_phylogeny
+    from q2_aam.study.unifrac import UniFracDistances
 
     with stage() as reading:
         tree = read_phylogeny(path)

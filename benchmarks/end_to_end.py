@@ -1,4 +1,4 @@
-"""The main job on a real study through the `qiime` program: seconds, peak memory and held-out scores.
+"""The main job on a real study through the `qiime` program: seconds, peak memory and scores of new samples.
 
 Whole groups (a fifth of the samples) are kept apart; nothing of them is seen in pretraining or fitting. Prints and
 writes what each command took, the scores on the samples kept apart beside a random forest's on the same ones, and how
@@ -21,14 +21,10 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from q2_aam.encoder.sample_encoder import lineage_distances
+from q2_aam.encoder.encoder import Encoder
 from q2_aam.evaluation import baselines, metrics
 from q2_aam.framework import Artifact, qiime2
-from q2_aam.model_file import load_model
-from q2_aam.prediction import encode_samples
-from q2_aam.study.communities import read_communities, read_sequences
-from q2_aam.study.folds import two_parts
-from q2_aam.study.unifrac import UniFracDistances
+from q2_aam.study.study import read_study
 from q2_aam.types import AAMModelDirectoryFormat
 
 # The launcher beside this Python: another qiime may not have the plugin.
@@ -52,50 +48,38 @@ def timed(directory: Path, command: list[str]) -> dict:
     }
 
 
-def prepare(study: Path, column: str, group: str, seed: int, directory: Path) -> None:
-    """Write the study's samples that have a value, whole groups of them apart, as ``train.biom`` and ``new.biom``."""
-    table = biom.load_table(str(study / "table.biom"))
-    metadata = qiime2.Metadata.load(str(study / "metadata.tsv"))
-    frame = metadata.to_dataframe().reindex(table.ids())
-    frame = frame[frame[column].notna() & frame[group].notna()]
-    classes = None if metadata.get_column(column).type == "numeric" else frame[column]
-    parts = two_parts(len(frame), 0.2, groups=frame[group], classes=classes, random_seed=seed)
-    for name, rows in zip(("train", "new"), parts, strict=True):
-        part = table.filter(frame.index[rows], inplace=False).remove_empty("observation")
-        with biom.util.biom_open(str(directory / f"{name}.biom"), "w") as file:
-            part.to_hdf5(file, "q2-aam")
-
-
-def run_flow(study: Path, column: str, group: str, directory: Path, pretrain: list[str], fit: list[str]) -> list[dict]:
+def run_flow(
+    study: Path, column: str, group: str, seed: int, directory: Path, pretrain: list[str], fit: list[str]
+) -> list[dict]:
     """From `qiime tools import` to the .qzv, with what each command took."""
     metadata = str(study / "metadata.tsv")
     target = ["--m-metadata-file", metadata, "--m-metadata-column", column]
-    tables = [
-        ["tools", "import", "--type", "FeatureTable[Frequency]", "--input-format", "BIOMV210Format", "--input-path",
-         f"{name}.biom", "--output-path", f"{name}.qza"]
-        for name in ("train", "new")
-    ]  # fmt: skip
-    others = [
+    groups = ["--m-groups-file", metadata, "--m-groups-column", group]
+    imports = [
         ["tools", "import", "--type", kind, "--input-path", str(study / path), "--output-path", output]
         for kind, path, output in (
+            ("FeatureTable[Frequency]", "table.biom", "all.qza"),
             ("FeatureData[Sequence]", "sequences.fasta", "S.qza"),
             ("Phylogeny[Rooted]", "tree.nwk", "P.qza"),
         )
     ]
+    imports[0] += ["--input-format", "BIOMV210Format"]
     sequences = ["--i-sequences", "S.qza"]
     flow = [
+        ["aam", "split-samples", "--i-table", "all.qza", *target, *groups, "--p-share", "0.2", "--p-random-seed",
+         str(seed), "--p-missing-samples", "ignore", "--o-train-table", "train.qza", "--o-test-table", "new.qza"],
         ["aam", "pretrain", "--i-table", "train.qza", *sequences, "--i-phylogeny", "P.qza", "--o-model", "encoder.qza",
          "--o-training-log", "log.qza", "--verbose", *pretrain],
-        ["aam", "fit", "--i-table", "train.qza", *sequences, "--i-encoder", "encoder.qza", *target, "--m-groups-file",
-         metadata, "--m-groups-column", group, "--o-model", "model.qza", "--o-predictions", "val.qza",
-         "--o-certainty", "val-certainty.qza", "--o-training-log", "fit-log.qza", "--verbose", *fit],
+        ["aam", "fit", "--i-table", "train.qza", *sequences, "--i-encoder", "encoder.qza", *target, *groups,
+         "--o-model", "model.qza", "--o-predictions", "oof.qza", "--o-certainty", "oof-certainty.qza", "--verbose",
+         *fit],
         ["aam", "predict", "--i-table", "new.qza", *sequences, "--i-model", "model.qza", "--o-predictions", "pred.qza",
          "--o-certainty", "cert.qza", "--o-novelty", "nov.qza", "--verbose"],
         ["aam", "evaluate", "--i-predictions", "pred.qza", "--i-certainty", "cert.qza", *target,
          "--o-visualization", "pred.qzv"],
-        ["aam", "summarize-training", "--i-training-log", "fit-log.qza", "--o-visualization", "fit-log.qzv"],
+        ["aam", "summarize-training", "--i-training-log", "log.qza", "--o-visualization", "log.qzv"],
     ]  # fmt: skip
-    return [timed(directory, command) for command in [*tables, *others, *flow]]
+    return [timed(directory, command) for command in [*imports, *flow]]
 
 
 def scores(study: Path, column: str, directory: Path) -> dict:
@@ -111,27 +95,25 @@ def scores(study: Path, column: str, directory: Path) -> dict:
     chosen = sp.csr_matrix((np.ones(len(here)), (here, known[here])), shape=(len(known), len(columns)))
     new_counts = new.matrix_data.T.tocsr() @ chosen
     kind = truth.type
-    given = (train.matrix_data.T.tocsr(), values[train.ids()], new_counts)
+    counts = (train.matrix_data.T.tocsr(), values[train.ids()], new_counts)
     methods = {
         "q2-aam": predicted,
-        "forest": baselines.random_forest(*given, kind=kind, n_jobs=2).predicted,
-        "trivial": baselines.trivial(*given, kind=kind).predicted,
+        "forest": baselines.random_forest(*counts, kind=kind, n_jobs=2).predicted,
+        "trivial": baselines.trivial(*counts, kind=kind).predicted,
     }
     score = metrics.regression_scores if kind == "numeric" else metrics.classification_scores
     names = ("r2", "mae", "spearman") if kind == "numeric" else ("balanced_accuracy", "accuracy")
     result = {m: {n: score(values[new.ids()], p)[n] for n in names} for m, p in methods.items()}
 
-    encoder = load_model(str(Artifact.load(str(directory / "encoder.qza")).view(AAMModelDirectoryFormat)))
-    communities = read_communities(
-        new, read_sequences(str(study / "sequences.fasta")), max_length=encoder.network.architecture.max_length
-    )
-    pairs = np.triu_indices(len(communities), 1)
-    found = lineage_distances(encode_samples(encoder.network, communities).presence).numpy()[pairs]
-    true = UniFracDistances(new, str(study / "tree.nwk"))(np.arange(len(communities)))[pairs]
+    encoder = Encoder.load(str(Artifact.load(str(directory / "encoder.qza")).view(AAMModelDirectoryFormat)))
+    files = {"sequences": study / "sequences.fasta", "phylogeny": study / "tree.nwk"}
+    read = read_study(new, **files, max_length=encoder.max_length)
+    pairs = np.triu_indices(len(read), 1)
+    distances, true = encoder.embed(read).distances()[pairs], read.unifrac()(np.arange(len(read)))[pairs]
     result["unifrac"] = {
-        "r": float(np.corrcoef(found, true)[0, 1]),
-        "rmse": float(np.sqrt(np.mean((found - true) ** 2))),
-        "samples": len(communities),
+        "r": float(np.corrcoef(distances, true)[0, 1]),
+        "rmse": float(np.sqrt(np.mean((distances - true) ** 2))),
+        "samples": len(read),
     }
     return result
 
@@ -150,16 +132,14 @@ def main(arguments: list[str] | None = None) -> None:
     study = STUDIES / options.study
     directory = options.output or Path(__file__).parent / "results" / options.study
     directory.mkdir(parents=True, exist_ok=True)
-    prepare(study, options.column, options.group, options.seed, directory)
     directory = directory.resolve()
-    took = run_flow(
-        study, options.column, options.group, directory, shlex.split(options.pretrain), shlex.split(options.fit)
-    )
-    found = scores(study, options.column, directory)
+    further = shlex.split(options.pretrain), shlex.split(options.fit)
+    took = run_flow(study, options.column, options.group, options.seed, directory, *further)
+    scored = scores(study, options.column, directory)
     table = pd.DataFrame(took).round(2)
     lines = [f"## {options.study}, {options.column} by {options.group}", "", *markdown(table), ""]
-    lines += markdown(pd.DataFrame(found).T.round(3).reset_index(names="method"))
-    (directory / "result.json").write_text(json.dumps({"commands": took, "scores": found}, indent=1) + "\n")
+    lines += markdown(pd.DataFrame(scored).T.round(3).reset_index(names="method"))
+    (directory / "result.json").write_text(json.dumps({"commands": took, "scores": scored}, indent=1) + "\n")
     (directory / "result.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 

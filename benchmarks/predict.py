@@ -1,4 +1,6 @@
-"""Prediction of a table's samples: seconds, CPU seconds and peak memory, with each distinct ASV encoded once.
+"""Embedding of a table's samples, which is nearly all that a prediction takes: seconds, CPU seconds and peak memory.
+
+Each distinct ASV is encoded once, in float32, as `predict` does.
 
     python benchmarks/predict.py --sizes older default
 """
@@ -10,29 +12,25 @@ from report import markdown, measured, stage, write_results, write_section
 from step import SIZES, simulate
 
 
-def predict(size: str, precision: str, threads: int, batch_size: int) -> dict:
+def predict(size: str, threads: int, batch_size: int) -> dict:
     """Measure the prediction of one size's samples, in this process."""
     import torch
 
     from q2_aam.encoder.aam import AAM
-    from q2_aam.encoder.device import resolve_precision
-    from q2_aam.prediction import encode_samples, predict_targets
-    from q2_aam.settings import Architecture
+    from q2_aam.encoder.device import use_threads
+    from q2_aam.encoder.embedding import embed_tables
+    from q2_aam.settings import Architecture, Embedding, Runtime
 
-    torch.set_num_threads(threads)
-    how = SIZES[size]
-    communities = simulate(how["samples"], how["asvs"], how["richness"])
+    sizes = SIZES[size]
+    communities = simulate(sizes["samples"], sizes["asvs"], sizes["richness"])
     torch.manual_seed(0)
-    network = AAM(Architecture(**how["architecture"]), 1).eval()
+    network = AAM(Architecture(**sizes["architecture"])).eval()
     network.asv_encoder.anchor_on(torch.from_numpy(communities.tokens[:64]))
-    resolved = resolve_precision(precision, "cpu")
-    with stage() as took:
-        encoding = encode_samples(network, communities, batch_size=batch_size, precision=resolved)
-        outputs = predict_targets(network, encoding)
-    assert np.isfinite(outputs).all()
+    with use_threads(Runtime(threads=threads)), stage() as took:
+        [embedding] = embed_tables(network, [communities], Embedding(batch_size=batch_size, device="cpu"))
+    assert np.isfinite(embedding.samples).all()
     return {
         "size": size,
-        "precision": resolved,
         "threads": threads,
         "samples": len(communities),
         "ASVs": len(communities.present_asvs()),
@@ -46,17 +44,12 @@ def predict(size: str, precision: str, threads: int, batch_size: int) -> dict:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
-    parser.add_argument("--precision", nargs="+", default=["32", "auto"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=32)
-    given = parser.parse_args(arguments)
-    found = [
-        measured(predict, size, precision, given.threads, given.batch_size).value
-        for size in given.sizes
-        for precision in given.precision
-    ]
-    write_results("predict", found)
-    table = markdown(found)
+    options = parser.parse_args(arguments)
+    rows = [measured(predict, size, options.threads, options.batch_size).value for size in options.sizes]
+    write_results("predict", rows)
+    table = markdown(rows)
     print(table)
     write_section("predict", table)
 

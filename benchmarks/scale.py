@@ -2,7 +2,7 @@
 
 Surveys of each size are simulated (`large_survey.py`) and written to files. Then each measurement runs in a process of
 its own, on the plugin's default architecture: reading the files as `pretrain` does; a fixed number of its training
-steps on samples from all over the table, with UniFrac distances batch by batch; encoding all samples, as `predict`
+steps on samples from all over the table, with UniFrac distances batch by batch; embedding all samples, as `predict`
 does. Writes results/scale.json, docs/benchmarks/scale.svg and a section of scale.md beside it.
 
     python benchmarks/scale.py --samples 1000 10000 100000
@@ -33,7 +33,8 @@ def read(directory: Path, threads: int):
 
     from q2_aam.settings import Architecture
     from q2_aam.study.communities import read_communities, read_sequences
-    from q2_aam.study.unifrac import UniFracDistances, match_tips, read_phylogeny, tip_names
+    from q2_aam.study.phylogeny import read_phylogeny, tip_names
+    from q2_aam.study.unifrac import UniFracDistances, match_tips
 
     table = biom.load_table(str(directory / "table.biom"))
     tree = read_phylogeny(str(directory / "tree.nwk"))
@@ -50,7 +51,7 @@ def reading(directory: Path, threads: int) -> dict:
     import biom  # noqa: F401 that importing libraries is no part of it
     import unifrac  # noqa: F401
 
-    from q2_aam.study import batches, communities  # noqa: F401
+    from q2_aam.encoder import batches, communities  # noqa: F401
 
     with stage() as took:
         read(directory, threads)
@@ -60,12 +61,12 @@ def reading(directory: Path, threads: int) -> dict:
 def training(directory: Path, threads: int, steps: int) -> dict:
     """What some training steps took after reading."""
     from q2_aam.encoder.aam import AAM
+    from q2_aam.encoder.batches import CommunityDataset, batch_loader
     from q2_aam.encoder.device import use_threads
     from q2_aam.encoder.training.module import TrainingModule
     from q2_aam.encoder.training.starting import start_from_data
     from q2_aam.encoder.training.trainer import train
     from q2_aam.settings import Architecture, Objective, Optimization, PretrainingSampling, Runtime, Training
-    from q2_aam.study.batches import CommunityDataset, batch_loader
 
     optimization = Optimization(epochs=1)
     sampling = PretrainingSampling(validation_share=0.0)
@@ -85,15 +86,15 @@ def training(directory: Path, threads: int, steps: int) -> dict:
 
 
 def prediction(directory: Path, threads: int, most: int | None) -> dict:
-    """What encoding samples took after reading: all of them, or some of the table."""
+    """What embedding samples took after reading: all of them, or some of the table."""
     import torch
 
     from q2_aam.encoder.aam import AAM
     from q2_aam.encoder.device import use_threads
-    from q2_aam.prediction import encode_samples
-    from q2_aam.settings import Architecture, Runtime
+    from q2_aam.encoder.embedding import embed_tables
+    from q2_aam.settings import Architecture, Embedding
 
-    with use_threads(Runtime(threads=threads)):
+    with use_threads(Embedding(threads=threads)):
         communities, _ = read(directory, threads)
         if most is not None and most < len(communities):
             chosen = np.random.default_rng(0).choice(len(communities), most, replace=False)
@@ -102,7 +103,7 @@ def prediction(directory: Path, threads: int, most: int | None) -> dict:
         network = AAM(Architecture(), 1)
         network.asv_encoder.anchor_on(torch.from_numpy(communities.tokens[:1000]))
         with stage() as took:
-            encode_samples(network, communities)
+            embed_tables(network, [communities], Embedding(threads=threads))
     return {**took.row(), "samples": len(communities), "asvs": len(communities.present_asvs())}
 
 
@@ -184,7 +185,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, nargs="+", default=[1000, 10000], help="sizes of the surveys")
     parser.add_argument("--steps", type=int, default=10, help="training steps to measure")
-    parser.add_argument("--predict", type=int, help="encode at most that many samples (default: all)")
+    parser.add_argument("--predict", type=int, help="embed at most that many samples (default: all)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
         "--work", type=Path, help="directory for the surveys, which are kept (default: a temporary one)"

@@ -37,14 +37,11 @@ from q2_aam.actions.fit import fit
 from q2_aam.actions.predict import predict
 from q2_aam.actions.predict_baselines import predict_baselines
 from q2_aam.actions.pretrain import pretrain
-from q2_aam.encoder.sample_encoder import lineage_distances
+from q2_aam.encoder.encoder import Encoder
 from q2_aam.evaluation.curves import calibration_error_by_chance, reliability_bins
 from q2_aam.evaluation.metrics import classification_scores, regression_scores
 from q2_aam.framework import qiime2
-from q2_aam.model_file import load_model
-from q2_aam.prediction import encode_samples
-from q2_aam.study.communities import read_communities, read_sequences
-from q2_aam.study.unifrac import UniFracDistances, read_phylogeny
+from q2_aam.study.study import read_study
 from q2_aam.types import AAMModelDirectoryFormat
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -109,19 +106,14 @@ class Study:
         return column if sample_ids is None else column.filter_ids(sample_ids)
 
 
-def distances(study: Study, encoder: AAMModelDirectoryFormat, rows: np.ndarray) -> dict[str, float]:
+def distances(study: Study, encoder: Path, rows: np.ndarray) -> dict[str, float]:
     """How well the UniFrac distances among samples that the encoder has not seen are predicted."""
-    model = load_model(str(encoder))
-    table = study.part(rows)
-    communities = read_communities(
-        table, read_sequences(str(study.sequences)), max_length=model.network.architecture.max_length
-    )
-    pairs = np.triu_indices(len(rows), 1)
-    true = UniFracDistances(table, read_phylogeny(str(study.phylogeny)), "unweighted", 1)(np.arange(len(rows)))
-    predicted = lineage_distances(encode_samples(model.network, communities).presence).numpy()
-    off = predicted[pairs] - true[pairs]
-    r = np.corrcoef(predicted[pairs], true[pairs])[0, 1]
-    return {"r": float(r), "rmse": float(np.sqrt(np.mean(off**2))), "samples": len(rows)}
+    encoder, files = Encoder.load(encoder), {"sequences": str(study.sequences), "phylogeny": str(study.phylogeny)}
+    read = read_study(study.part(rows), **files, max_length=encoder.max_length)
+    pairs = np.triu_indices(len(read), 1)
+    true, predicted = read.unifrac()(np.arange(len(read)))[pairs], encoder.embed(read).distances()[pairs]
+    r, off = np.corrcoef(predicted, true)[0, 1], predicted - true
+    return {"r": float(r), "rmse": float(np.sqrt(np.mean(off**2))), "samples": len(read)}
 
 
 def run_fold(
@@ -129,7 +121,7 @@ def run_fold(
     seed: int,
     fold: int,
     directory: Path,
-    how: dict,
+    training: dict,
     features: np.ndarray | None,
     threads: int,
     ready: Path | None = None,
@@ -142,8 +134,8 @@ def run_fold(
     directory.mkdir(parents=True, exist_ok=True)
     train, test = study.folds(seed)[fold]
     table, new = study.part(train, features), study.part(test)
-    common = {"random_seed": seed, "threads": threads}
-    given = {"sequences": study.sequences, **common}
+    seeded = {"random_seed": seed, "threads": threads}
+    shared = {"sequences": study.sequences, **seeded}
     took = {}
 
     def timed(name: str, work):
@@ -154,13 +146,13 @@ def run_fold(
 
     path = ready or directory / "encoder"
     if not path.exists():
-        encoder = timed("pretrain", lambda: pretrain(table, study.phylogeny, **given, **how))[0]
+        encoder = timed("pretrain", lambda: pretrain(table, study.phylogeny, **shared, **training))[0]
         encoder.save(str(path))
     encoder = AAMModelDirectoryFormat(str(path), "r")
-    before = directory / "facts.json"
-    facts = json.loads(before.read_text()) if before.exists() else {}
+    outcome = directory / "facts.json"
+    facts = json.loads(outcome.read_text()) if outcome.exists() else {}
     if ready or not facts:
-        facts["unifrac"] = distances(study, encoder, test)
+        facts["unifrac"] = distances(study, path, test)
     facts["took"] = took = {**facts.get("took", {}), **took}
     tests = {"": new}
     if features is not None:
@@ -172,21 +164,23 @@ def run_fold(
         if study.groups is not None:
             columns["groups"] = study.column(study.groups, known)
         part = table.filter(set(known), inplace=False).remove_empty("observation")
-        model = timed(f"fit {target}", lambda: fit(part, encoder=encoder, **columns, **given))[0]  # noqa: B023
-        for which, asked in tests.items():
-            wanted = [name for name in asked.ids() if pd.notna(study.frame[target][name])]
-            asked = asked.filter(set(wanted), inplace=False).remove_empty("observation")
-            predicted, certainty, _ = predict(asked, model, **given)
-            kept, others = directory / f"{target}{which}.tsv", pd.DataFrame(index=asked.ids())
+        model = timed(f"fit {target}", lambda: fit(part, encoder=encoder, **columns, **shared))[0]  # noqa: B023
+        for which, tested in tests.items():
+            labelled = [name for name in tested.ids() if pd.notna(study.frame[target][name])]
+            tested = tested.filter(set(labelled), inplace=False).remove_empty("observation")
+            predicted, certainty, _ = predict(tested, model, study.sequences, threads=threads)
+            kept, others = directory / f"{target}{which}.tsv", pd.DataFrame(index=tested.ids())
             if kept.exists():
-                others = pd.read_csv(kept, sep="\t", dtype={"sample-id": str}, index_col="sample-id")
+                others = pd.read_csv(
+                    kept, sep="\t", dtype={"sample-id": str}, index_col="sample-id", float_precision="round_trip"
+                )
                 others = others.drop(columns=[name for name in OUTCOME if name in others])
             if others.empty and beside:
                 others = timed(
                     f"baselines {target}{which}",
-                    lambda: predict_baselines(part, asked, phylogeny=study.phylogeny, **columns, **common),  # noqa: B023
+                    lambda: predict_baselines(part, tested, phylogeny=study.phylogeny, **columns, **seeded),  # noqa: B023
                 )
-            frame = pd.DataFrame({"true": study.frame[target][asked.ids()], OURS: predicted})
+            frame = pd.DataFrame({"true": study.frame[target][tested.ids()], OURS: predicted})
             frame = frame.join(others)
             if study.numeric(target):
                 frame = frame.join(certainty)
@@ -194,7 +188,7 @@ def run_fold(
                 frame["probability"] = certainty.max(axis=1)
             frame["group"] = study.members()[frame.index]
             frame.to_csv(kept, sep="\t", index_label="sample-id")
-    before.write_text(json.dumps(facts, indent=1))
+    outcome.write_text(json.dumps(facts, indent=1))
 
 
 def keep(name: str, found: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -342,7 +336,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"{given.encoder} is no folder. Give the folder of an encoder, as `qiime tools export` makes it.")
     name = "skill" + "-half" * given.half + "-other" * bool(given.encoder)
     directory = given.directory.with_name(given.directory.name + name.removeprefix("skill"))
-    how = {} if given.epochs is None else {"epochs": given.epochs}
+    training = {} if given.epochs is None else {"epochs": given.epochs}
     if given.study:
         chosen = {given.study: (given.groups, given.targets)}
     else:
@@ -358,7 +352,7 @@ def main(arguments: list[str] | None = None) -> None:
                 path = directory / study.name / f"seed-{seed}" / f"fold-{fold}"
                 if given.refit == (path / "facts.json").exists():
                     print(f"{study.name}, seed {seed}, fold {fold}", flush=True)
-                    run_fold(study, seed, fold, path, how, features, given.threads, given.encoder, not given.ours)
+                    run_fold(study, seed, fold, path, training, features, given.threads, given.encoder, not given.ours)
     found = collect(directory)
     scores = keep(name, found["targets"], ["study", "target", "seed"])
     text = page({"targets": scores, "unifrac": keep(f"{name}-unifrac", found["unifrac"], ["study", "seed", "fold"])})

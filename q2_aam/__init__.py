@@ -3,7 +3,7 @@
 Examples
 --------
 >>> import q2_aam
->>> sorted(name for name in dir(q2_aam) if name[0].isupper() or name in ("read_study", "cross_validate"))
+>>> sorted(set(dir(q2_aam)) & {"Study", "read_study", "Encoder", "Predictor", "cross_validate"})
 ['Encoder', 'Predictor', 'Study', 'cross_validate', 'read_study']
 """
 

@@ -82,6 +82,7 @@ def cross_validate(
     >>> study = simulate_study(n_samples=30, target="ph", groups="site", with_phylogeny=True)
     >>> small, short = Architecture(dim=16, lineages=16), Training(Optimization(epochs=1))
     >>> encoder = Encoder.pretrain(study, short, architecture=small)
+    epoch 1/1  total_loss ...
     >>> done = cross_validate(study, encoder, CrossValidation(folds=2), baselines=False)
     >>> done.scores[["fold", "method"]].values.tolist()
     [[1.0, 'q2-aam'], [2.0, 'q2-aam'], [nan, 'q2-aam']]
@@ -139,7 +140,7 @@ def baselines_of(train: Study, test: Study, settings: Fitting) -> pd.DataFrame:
             as_table(train),
             train.target,
             as_table(test),
-            kind="regression" if train.kind == "numeric" else "classification",
+            kind=train.kind,
             phylogeny=train.phylogeny,
             groups=None if train.groups is None else train.groups.to_numpy(),
             covariates=covariates,

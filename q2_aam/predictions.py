@@ -16,6 +16,8 @@ from q2_aam.study.targets import Target
 
 # Depths beyond this multiple of the range that was learnt from are far outside.
 FAR_DEPTH = 2.0
+# Of a sample's reads in new ASVs: beyond, most of it is new.
+MUCH_NOVELTY = 0.5
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,18 @@ def novelty_of(communities: Communities, new: np.ndarray) -> pd.DataFrame:
             "reads_ambiguous": communities.reads_ambiguous,
         },
         index=pd.Index(communities.sample_ids, name="SampleID"),
+    )
+
+
+def novelty_caution(novelty: pd.DataFrame) -> str | None:
+    """What it means when most of most samples is new; None where it is not."""
+    new = novelty["unseen_read_share"] > MUCH_NOVELTY
+    if 2 * new.sum() <= len(new):
+        return None
+    return (
+        f"{new.sum()} of {len(new)} samples have most of their reads in ASVs that were never met in training. If the "
+        "table is of another region of the gene or trimmed to another length than the training table, its predictions "
+        "mean nothing."
     )
 
 

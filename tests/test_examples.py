@@ -12,21 +12,28 @@ TYPES = {
     ("pretrain", "Small survey"): {"encoder": "AAMModel[Encoder]", "pretraining_log": "AAMTrainingLog"},
     ("fit", "Numeric column"): {
         "ph_model": "AAMModel[Regressor]",
-        "ph_validation_predictions": "SampleData[RegressorPredictions]",
-        "ph_validation_certainty": "SampleData[PredictionIntervals]",
-        "ph_training_log": "AAMTrainingLog",
+        "ph_out_of_fold": "SampleData[RegressorPredictions]",
+        "ph_out_of_fold_certainty": "SampleData[PredictionIntervals]",
     },
     ("fit", "Categorical column"): {
         "habitat_model": "AAMModel[Classifier]",
-        "habitat_validation_predictions": "SampleData[ClassifierPredictions]",
-        "habitat_validation_certainty": "SampleData[Probabilities]",
-        "habitat_training_log": "AAMTrainingLog",
+        "habitat_out_of_fold": "SampleData[ClassifierPredictions]",
+        "habitat_out_of_fold_certainty": "SampleData[Probabilities]",
     },
-    ("fit", "With a conditioning column"): {
+    ("fit", "With a covariate"): {
+        "ph_model": "AAMModel[Regressor]",
+        "ph_out_of_fold": "SampleData[RegressorPredictions]",
+        "ph_out_of_fold_certainty": "SampleData[PredictionIntervals]",
+    },
+    ("fine_tune", "Numeric column"): {
         "ph_model": "AAMModel[Regressor]",
         "ph_validation_predictions": "SampleData[RegressorPredictions]",
         "ph_validation_certainty": "SampleData[PredictionIntervals]",
         "ph_training_log": "AAMTrainingLog",
+    },
+    ("split_samples", "By a numeric column"): {
+        "train_table": "FeatureTable[Frequency]",
+        "test_table": "FeatureTable[Frequency]",
     },
     ("predict", "New samples"): {
         "ph_predictions": "SampleData[RegressorPredictions]",
@@ -49,7 +56,7 @@ TYPES = {
         "ph_report": "Visualization",
     },
     ("evaluate", "Numeric column"): {"ph_evaluation": "Visualization"},
-    ("summarize_training", "Run of fit"): {"ph_training": "Visualization"},
+    ("summarize_training", "Run of pretrain"): {"pretraining": "Visualization"},
 }
 
 
@@ -85,13 +92,13 @@ def test_every_action_has_an_example(actions):
 def test_example_runs(actions, action, name):
     use = Recorder()
     actions[action].examples[name](use)
-    made = {key: str(variable.value.type) for key, variable in use.render().items() if key in TYPES[action, name]}
+    outputs = {key: str(variable.value.type) for key, variable in use.render().items() if key in TYPES[action, name]}
     assert use.called == [action]
-    assert made == TYPES[action, name]
+    assert outputs == TYPES[action, name]
 
 
 def test_new_samples_are_of_sites_of_which_nothing_was_learnt():
     site = examples.metadata().get_column("site").to_series()
-    learnt, new = (artifact.view(biom.Table).ids() for artifact in (examples.training_table(), examples.new_table()))
-    assert len(learnt) + len(new) == len(site)
-    assert not set(site[learnt]) & set(site[new])
+    train, new = (artifact.view(biom.Table).ids() for artifact in (examples.training_table(), examples.new_table()))
+    assert len(train) + len(new) == len(site)
+    assert not set(site[train]) & set(site[new])

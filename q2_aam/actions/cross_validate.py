@@ -43,6 +43,7 @@ def cross_validate(
     of_arguments(Fitting, arguments)
     refuse_columns_of_nothing(covariates, covariate_columns)
     pretraining = resolve_pretraining(pretraining, encoder, phylogeny, pretrain_epochs)
+    refuse_no_counts(pretraining, table)
     with readable_warnings():
         warn_of_seen_samples(pretraining, encoder)
         pipeline = Pipeline(ctx, arguments, pretraining)
@@ -51,7 +52,7 @@ def cross_validate(
 
 
 class Pipeline:
-    """The actions of a cross-validation, called fold by fold; no result is looked at before all are asked for.
+    """The actions of a cross-validation, called fold by fold; no result is looked at before all were called.
 
     So folds can run at the same time where QIIME 2 can do that.
 
@@ -68,7 +69,7 @@ class Pipeline:
     RESULTS = ("predictions", "certainty", "novelty", "baselines")
 
     def __init__(self, ctx, arguments: dict, pretraining: str):
-        self.given, self.pretraining = arguments, pretraining
+        self.arguments, self.pretraining = arguments, pretraining
         self.filter_samples = ctx.get_action("feature_table", "filter_samples")
         names = ("pretrain", "fit", "predict", "predict_baselines", "merge_folds", "evaluate")
         self.actions = {name: ctx.get_action("aam", name) for name in names}
@@ -79,19 +80,23 @@ class Pipeline:
     def _known_samples(self):
         """IDs of the samples that have all that is needed; their values and groups, in this order."""
         from q2_aam.study.cautions import Caution, warn_of_cautions
+        from q2_aam.study.metadata import refuse_missing
         from q2_aam.study.parts import samples_with_values
 
         columns = [self.metadata.to_series()]
-        if self.given["groups"] is not None:
-            columns.append(self.given["groups"].to_series())
-        covariates = self.given["covariates"]
+        if self.arguments["groups"] is not None:
+            columns.append(self.arguments["groups"].to_series())
+        covariates = self._covariates()
         table = samples_with_values(
             self.table.view(biom.Table),
             *columns,
-            covariates=None if covariates is None else covariates.to_dataframe(),
-            missing_samples=self.given["missing_samples"],
+            covariates=covariates,
+            missing_samples=self.arguments["missing_samples"],
         )
         sample_ids = table.ids().astype(object)
+        if covariates is not None and self.arguments["missing_covariates"] == "error":
+            for name in covariates:
+                refuse_missing(covariates.loc[sample_ids, name])
         values, *groups = (column.reindex(sample_ids) for column in columns)
         groups = groups[0] if groups else None
         if self.metadata.type == "categorical":
@@ -101,32 +106,43 @@ class Pipeline:
         warnings.filterwarnings("ignore", category=Caution)
         return sample_ids, values, groups
 
+    def _covariates(self) -> pd.DataFrame | None:
+        """The columns that each fold's model will read, refused here rather than after the first fold's encoder."""
+        from q2_aam.study.metadata import choose_columns
+
+        if self.arguments["covariates"] is None:
+            return None
+        frame, groups = self.arguments["covariates"].to_dataframe(), self.arguments["groups"]
+        names, group_name = self.arguments["covariate_columns"], None if groups is None else groups.name
+        return frame[choose_columns(frame.columns, names, self.metadata.name, group_name)]
+
     def run_repeats(self) -> None:
         """All folds of all repeats."""
         from q2_aam.study.folds import grouped_folds
 
-        repeats, ways = self.given["repeats"], []
+        repeats, tests = self.arguments["repeats"], []
         for repeat in range(1, repeats + 1):
-            seed = (self.given["random_seed"] + repeat - 1) % (LARGEST_SEED + 1)
+            seed = (self.arguments["random_seed"] + repeat - 1) % (LARGEST_SEED + 1)
             parts = grouped_folds(
                 len(self.sample_ids),
-                self.given["folds"],
+                self.arguments["folds"],
                 groups=self.groups,
                 classes=None if self.metadata.type == "numeric" else self.values,
-                leave_one_group_out=self.given["leave_one_group_out"],
+                leave_one_group_out=self.arguments["leave_one_group_out"],
                 random_seed=seed,
             )
-            ways.append({tuple(test) for _, test in parts})
-            encoder = self.given["encoder"]
+            tests.append({tuple(test) for _, test in parts})
+            encoder = self.arguments["encoder"]
             if self.pretraining == "transductive":
                 # Of all samples of the table, those without a value included.
                 encoder = self._pretrain(self.table, seed)
-            which = f"Repeat {repeat} of {repeats}, fold" if repeats > 1 else "Fold"
+            place = f"Repeat {repeat} of {repeats}, fold" if repeats > 1 else "Fold"
             for number, (train_rows, test_rows) in enumerate(parts, 1):
                 train_ids, test_ids = self.sample_ids[train_rows], self.sample_ids[test_rows]
-                say(f"{which} {number} of {len(parts)}: {self._describe_fold(train_ids, test_ids)}.")
+                say(f"{place} {number} of {len(parts)}: {self._describe_fold(train_ids, test_ids)}.")
                 self._run_fold(encoder, train_ids, test_ids, seed)
-        if len(ways) > 1 and not self.given["leave_one_group_out"] and all(way == ways[0] for way in ways):
+        same = repeats > 1 and all(test == tests[0] for test in tests)
+        if same and not self.arguments["leave_one_group_out"]:
             warnings.warn(
                 "The folds of all repeats are the same, because the groups can be parted evenly in one way only. The "
                 "repeats differ by the seeds of the models alone.",
@@ -139,8 +155,8 @@ class Pipeline:
         if self.pretraining == "each_fold":
             encoder = self._pretrain(train_table, seed)
         # What is learnt from is given the values of these samples and of no others.
-        groups = self.given["groups"]
-        known = {
+        groups = self.arguments["groups"]
+        labels = {
             "metadata": self.metadata.filter_ids(list(train_ids)),
             "groups": None if groups is None else groups.filter_ids(list(train_ids)),
         }
@@ -150,7 +166,7 @@ class Pipeline:
             table=train_table,
             encoder=encoder,
             random_seed=seed,
-            **known,
+            **labels,
             **reading,
             **covariates,
             **self._some("sequences", "head", "target_transform", "token_limit", "batch_size", "device", "threads"),
@@ -165,7 +181,7 @@ class Pipeline:
             train_table=train_table,
             table=test_table,
             random_seed=seed,
-            **known,
+            **labels,
             **reading,
             **covariates,
             **self._some("phylogeny", "threads"),
@@ -176,7 +192,7 @@ class Pipeline:
     def _pretrain(self, table, seed: int):
         model, _ = self.actions["pretrain"](
             table=table,
-            epochs=self.given["pretrain_epochs"],
+            epochs=self.arguments["pretrain_epochs"],
             random_seed=seed,
             **self._some("sequences", "phylogeny", "encoder", "missing_features", "token_limit", "batch_size"),
             **self._some("device", "threads"),
@@ -185,7 +201,7 @@ class Pipeline:
 
     def _some(self, *names: str) -> dict:
         """Some of the pipeline's arguments, to be handed on under the same names."""
-        return {name: self.given[name] for name in names}
+        return {name: self.arguments[name] for name in names}
 
     def _describe_fold(self, train_ids, test_ids) -> str:
         counts = []
@@ -196,18 +212,18 @@ class Pipeline:
 
     def results(self) -> tuple:
         """The folds merged and scored, and the page of them."""
-        groups, ids = self.given["groups"], list(self.sample_ids)
+        groups, ids = self.arguments["groups"], list(self.sample_ids)
         predictions, certainty, novelty, baselines, scores = self.actions["merge_folds"](
             **self.parts,
             metadata=self.metadata.filter_ids(ids),
             groups=None if groups is None else groups.filter_ids(ids),
-            pretraining=self.pretraining if self.given["encoder"] is None else f"encoder+{self.pretraining}",
+            pretraining=self.pretraining if self.arguments["encoder"] is None else f"encoder+{self.pretraining}",
         )
         outcome = {"predictions": predictions, "certainty": certainty, "baselines": baselines, "scores": scores}
         [report] = self.actions["evaluate"](
             **outcome,
             # Of several repeats each has a novelty of its own.
-            novelty=novelty if self.given["repeats"] == 1 else None,
+            novelty=novelty if self.arguments["repeats"] == 1 else None,
             metadata=self.metadata,
             groups=groups,
         )
@@ -239,6 +255,15 @@ def resolve_pretraining(pretraining: str, encoder, phylogeny, pretrain_epochs: i
             "pretrain_epochs out, or set pretraining to 'each_fold'."
         )
     return pretraining
+
+
+def refuse_no_counts(pretraining: str, table) -> None:
+    """Stop when an encoder is to be pretrained on a table that `pretrain` does not take."""
+    if pretraining != "none" and str(table.type) != "FeatureTable[Frequency]":
+        raise ValueError(
+            f"pretraining is {pretraining!r}, which needs counts of reads, but the table is {table.type}. Give a table "
+            "of counts, or give an encoder and leave pretraining out."
+        )
 
 
 def warn_of_seen_samples(pretraining: str, encoder) -> None:

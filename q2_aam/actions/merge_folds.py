@@ -29,11 +29,10 @@ def merge_folds(
     predicted_ids = pd.Index([name for part in ids for name in part]).unique()
     _refuse_without_value(predicted_ids, values)
     runs = []
-    for (repeat, fold, learnt), own, sure, others in zip(_places(ids), predictions, certainty, baselines, strict=True):
+    for place, values_of_fold, shares, others in zip(_places(ids), predictions, certainty, baselines, strict=True):
         # Predicted classes are not read as they are: q2-sample-classifier would make a number of '01'.
-        ours = own.astype(float).loc[sure.index] if numeric else sure.idxmax(axis=1)
-        predicted = pd.DataFrame({OURS: ours}).join(others)
-        runs.append(FoldPredictions(repeat, fold, learnt, sure, predicted))
+        ours = values_of_fold.astype(float).loc[shares.index] if numeric else shares.idxmax(axis=1)
+        runs.append(FoldPredictions(*place, shares, pd.DataFrame({OURS: ours}).join(others)))
     # In the order of the metadata, as folds have an order of their own.
     sample_ids = values.index[values.index.isin(predicted_ids)]
     members = None if groups is None else groups.to_series()
@@ -42,23 +41,25 @@ def merge_folds(
     scores.index = _row_names(scores)
     for line in _describe_scores(scores, metadata.name, numeric):
         say(line)
-    sure, predicted = merge_repeats(runs, metadata.type, sample_ids)
-    sure.index.name = predicted.index.name = "SampleID"
+    merged_certainty, predicted = merge_repeats(runs, metadata.type, sample_ids)
+    merged_certainty.index.name = predicted.index.name = "SampleID"
     ours = predicted.pop(OURS).rename("prediction")
     # Novelty is no mean of repeats, of which each had other samples to learn from: that of the first one stands.
     first = [part for part, run in zip(novelty, runs, strict=True) if run.repeat == 1]
-    return ours, sure, pd.concat(first).loc[sample_ids], predicted, scores
+    return ours, merged_certainty, pd.concat(first).loc[sample_ids], predicted, scores
 
 
 def _refuse_what_does_not_fit(predictions, certainty, novelty, baselines) -> None:
     parts = {"predictions": predictions, "certainty": certainty, "novelty": novelty, "baselines": baselines}
-    sizes = {name: len(found) for name, found in parts.items()}
+    sizes = {name: len(entries) for name, entries in parts.items()}
     if len(set(sizes.values())) > 1:
-        told = ", ".join(f"{size} of {name}" for name, size in sizes.items())
-        raise ValueError(f"Each fold must have one of each, but there are {told}. Give as many of each, in one order.")
-    for fold, found in enumerate(zip(*parts.values(), strict=True), 1):
-        for name, part in zip(parts, found, strict=True):
-            odd = found[0].index.symmetric_difference(part.index)
+        counts = ", ".join(f"{size} of {name}" for name, size in sizes.items())
+        raise ValueError(
+            f"Each fold must have one of each, but there are {counts}. Give as many of each, in one order."
+        )
+    for fold, entries in enumerate(zip(*parts.values(), strict=True), 1):
+        for name, part in zip(parts, entries, strict=True):
+            odd = entries[0].index.symmetric_difference(part.index)
             if len(odd):
                 raise ValueError(
                     f"Number {fold} of the {name} is not of the samples of number {fold} of the predictions: "
@@ -99,8 +100,10 @@ def _row_names(scores: pd.DataFrame) -> pd.Index:
 
 def _describe_scores(scores: pd.DataFrame, name: str, numeric: bool) -> list[str]:
     """The scores over all folds in words, a method a line; of several repeats their mean."""
+    from q2_aam.evaluation.scores import names_of
+
     whole = scores[scores["fold"].isna()].groupby("method", sort=False).mean(numeric_only=True)
-    shown = ("r2", "mae") if numeric else ("balanced_accuracy", "accuracy")
+    shown = names_of("numeric" if numeric else "categorical", place="line")
     return [
         f"{method} ({name}): " + ", ".join(f"{score} {row[score]:.4g}" for score in shown) + "."
         for method, row in whole.iterrows()

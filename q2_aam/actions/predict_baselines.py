@@ -43,7 +43,7 @@ def predict_baselines(
         )
         ids, numbers = train_table.ids(), None
         if frame is not None:
-            numbers = encoded_covariates(
+            fitted, numbers = encoded_covariates(
                 frame,
                 covariate_columns,
                 ids,
@@ -52,11 +52,12 @@ def predict_baselines(
                 groups=None if groups is None else groups.name,
                 missing_covariates=reading.missing_covariates,
             )
+            say(f"Covariates: {fitted.describe()}.")
         predicted = predict_by_baselines(
             train_table,
             values.reindex(ids),
             table,
-            kind="regression" if metadata.type == "numeric" else "classification",
+            kind=metadata.type,
             phylogeny=None if phylogeny is None else read_phylogeny(str(phylogeny)),
             groups=None if members is None else members.reindex(ids).to_numpy(),
             covariates=numbers,

@@ -7,10 +7,10 @@ import torch
 
 from q2_aam.encoder.aam import AAM
 from q2_aam.encoder.asv_cache import asv_embeddings
+from q2_aam.encoder.batches import CommunityDataset, batch_loader
 from q2_aam.encoder.device import resolve_device
 from q2_aam.encoder.sample_encoder import SampleEncoding, lineage_distances
 from q2_aam.settings import Embedding as Settings
-from q2_aam.study.batches import CommunityDataset, batch_loader
 from q2_aam.study.communities import Communities
 
 

@@ -44,6 +44,7 @@ class Encoder:
     >>> study = simulate_study(n_samples=12, with_phylogeny=True)
     >>> small = Architecture(dim=16, heads=2, lineages=16)
     >>> encoder = Encoder.pretrain(study, Training(Optimization(epochs=1)), architecture=small)
+    epoch 1/1  total_loss ...
     >>> encoder.embed(study).samples.shape
     (12, 32)
     """

@@ -1,12 +1,10 @@
 """Heads: sample embedding -> target, ASV in context -> its abundance."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from q2_aam.settings import Architecture
-
-# Standardised embeddings are cut there: a new sample may hold a lineage that training samples hardly did.
-FEATURE_LIMIT = 4.0
+from q2_aam.settings import FEATURE_LIMIT, Architecture
 
 
 class CountHead(nn.Module):
@@ -44,7 +42,7 @@ class TargetHead(nn.Module):
             return self.linear(standard)
 
     @torch.no_grad()
-    def start_from(self, mean: Tensor, scale: Tensor, weight: Tensor, bias: Tensor) -> None:
+    def start_from(self, mean: np.ndarray, scale: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> None:
         """Take over a fitted head: standardisation ``[E]``, ``[E]`` and linear solution ``[O, E + C]``, ``[O]``."""
         for buffer, value in (
             (self.mean, mean),
@@ -52,4 +50,9 @@ class TargetHead(nn.Module):
             (self.linear.weight, weight),
             (self.linear.bias, bias),
         ):
-            buffer.copy_(value)
+            buffer.copy_(torch.from_numpy(np.asarray(value, dtype=np.float32)))
+
+    def to_arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """What :meth:`start_from` takes, as it is now."""
+        parts = (self.mean, self.scale, self.linear.weight, self.linear.bias)
+        return tuple(part.detach().cpu().numpy() for part in parts)

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from q2_aam.encoder.aam import AAM
+from q2_aam.encoder.batches import CommunityDataset, batch_loader
 from q2_aam.encoder.device import resolve_device, resolve_precision, use_threads
 from q2_aam.encoder.encoder import TRAINING_STATE, Encoder, refuse_longer_sequences
 from q2_aam.encoder.files import package_versions, tokenizer_of
@@ -20,7 +21,6 @@ from q2_aam.encoder.training.starting import start_from_data
 from q2_aam.encoder.training.trainer import TrainingResult, train
 from q2_aam.schema import ModelDescription
 from q2_aam.settings import USUAL_METRIC, Architecture, Training
-from q2_aam.study.batches import CommunityDataset, batch_loader
 from q2_aam.study.folds import two_parts
 from q2_aam.study.study import Study
 
@@ -123,9 +123,9 @@ def settings_for(settings: Training, samples: int) -> Training:
 
 
 def asvs_of(study: Study, rows: np.ndarray) -> np.ndarray:
-    """Hashes of the ASVs that some samples hold, int64 ``[V]``."""
+    """Hashes of the ASVs that some samples hold, int64 ``[V]``, sorted."""
     communities = study.communities
-    return communities.hashes[communities.subset(rows).present_asvs()]
+    return np.unique(communities.hashes[communities.subset(rows).present_asvs()])
 
 
 def data_summary(study: Study, train_rows: np.ndarray, validation_rows: np.ndarray) -> dict:

@@ -197,6 +197,11 @@ def baselines_of(kind: str, resources=()) -> list[Baseline]:
     return [entry for entry in BASELINES.values() if kind in entry.kinds and set(entry.needs) <= set(resources)]
 
 
+def label_of(name: str) -> str:
+    """A baseline's label for a reader; the name itself where it is not in the registry."""
+    return BASELINES[name].label if name in BASELINES else name
+
+
 def predict_by_baselines(
     train_table: biom.Table,
     train_target,

@@ -230,7 +230,7 @@ def register_cross_validate(plugin) -> None:
         description=(
             "Part the samples into folds, and predict each fold by what was learnt from the others: pretrain, fit, predict and "
             "predict-baselines for each fold. Of the samples of a fold nothing is seen before they are predicted, unless an encoder "
-            "is given or transductive pretraining is asked for. QIIME 2 releases that can run actions in parallel run folds at the "
+            "is given or pretraining is transductive. QIIME 2 releases that can run actions in parallel run folds at the "
             "same time (--parallel)."
         ),
         examples={"Numeric column": examples.cross_validate_example},

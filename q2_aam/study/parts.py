@@ -67,8 +67,23 @@ def split_table(
     -------
     tuple of biom.Table
         Each with the features that its samples hold.
+
+    Raises
+    ------
+    ValueError
+        If there is one sample or one group only.
     """
     ids = table.ids()
+    if len(ids) < 2:
+        raise ValueError(
+            "The table is to be parted in two, but only one of its samples has a value. Give a table of more "
+            "samples, or the metadata of more of them."
+        )
+    if groups is not None and groups.reindex(ids).nunique() < 2:
+        raise ValueError(
+            "The table is to be parted in two, but all its samples are of one group. Choose another group column, or "
+            "leave it out."
+        )
     classes = None if is_numeric(target) else target.reindex(ids)
     rows = two_parts(
         len(ids),
@@ -76,7 +91,7 @@ def split_table(
         groups=None if groups is None else groups.reindex(ids),
         classes=classes,
         random_seed=random_seed,
-        name="second table",
+        name="test table",
     )
     first, second = (keep_samples(table, part).remove_empty("observation") for part in rows)
     return first, second
@@ -91,8 +106,8 @@ def encoded_covariates(
     target: str,
     groups: str | None = None,
     missing_covariates: str = ON_MISSING,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Covariates of samples to learn from and of new samples, as numbers that are learnt from the former alone.
+) -> tuple[Covariates, tuple[np.ndarray, np.ndarray]]:
+    """Covariates of samples to learn from, and them and those of new samples as numbers.
 
     Parameters
     ----------
@@ -108,6 +123,8 @@ def encoded_covariates(
 
     Returns
     -------
+    Covariates
+        As they are in the samples to learn from.
     tuple of np.ndarray
         float32 ``[N, C]`` and ``[M, C]``.
     """
@@ -116,4 +133,4 @@ def encoded_covariates(
     match_metadata(new_ids, pd.Series(0, index=frame.index), source="the metadata of the covariates")
     train, new = frame.loc[list(train_ids)], frame.loc[list(new_ids)]
     fitted = Covariates.fit(train, missing_covariates)
-    return fitted.encode(train), fitted.encode(new)
+    return fitted, (fitted.encode(train), fitted.encode(new))

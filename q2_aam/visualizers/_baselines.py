@@ -35,15 +35,14 @@ def add_baselines(evaluation, baselines, kind: str):
 
 def baseline_scores(evaluation, kind: str) -> dict:
     """Scores of each baseline by its label, or by its name if it is not in the registry; empty without any."""
-    from ..evaluation.baselines import BASELINES
+    from ..evaluation.baselines import label_of
     from ..evaluation.metrics import classification_scores, regression_scores
 
     if evaluation.baselines is None:
         return {}
     score = regression_scores if kind == "numeric" else classification_scores
     truth = evaluation.frame["true"]
-    labels = {name: BASELINES[name].label if name in BASELINES else name for name in evaluation.baselines}
-    return {labels[name]: score(truth, values) for name, values in evaluation.baselines.items()}
+    return {label_of(name): score(truth, values) for name, values in evaluation.baselines.items()}
 
 
 def baseline_notes(evaluation) -> str:

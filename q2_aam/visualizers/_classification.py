@@ -250,4 +250,4 @@ def _worst(page, samples):
         page.table("mistakes", wrong.head(N_WORST), headers)
     else:
         page.section("Mistakes", "Every sample is predicted right.")
-    page.download("predictions.tsv", "all samples: predictions, true classes, and what else was put in")
+    page.download("predictions.tsv", "all samples, with all columns")

@@ -53,19 +53,21 @@ def folds_section(page, scores: pd.DataFrame):
     )
     page.section("Folds", text)
     counts = f"{folds} folds" + (f", {repeats} repeats" if repeats > 1 else "")
-    page.table("scores_over_folds", *_table(by_fold, labels), f"Over {counts}")
+    page.table("scores_over_folds", *_table(by_fold, labels), f"Over {counts}", labels)
     if len(whole):
         heading = "All folds together" + (", over the repeats" if repeats > 1 else "")
-        page.table("scores_of_repeats", *_table(whole, labels), heading)
+        page.table("scores_of_repeats", *_table(whole, labels), heading, labels)
     page.write_table("fold_scores", scores.rename_axis("id").reset_index())
     page.download("fold_scores.tsv", "scores of each repeat, fold and method")
 
 
 def _table(scores: pd.DataFrame, labels: dict) -> tuple[pd.DataFrame, dict]:
     """A method a row, with the mean and, of several, the standard deviation of its scores; headings."""
+    from ..evaluation.baselines import label_of
+
     rows = []
     for method, part in scores.groupby("method", sort=False):
-        cells = {"method": method}
+        cells = {"method": label_of(method)}
         for name in labels:
             values = part[name].dropna()
             cells[f"{name}_mean"], cells[f"{name}_sd"] = values.mean(), values.std()

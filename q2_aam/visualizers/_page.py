@@ -2,9 +2,9 @@
 
 import json
 import math
-import numbers
 import shutil
 from functools import lru_cache
+from numbers import Integral, Number
 from pathlib import Path
 
 ASSETS = Path(__file__).parent / "assets"
@@ -75,7 +75,7 @@ class Page:
         figure = {"name": name, "heading": heading, "caption": caption, "data": data}
         self._sections[-1]["figures"].append(figure)
 
-    def table(self, name: str, frame, headers: dict, heading: str = ""):
+    def table(self, name: str, frame, headers: dict, heading: str = "", numbers=()):
         """Add a table, and write it as TSV with all its rows, columns and digits.
 
         Parameters
@@ -88,10 +88,13 @@ class Page:
             Column -> heading on the page, for the columns to be shown there.
         heading : str
             Above the table.
+        numbers : collection of str
+            Columns of numbers that are written as text.
         """
         self.write_table(name, frame)
         shown = frame[list(headers)].head(MAX_ROWS).astype(object)
-        rows = [[_cell(value) for value in row] for row in shown.itertuples(index=False)]
+        texts = [column not in numbers for column in headers]
+        rows = [list(map(_cell, row, texts)) for row in shown.itertuples(index=False)]
         table = {"name": name, "heading": heading, "headers": list(headers.values()), "rows": rows}
         self._sections[-1]["tables"].append({**table, "left_out": max(0, len(frame) - MAX_ROWS)})
 
@@ -184,7 +187,7 @@ def number(value) -> str:
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
-    if isinstance(value, numbers.Integral):
+    if isinstance(value, Integral):
         return f"{value:,}"
     size = abs(value)
     if size < 1e-12:
@@ -198,10 +201,10 @@ def number(value) -> str:
     return f"{value:.3f}" if size < 10 else f"{value:.4g}"
 
 
-def _cell(value):
-    if value is None or isinstance(value, numbers.Number):
+def _cell(value, text: bool):
+    if value is None or isinstance(value, Number):
         return {"text": number(value), "number": True}
-    return {"text": str(value), "number": False}
+    return {"text": str(value), "number": not text}
 
 
 def _vegalite_version():

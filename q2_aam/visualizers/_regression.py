@@ -155,4 +155,4 @@ def _worst(page, samples):
     headers.update({column: heading for column, heading in optional.items() if column in worst})
     page.section("Largest errors", f"The {some(worst, 'sample')} with the largest errors.")
     page.table("largest_errors", worst, headers)
-    page.download("predictions.tsv", "all samples: predictions, true values, and what else was put in")
+    page.download("predictions.tsv", "all samples, with all columns")

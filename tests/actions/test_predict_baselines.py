@@ -8,6 +8,7 @@ import pytest
 
 from q2_aam.actions.predict_baselines import predict_baselines
 from q2_aam.evaluation.baselines import predict_by_baselines
+from q2_aam.framework import qiime2
 from q2_aam.study.phylogeny import read_phylogeny
 
 from .small import as_column, told
@@ -23,8 +24,8 @@ def parts(study):
 def run(study, parts, column="ph", frame=None, **changes):
     train, new = parts
     frame = study.frame if frame is None else frame
-    given = {"metadata": as_column(frame[column]), "phylogeny": study.phylogeny, "threads": 1}
-    return predict_baselines(train, new, **{**given, **changes})
+    arguments = {"metadata": as_column(frame[column]), "phylogeny": study.phylogeny, "threads": 1}
+    return predict_baselines(train, new, **{**arguments, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def test_it_is_the_core_with_the_values_of_the_training_samples(study, parts, pr
         train,
         study.frame.loc[train.ids(), "ph"],
         new,
-        kind="regression",
+        kind="numeric",
         phylogeny=read_phylogeny(str(study.phylogeny)),
         groups=study.frame.loc[train.ids(), "site"].to_numpy(),
         random_state=3,
@@ -56,16 +57,16 @@ def test_values_of_the_new_samples_are_not_read(study, parts, predicted):
     new = parts[1].ids()
     frame.loc[new, "ph"] = 1e9
     frame.loc[new, "site"] = "another"
-    given = {"groups": as_column(frame["site"]), "random_seed": 3}
-    pd.testing.assert_frame_equal(run(study, parts, frame=frame, **given), predicted)
+    arguments = {"groups": as_column(frame["site"]), "random_seed": 3}
+    pd.testing.assert_frame_equal(run(study, parts, frame=frame, **arguments), predicted)
     without = {"metadata": as_column(study.frame["ph"].drop(new)), "groups": as_column(study.frame["site"].drop(new))}
     pd.testing.assert_frame_equal(run(study, parts, **without, random_seed=3), predicted)
 
 
 def test_classes(study, parts):
-    found = run(study, parts, "habitat", phylogeny=None)
-    assert list(found.columns) == ["largest class", "random forest", "balanced forest", "SVM Jaccard"]
-    assert set(found.to_numpy().ravel()) <= {"forest", "grassland", "wetland"}
+    values = run(study, parts, "habitat", phylogeny=None)
+    assert list(values.columns) == ["largest class", "random forest", "balanced forest", "SVM Jaccard"]
+    assert set(values.to_numpy().ravel()) <= {"forest", "grassland", "wetland"}
 
 
 def test_training_samples_without_a_value_are_left_out_with_a_count(study, parts, predicted):
@@ -74,23 +75,69 @@ def test_training_samples_without_a_value_are_left_out_with_a_count(study, parts
     lost = train.ids()[0]
     frame.loc[lost, "ph"] = np.nan
     with told() as messages:
-        found = run(study, parts, frame=frame, phylogeny=None)
+        without = run(study, parts, frame=frame, phylogeny=None)
     size = train.shape[1]
     assert messages == [
         f"1 of the table's {size} samples have no value in column 'ph' and were left out: {lost}."
     ]
-    assert set(found["median"]) == {study.frame.loc[train.ids()[1:], "ph"].median()}
+    assert set(without["median"]) == {study.frame.loc[train.ids()[1:], "ph"].median()}
     message = f"1 of the table's {size} samples are not in the metadata: {lost}."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         run(study, parts, frame=frame.drop(index=lost))
     ignoring = run(study, parts, frame=frame.drop(index=lost), missing_samples="ignore", phylogeny=None)
-    pd.testing.assert_frame_equal(ignoring, found)
+    pd.testing.assert_frame_equal(ignoring, without)
 
 
-def test_both_tables_are_rarefied(study, parts):
-    with told() as messages:
-        found = run(study, parts, phylogeny=None, sampling_depth=500)
-    shallow = [name for name, reads in zip(parts[1].ids(), parts[1].sum("sample"), strict=True) if reads < 500]
-    assert found.index.tolist() == [name for name in parts[1].ids() if name not in shallow]
-    assert all("fewer than 500 reads" in message for message in messages)
-    assert not found.equals(run(study, parts, phylogeny=None).loc[found.index])
+def test_covariates_are_standardised_by_the_training_samples_and_give_a_forest_of_their_own(study, parts, predicted):
+    frame = study.frame.copy()
+    frame["depth"] = np.arange(len(frame)) * 1.0
+    covariates = {"covariates": qiime2.Metadata(frame.rename_axis("id")), "covariate_columns": ["depth", "habitat"]}
+    with_them = run(study, parts, groups=study.column("site"), random_seed=3, **covariates)
+    pd.testing.assert_frame_equal(with_them.drop(columns="covariates"), predicted)
+    assert list(with_them.columns) == ["median", "random forest", "covariates", "SVM UniFrac", "SVM Jaccard"]
+    # as good as the answer
+    frame["depth"] = frame["ph"]
+    telling = run(study, parts, phylogeny=None, covariates=qiime2.Metadata(frame[["depth"]].rename_axis("id")))
+    truth = study.frame.loc[parts[1].ids(), "ph"]
+    assert np.corrcoef(telling["covariates"], truth)[0, 1] > 0.95
+
+
+@pytest.mark.parametrize(
+    "lost, columns, sentence",
+    [
+        ("new", ["habitat"], "1 of the table's {size} samples are not in the metadata of the covariates: {name}."),
+        (None, ["ph"], "Covariate 'ph' is the column to predict: the model would be given the answer."),
+        (None, ["site"], "Covariate 'site' is the group column: new samples are of other groups"),
+        (None, ["x"], "The metadata of the covariates has no column x; there are "),
+    ],
+)
+def test_covariates_are_refused_by_name(study, parts, lost, columns, sentence):
+    new = parts[1].ids()
+    frame = study.frame if lost is None else study.frame.drop(index=new[0])
+    covariates = qiime2.Metadata(frame.rename_axis("id"))
+    message = sentence.format(size=len(new), name=new[0])
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        run(study, parts, groups=study.column("site"), covariates=covariates, covariate_columns=columns)
+
+
+def test_missing_covariates_are_refused_or_filled_in_with_a_count(study, parts, capsys):
+    frame = study.frame.copy()
+    lost = parts[0].ids()[0]
+    frame.loc[lost, "habitat"] = None
+    covariates = {"covariates": qiime2.Metadata(frame.rename_axis("id")), "covariate_columns": ["habitat"]}
+    message = f"Covariate 'habitat' has no value in 1 of {parts[0].shape[1]} samples: {lost}."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        run(study, parts, phylogeny=None, **covariates)
+    assert "covariates" in run(study, parts, phylogeny=None, missing_covariates="impute", **covariates)
+    assert capsys.readouterr().out.splitlines()[0] == (
+        "Covariates: habitat (forest, grassland, wetland; missing in 1 samples, read as a category of their own)."
+    )
+
+
+def test_columns_without_covariates_are_refused(study, parts):
+    with pytest.raises(ValueError) as error:
+        run(study, parts, covariate_columns=["habitat"])
+    assert str(error.value) == (
+        "covariate_columns names columns of the covariates' metadata, but there is none. Give it as covariates, or "
+        "leave covariate_columns out."
+    )

@@ -13,11 +13,8 @@ import pytest
 from q2_aam.framework import Artifact, sdk
 from q2_aam.simulation.survey import keep_sites_apart, simulate_survey, write_metadata
 
-SIZES = (
-    "--p-dim 16 --p-heads 2 --p-nucleotide-layers 1 --p-sample-layers 1 --p-lineages 16 --p-epochs 2 --p-threads 1 "
-    "--p-precision 32"
-)
-TUNING = "--p-epochs 2 --p-threads 1 --p-precision 32"
+SIZES = "--p-dim 16 --p-lineages 16 --p-epochs 2 --p-threads 1 --p-precision 32"
+COLUMN = "--m-metadata-file md.tsv --m-metadata-column {} --m-groups-file md.tsv --m-groups-column site"
 
 
 @dataclass
@@ -92,31 +89,37 @@ def survey(qiime):
 
 @pytest.fixture(scope="session")
 def flow(qiime, survey):
-    """The five commands as the documents give them (and small sizes), for both kinds of column."""
+    """The commands as the documents give them (and small sizes), for both kinds of column."""
     said = {}
-    said["pretrain"] = qiime(
-        r"""qiime aam pretrain --i-table T.qza --i-sequences S.qza --i-phylogeny P.qza --o-model encoder.qza \
-        --o-training-log log.qza --verbose """
-        + SIZES
+    said["split-samples"] = qiime(
+        rf"""qiime aam split-samples --i-table T.qza {COLUMN.format("ph")} --p-share 0.25 \
+        --o-train-table train.qza --o-test-table test.qza --verbose"""
     )
-    for column, verbose, tuning in (("ph", "--verbose", "--p-head linear " + TUNING), ("habitat", "", "")):
+    said["pretrain"] = qiime(
+        rf"""qiime aam pretrain --i-table T.qza --i-sequences S.qza --i-phylogeny P.qza --o-model encoder.qza \
+        --o-training-log log.qza --verbose {SIZES}"""
+    )
+    for column, verbose in (("ph", "--verbose"), ("habitat", "")):
         said["fit", column] = qiime(
-            rf"""qiime aam fit --i-table T.qza --i-sequences S.qza --i-encoder encoder.qza \
-            --m-metadata-file md.tsv --m-metadata-column {column} \
-            --m-groups-file md.tsv --m-groups-column site --o-model {column}-model.qza \
-            --o-predictions {column}-val.qza --o-certainty {column}-val-certainty.qza \
-            --o-training-log {column}-fit-log.qza {tuning} {verbose}"""
+            rf"""qiime aam fit --i-table T.qza --i-sequences S.qza --i-encoder encoder.qza {COLUMN.format(column)} \
+            --o-model {column}-model.qza --o-predictions {column}-oof.qza --o-certainty {column}-oof-certainty.qza \
+            {verbose}"""
         )
         said["predict", column] = qiime(
             rf"""qiime aam predict --i-table new.qza --i-sequences S.qza --i-model {column}-model.qza \
             --o-predictions {column}-pred.qza --o-certainty {column}-cert.qza --o-novelty {column}-nov.qza {verbose}"""
         )
+    said["fine-tune"] = qiime(
+        rf"""qiime aam fine-tune --i-table T.qza --i-sequences S.qza --i-encoder encoder.qza {COLUMN.format("ph")} \
+        --o-model tuned.qza --o-predictions tuned-val.qza --o-certainty tuned-val-certainty.qza \
+        --o-training-log tuned-log.qza --p-epochs 2 --p-threads 1 --p-precision 32 --verbose"""
+    )
     said["evaluate"] = qiime(
         r"""qiime aam evaluate --i-predictions ph-pred.qza --i-certainty ph-cert.qza --m-metadata-file md.tsv \
         --m-metadata-column ph --o-visualization ph.qzv --verbose"""
     )
     said["summarize-training"] = qiime(
-        "qiime aam summarize-training --i-training-log ph-fit-log.qza --o-visualization fit-log.qzv --verbose"
+        "qiime aam summarize-training --i-training-log tuned-log.qza --o-visualization tuned-log.qzv --verbose"
     )
     return said
 

@@ -6,17 +6,16 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from .conftest import SIZES, plain
+from .conftest import COLUMN, plain
 
-SMALL = SIZES.replace("--p-epochs 2", "--p-pretrain-epochs 1 --p-fit-epochs 1")
+SMALL = "--p-folds 2 --p-threads 1"
 
 
 @pytest.fixture(scope="module")
 def said(qiime, survey):
     return qiime(
         rf"""qiime aam cross-validate --i-table T.qza --i-sequences S.qza --i-phylogeny P.qza \
-        --m-metadata-file md.tsv --m-metadata-column habitat --m-groups-file md.tsv --m-groups-column site \
-        --p-folds 2 {SMALL} --output-dir cv --verbose"""
+        {COLUMN.format("habitat")} {SMALL} --p-pretrain-epochs 1 --output-dir cv --verbose"""
     )
 
 
@@ -27,13 +26,13 @@ def test_outputs_are_of_their_types_and_agree(said, qiime, survey, tmp_path):
         "baselines": "SampleData[BaselinePredictions]",
         "scores": "AAMScores",
     }
-    made = {name: qiime.check(f"cv/{name}.qza") for name in types}
-    assert {name: str(artifact.type) for name, artifact in made.items()} == types
+    outputs = {name: qiime.check(f"cv/{name}.qza") for name in types}
+    assert {name: str(artifact.type) for name, artifact in outputs.items()} == types
     truth = survey[0].metadata["habitat"]
-    predicted = made["predictions"].view(pd.Series)
+    predicted = outputs["predictions"].view(pd.Series)
     assert set(predicted.index) == set(survey[0].table.ids())
-    scores = made["scores"].view(pd.DataFrame)
-    baselines = made["baselines"].view(pd.DataFrame)
+    scores = outputs["scores"].view(pd.DataFrame)
+    baselines = outputs["baselines"].view(pd.DataFrame)
     for method, values in {"q2-aam": predicted, **baselines}.items():
         expected = metrics.balanced_accuracy_score(truth[values.index], values)
         assert scores.loc[f"repeat 1, all folds, {method}", "balanced_accuracy"] == pytest.approx(expected)
@@ -56,12 +55,12 @@ def test_each_fold_and_the_scores_are_told(said, survey):
     assert len(folds) == 2
     n = len(survey[0].metadata)
     for number, line in enumerate(folds, 1):
-        counted = r"(\d+) \(\d+ groups\)"
-        found = re.fullmatch(rf"Fold {number} of 2: samples to learn from {counted}, to predict {counted}\.", line)
-        assert found and int(found[1]) + int(found[2]) == n
-    told = [line.split(" (habitat): ")[0] for line in lines if " (habitat): balanced_accuracy " in line]
+        counts = r"(\d+) \(\d+ groups\)"
+        match = re.fullmatch(rf"Fold {number} of 2: samples to learn from {counts}, to predict {counts}\.", line)
+        assert match and int(match[1]) + int(match[2]) == n
+    methods = [line.split(" (habitat): ")[0] for line in lines if " (habitat): balanced_accuracy " in line]
     forests = ["random forest", "balanced forest"]
-    assert told[-6:] == ["q2-aam", "largest class", *forests, "SVM UniFrac", "SVM Jaccard"]
+    assert methods[-6:] == ["q2-aam", "largest class", *forests, "SVM UniFrac", "SVM Jaccard"]
     # warnings of the actions themselves
     assert all(line.startswith("Warning: ") for line in said.err.splitlines()), said.err
 
@@ -75,5 +74,5 @@ def test_a_contradiction_is_a_sentence(qiime, survey):
     assert refused.code == 1
     assert (
         "pretraining is 'each_fold', which needs the phylogeny: its distances are what is learnt. Give the phylogeny, "
-        "or set pretraining to 'none'."
+        "or give an encoder and leave pretraining out."
     ) in plain(refused.err)

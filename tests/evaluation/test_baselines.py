@@ -42,12 +42,12 @@ def baselines(survey, phylogeny, new=None, column="ph", **changes):
 
 
 @pytest.fixture(scope="module")
-def found(survey, phylogeny):
+def predictions(survey, phylogeny):
     return {column: baselines(survey, phylogeny, column=column) for column in ("ph", "habitat")}
 
 
 @pytest.mark.parametrize("column", ["ph", "habitat"])
-def test_machines_are_those_on_distances_of_scikit_bio(survey, found, column):
+def test_machines_are_those_on_distances_of_scikit_bio(survey, predictions, column):
     train, new = parted(survey)
     ids = [*train.ids(), *new.ids()]
     counts = survey.table.filter(ids, inplace=False).sort_order(ids).matrix_data.T.toarray().astype(int)
@@ -63,21 +63,21 @@ def test_machines_are_those_on_distances_of_scikit_bio(survey, found, column):
         distances, n = distances.data, len(target)
         expected = support_vector_machine(distances[:n, :n], target, distances[n:, :n], kind=kind)
         if kind == "numeric":
-            assert found[column][name].to_numpy() == pytest.approx(expected, abs=0.02)
-            assert np.corrcoef(found[column][name], survey.metadata.loc[new.ids(), "ph"])[0, 1] > 0.5
+            assert predictions[column][name].to_numpy() == pytest.approx(expected, abs=0.02)
+            assert np.corrcoef(predictions[column][name], survey.metadata.loc[new.ids(), "ph"])[0, 1] > 0.5
         else:
-            assert found[column][name].tolist() == list(expected)
+            assert predictions[column][name].tolist() == list(expected)
 
 
-def test_columns_are_the_methods(survey, found, phylogeny):
+def test_columns_are_the_methods(survey, predictions, phylogeny):
     machines = ["SVM UniFrac", "SVM Jaccard"]
-    assert found["ph"].columns.tolist() == ["median", "random forest", *machines]
-    assert found["habitat"].columns.tolist() == ["largest class", "random forest", "balanced forest", *machines]
-    assert found["ph"].index.tolist() == list(parted(survey)[1].ids())
+    assert predictions["ph"].columns.tolist() == ["median", "random forest", *machines]
+    assert predictions["habitat"].columns.tolist() == ["largest class", "random forest", "balanced forest", *machines]
+    assert predictions["ph"].index.tolist() == list(parted(survey)[1].ids())
     train, _ = parted(survey)
-    assert set(found["ph"]["median"]) == {survey.metadata.loc[train.ids(), "ph"].median()}
-    assert set(found["habitat"]["largest class"]) == {survey.metadata.loc[train.ids(), "habitat"].mode()[0]}
-    assert set(found["habitat"].to_numpy().ravel()) <= {"forest", "grassland", "wetland"}
+    assert set(predictions["ph"]["median"]) == {survey.metadata.loc[train.ids(), "ph"].median()}
+    assert set(predictions["habitat"]["largest class"]) == {survey.metadata.loc[train.ids(), "habitat"].mode()[0]}
+    assert set(predictions["habitat"].to_numpy().ravel()) <= {"forest", "grassland", "wetland"}
     assert "SVM UniFrac" not in baselines(survey, None)
 
 
@@ -85,30 +85,30 @@ def square_root_shares(survey):
     """Of the training and the new samples, in the ASVs that the former hold."""
     train, new = parted(survey)
     counts = [part.matrix_data.T.toarray() for part in (train, survey.table.filter(new.ids(), inplace=False))]
-    known = [survey.table.index(name, "observation") for name in train.ids("observation")]
+    columns = [survey.table.index(name, "observation") for name in train.ids("observation")]
     # of a new sample they are shares of all its reads, those in ASVs that are no columns included
-    learnt, asked = (np.sqrt(part / part.sum(1, keepdims=True)) for part in counts)
-    return train, csr_matrix(learnt), csr_matrix(asked[:, known])
+    train_shares, new_shares = (np.sqrt(part / part.sum(1, keepdims=True)) for part in counts)
+    return train, csr_matrix(train_shares), csr_matrix(new_shares[:, columns])
 
 
-def test_forest_is_that_of_the_training_features(survey, found):
-    train, learnt, asked = square_root_shares(survey)
-    forest = RandomForestRegressor(500, random_state=0).fit(learnt, survey.metadata.loc[train.ids(), "ph"])
-    assert found["ph"]["random forest"].to_numpy() == pytest.approx(forest.predict(asked))
+def test_forest_is_that_of_the_training_features(survey, predictions):
+    train, train_shares, new_shares = square_root_shares(survey)
+    forest = RandomForestRegressor(500, random_state=0).fit(train_shares, survey.metadata.loc[train.ids(), "ph"])
+    assert predictions["ph"]["random forest"].to_numpy() == pytest.approx(forest.predict(new_shares))
 
 
-def test_balanced_forest_is_the_same_forest_with_classes_counting_alike(survey, found):
-    train, learnt, asked = square_root_shares(survey)
+def test_balanced_forest_is_the_same_forest_with_classes_counting_alike(survey, predictions):
+    train, train_shares, new_shares = square_root_shares(survey)
     target = survey.metadata.loc[train.ids(), "habitat"]
-    forest = RandomForestClassifier(500, random_state=0).fit(learnt, target)
+    forest = RandomForestClassifier(500, random_state=0).fit(train_shares, target)
     frequent = np.array([(target == name).mean() for name in forest.classes_])
-    named = forest.classes_[((forest.predict_proba(asked) + 0.001) / frequent).argmax(1)]
-    assert found["habitat"]["balanced forest"].tolist() == named.tolist()
-    assert found["habitat"]["random forest"].tolist() == forest.predict(asked).tolist()
+    named = forest.classes_[((forest.predict_proba(new_shares) + 0.001) / frequent).argmax(1)]
+    assert predictions["habitat"]["balanced forest"].tolist() == named.tolist()
+    assert predictions["habitat"]["random forest"].tolist() == forest.predict(new_shares).tolist()
 
 
 @pytest.mark.parametrize("column", ["ph", "habitat"])
-def test_one_new_sample_says_nothing_about_another(survey, phylogeny, found, column):
+def test_one_new_sample_says_nothing_about_another(survey, phylogeny, predictions, column):
     """Some of the new samples alone, in another order, and one of them with other ASVs."""
     _, new = parted(survey)
     ids = list(new.ids())
@@ -118,13 +118,13 @@ def test_one_new_sample_says_nothing_about_another(survey, phylogeny, found, col
     strange[:, 4] = 0
     strange[:3, 4] = 1000
     few = biom.Table(strange.tocsr(), few.ids("observation"), few.ids())
-    alone = baselines(survey, phylogeny, few, column)
-    usual = found[column].loc[ids[1:5]]
-    assert alone.loc[ids[0]].tolist() != found[column].loc[ids[0]].tolist() or column == "habitat"
+    separate = baselines(survey, phylogeny, few, column)
+    usual = predictions[column].loc[ids[1:5]]
+    assert separate.loc[ids[0]].tolist() != predictions[column].loc[ids[0]].tolist() or column == "habitat"
     if column == "ph":
-        pd.testing.assert_frame_equal(alone.loc[ids[1:5]], usual, rtol=1e-6, check_index_type=False)
+        pd.testing.assert_frame_equal(separate.loc[ids[1:5]], usual, rtol=1e-6, check_index_type=False)
     else:
-        assert (alone.loc[ids[1:5]] == usual).all(axis=None)
+        assert (separate.loc[ids[1:5]] == usual).all(axis=None)
 
 
 def test_a_training_sample_is_not_predicted(survey):
@@ -188,11 +188,11 @@ def test_a_target_of_the_covariates_is_predicted_by_them_and_not_by_the_forest(s
 
 
 @pytest.mark.parametrize("column", ["ph", "habitat"])
-def test_relative_frequencies_and_presence_are_enough(survey, phylogeny, found, column):
+def test_relative_frequencies_and_presence_are_enough(survey, phylogeny, predictions, column):
     train, new = parted(survey)
     target, kind = survey.metadata.loc[train.ids(), column], "numeric" if column == "ph" else "categorical"
     machines = ["SVM UniFrac", "SVM Jaccard"]
-    usual = found[column].loc[new.ids()]
+    usual = predictions[column].loc[new.ids()]
     settings = {"kind": kind, "phylogeny": phylogeny}
     shares = predict_by_baselines(train.norm(inplace=False), target, new.norm(inplace=False), **settings)
     presence = predict_by_baselines(train.pa(inplace=False), target, new.pa(inplace=False), **settings)

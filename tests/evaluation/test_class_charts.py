@@ -25,11 +25,11 @@ def scored(n_classes, n=120, names=None):
 
 def test_confusion_matrix_holds_counts_and_shares():
     scores = classification_scores(["a", "a", "a", "b"], ["a", "a", "b", "b"], classes=["b", "a"])
-    found = {
+    cells = {
         (row["true"], row["predicted"]): (row["samples"], row["share"])
         for row in rows(class_charts.confusion_matrix(scores))
     }
-    assert found == {("a", "a"): (2, 2 / 3), ("a", "b"): (1, 1 / 3), ("b", "b"): (1, 1.0)}
+    assert cells == {("a", "a"): (2, 2 / 3), ("a", "b"): (1, 1 / 3), ("b", "b"): (1, 1.0)}
 
 
 def test_names_of_classes_are_data_not_code():

@@ -60,9 +60,9 @@ def test_thinned_precision_recall_curve_keeps_both_ends_of_each_vertical():
     precision, recall, _ = precision_recall_curve(is_class, score)
     assert len(curve["recall"]) < len(recall)
     for value in np.unique(recall):
-        kept = np.array(curve["precision"])[np.isclose(curve["recall"], value)]
-        assert kept[0] == precision[np.isclose(recall, value)][-1]
-        assert kept[-1] == precision[np.isclose(recall, value)][0]
+        ends = np.array(curve["precision"])[np.isclose(curve["recall"], value)]
+        assert ends[0] == precision[np.isclose(recall, value)][-1]
+        assert ends[-1] == precision[np.isclose(recall, value)][0]
 
 
 def test_curves_leave_out_a_class_without_samples_or_without_others():
@@ -79,9 +79,9 @@ def test_reliability_by_hand():
     correct = np.array([True, False, True, True, False])
     confidence = np.array([0.55, 0.52, 0.95, 1.0, 0.0])
     bins, error = reliability_bins(correct, confidence)
-    found = [(row["lower"], row["samples"], row["confidence"], row["accuracy"]) for row in bins]
+    values = [(row["lower"], row["samples"], row["confidence"], row["accuracy"]) for row in bins]
     expected = [(0.0, 1, 0.0, 0.0), (0.5, 2, 0.535, 0.5), (0.9, 2, 0.975, 1.0)]
-    assert np.array(found) == pytest.approx(np.array(expected))
+    assert np.array(values) == pytest.approx(np.array(expected))
     assert error == pytest.approx((2 * 0.035 + 2 * 0.025) / 5)
 
 
@@ -93,9 +93,9 @@ def test_reliability_keeps_probabilities_a_rounding_error_outside():
 def test_calibration_error_by_chance_is_the_mean_deviation_of_a_binomial():
     from scipy.stats import binom
 
-    wanted = np.abs(binom(40, 0.75).rvs(20000, random_state=0) / 40 - 0.75).mean()
-    assert calibration_error_by_chance(np.full(40, 0.75)) == pytest.approx(wanted, rel=0.15)
+    expected = np.abs(binom(40, 0.75).rvs(20000, random_state=0) / 40 - 0.75).mean()
+    assert calibration_error_by_chance(np.full(40, 0.75)) == pytest.approx(expected, rel=0.15)
     # It goes with the root of the number of samples, and is nothing where there is no doubt.
     many = calibration_error_by_chance(np.full(4000, 0.75))
-    assert many == pytest.approx(wanted / 10, rel=0.2)
+    assert many == pytest.approx(expected / 10, rel=0.2)
     assert calibration_error_by_chance(np.ones(5)) == 0

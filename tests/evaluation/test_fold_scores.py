@@ -39,7 +39,7 @@ def test_scores_of_numbers_are_scikit_learns():
     table = score_table(runs, truth, "numeric", GROUPS).set_index(["fold", "method"])
     assert len(table) == 3 * 2 and set(table["repeat"]) == {1}
     whole = pd.concat([run.predicted for run in runs])[OURS]
-    for fold, predicted, learnt, groups in (
+    for fold, predicted, n_train, groups in (
         (1, runs[0].predicted[OURS], 8, 2),
         (2, runs[1].predicted[OURS], 4, 4),
         (np.nan, whole, np.nan, 6),
@@ -47,7 +47,7 @@ def test_scores_of_numbers_are_scikit_learns():
         row = table.loc[[(fold, OURS)]].iloc[0]
         true = truth[predicted.index]
         assert row["samples"] == len(true) and row["groups"] == groups
-        assert row["training_samples"] == pytest.approx(learnt, nan_ok=True)
+        assert row["training_samples"] == pytest.approx(n_train, nan_ok=True)
         assert row["r2"] == pytest.approx(metrics.r2_score(true, predicted))
         assert row["mae"] == pytest.approx(metrics.mean_absolute_error(true, predicted))
         assert row["rmse"] == pytest.approx(np.sqrt(metrics.mean_squared_error(true, predicted)))

@@ -25,12 +25,12 @@ def points():
 def grid(distances, machine, target, splitter, score):
     """Scores of scikit-learn's machines with its own Gaussian kernel computed outside, by gamma and C."""
     median = np.median(distances[np.triu_indices(len(distances), 1)])
-    found = {}
+    scores = {}
     for gamma in GAMMAS:
         for cost in COSTS:
             kernel = np.exp(-gamma * (distances / median) ** 2)
-            found[gamma, cost] = score(target, cross_val_predict(machine(cost), kernel, target, cv=splitter)), median
-    return found
+            scores[gamma, cost] = score(target, cross_val_predict(machine(cost), kernel, target, cv=splitter)), median
+    return scores
 
 
 def test_regression_is_scikit_learns_with_the_best_of_the_grid(points):
@@ -42,16 +42,16 @@ def test_regression_is_scikit_learns_with_the_best_of_the_grid(points):
         lambda cost: SVR(kernel="precomputed", C=cost, epsilon=0.1),
         scaled,
         KFold(5, shuffle=True, random_state=4),
-        lambda true, found: -np.mean((true - found) ** 2),
+        lambda true, predicted: -np.mean((true - predicted) ** 2),
     )
     (gamma, cost), (_, median) = max(scores.items(), key=lambda item: item[1][0])
     # not at a corner of the grid, where the choice would say little
     assert (gamma, cost) not in [(0.25, 0.3), (1.0, 1.0)]
     machine = SVR(kernel="precomputed", C=cost, epsilon=0.1).fit(np.exp(-gamma * (among / median) ** 2), scaled)
     expected = machine.predict(np.exp(-gamma * (distances[45:, :45] / median) ** 2)) * target.std() + target.mean()
-    found = support_vector_machine(among, target, distances[45:, :45], kind="numeric", random_state=4)
-    assert found == pytest.approx(expected)
-    assert np.corrcoef(found, number[45:])[0, 1] > 0.9
+    predicted = support_vector_machine(among, target, distances[45:, :45], kind="numeric", random_state=4)
+    assert predicted == pytest.approx(expected)
+    assert np.corrcoef(predicted, number[45:])[0, 1] > 0.9
 
 
 def test_classification_is_scikit_learns_with_the_best_of_the_grid(points):
@@ -67,9 +67,9 @@ def test_classification_is_scikit_learns_with_the_best_of_the_grid(points):
     (gamma, cost), (_, median) = max(scores.items(), key=lambda item: item[1][0])
     machine = SVC(kernel="precomputed", C=cost, class_weight="balanced")
     machine.fit(np.exp(-gamma * (among / median) ** 2), target.astype(str))
-    found = support_vector_machine(among, target, distances[45:, :45], kind="categorical", random_state=4)
-    assert found.tolist() == machine.predict(np.exp(-gamma * (distances[45:, :45] / median) ** 2)).tolist()
-    assert (found == classes[45:]).mean() > 0.8
+    predicted = support_vector_machine(among, target, distances[45:, :45], kind="categorical", random_state=4)
+    assert predicted.tolist() == machine.predict(np.exp(-gamma * (distances[45:, :45] / median) ** 2)).tolist()
+    assert (predicted == classes[45:]).mean() > 0.8
 
 
 def test_the_grid_is_the_one_that_is_documented():
@@ -95,7 +95,7 @@ def test_settings_are_chosen_by_training_samples_alone(points, monkeypatch, kind
     chosen = []
     best = kernel_baselines._best_of_grid
     monkeypatch.setattr(
-        kernel_baselines, "_best_of_grid", lambda *given: chosen.append(best(*given)) or chosen[-1]
+        kernel_baselines, "_best_of_grid", lambda *arguments: chosen.append(best(*arguments)) or chosen[-1]
     )
     whole = support_vector_machine(distances[:45, :45], target[:45], distances[45:, :45], kind=kind)
     one = support_vector_machine(distances[:45, :45], target[:45], 3 * distances[50:51, :45], kind=kind)
@@ -122,22 +122,22 @@ def test_inner_folds_keep_groups_together(points, monkeypatch):
 def test_few_samples_are_enough_for_an_answer(points):
     distances, number, classes = points
     for n, groups in ((2, None), (3, None), (6, ["g"] * 6), (6, list("aabbcc"))):
-        given = distances[:n, :n], distances[45:, :n]
-        found = support_vector_machine(given[0], number[:n], given[1], kind="numeric", groups=groups)
-        assert np.isfinite(found).all() and len(found) == 15
+        pair = distances[:n, :n], distances[45:, :n]
+        predicted = support_vector_machine(pair[0], number[:n], pair[1], kind="numeric", groups=groups)
+        assert np.isfinite(predicted).all() and len(predicted) == 15
         named = classes[:n].copy()
         named[0] = "alone"
-        found = support_vector_machine(given[0], named, given[1], kind="categorical", groups=groups)
-        assert set(found) <= set(named)
-    one = support_vector_machine(given[0], np.array(["a"] * 6, dtype=object), given[1], kind="categorical")
+        predicted = support_vector_machine(pair[0], named, pair[1], kind="categorical", groups=groups)
+        assert set(predicted) <= set(named)
+    one = support_vector_machine(pair[0], np.array(["a"] * 6, dtype=object), pair[1], kind="categorical")
     assert one.tolist() == ["a"] * 15
-    level = support_vector_machine(given[0], np.full(6, 2.5), given[1], kind="numeric")
+    level = support_vector_machine(pair[0], np.full(6, 2.5), pair[1], kind="numeric")
     assert level == pytest.approx(np.full(15, 2.5))
 
 
 def test_samples_that_are_all_alike_get_one_answer():
-    found = support_vector_machine(np.zeros((6, 6)), np.arange(6.0), np.zeros((2, 6)), kind="numeric")
-    assert np.isfinite(found).all() and found[0] == found[1]
+    predicted = support_vector_machine(np.zeros((6, 6)), np.arange(6.0), np.zeros((2, 6)), kind="numeric")
+    assert np.isfinite(predicted).all() and predicted[0] == predicted[1]
 
 
 def test_jaccard_is_scipys():

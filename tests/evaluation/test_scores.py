@@ -60,9 +60,9 @@ def test_a_perfect_prediction_is_no_worse_by_any_score():
     perfect, other = regression_scores(truth, truth), regression_scores(truth, off)
     classes = np.array(["a", "b", "c"])[random.integers(0, 3, 30)]
     wrong = np.where(random.random(30) < 0.5, "a", classes)
-    sure = np.array([[name == k for k in "abc"] for name in classes], dtype=float)
-    perfect.update(classification_scores(classes, classes, sure, list("abc")))
-    other.update(classification_scores(classes, wrong, np.roll(sure, 1, axis=0), list("abc")))
+    certain = np.array([[name == k for k in "abc"] for name in classes], dtype=float)
+    perfect.update(classification_scores(classes, classes, certain, list("abc")))
+    other.update(classification_scores(classes, wrong, np.roll(certain, 1, axis=0), list("abc")))
     for score in (*scores_of(needs="predictions"), *scores_of(needs="probabilities")):
         if score.higher_is_better is not None:
             better = np.subtract(perfect[score.name], other[score.name])

@@ -65,9 +65,9 @@ def shown(page):
 def test_numbers_stand_beside_each_baseline(tmp_path):
     truth, predicted, baselines = numbers()
     # in another order, and with more samples than were predicted
-    given = pd.concat([baselines.iloc[::-1], baselines.iloc[:1].set_axis(["another"])])
+    table = pd.concat([baselines.iloc[::-1], baselines.iloc[:1].set_axis(["another"])])
     intervals = pd.DataFrame({"lower": predicted - 1, "upper": predicted + 1}, index=IDS)
-    evaluate(str(tmp_path), predictions_of(of(predicted)), numeric(of(truth)), intervals, baselines=given)
+    evaluate(str(tmp_path), predictions_of(of(predicted)), numeric(of(truth)), intervals, baselines=table)
     page = read_page(tmp_path)
     labels = ["Median of training", "Random forest", "SVM Jaccard"]
     assert page.tables[0][0] == ["Score", "Model", *labels, "Meaning"]
@@ -100,19 +100,19 @@ def test_classes_stand_beside_each_baseline(tmp_path):
     evaluate(str(tmp_path), predictions_of(of(predicted)), categorical(of(truth)), baselines=baselines)
     page = read_page(tmp_path)
     table = shown(page)
-    found = {}
+    accuracies = {}
     for label, values in (
         ("Model", predicted),
         ("Random forest", baselines["random forest"]),
         ("Largest class of training", baselines["largest class"]),
     ):
-        found[label] = metrics.balanced_accuracy_score(list(truth), list(values))
-        assert table["balanced accuracy"][label] == f"{found[label]:.3f}", label
+        accuracies[label] = metrics.balanced_accuracy_score(list(truth), list(values))
+        assert table["balanced accuracy"][label] == f"{accuracies[label]:.3f}", label
         assert table["accuracy"][label] == f"{np.mean(truth == values):.3f}"
     assert (
         "Better than the baselines: yes. On average over the classes of 'habitat', "
-        f"{found['Model']:.1%} of a class's samples are predicted right (balanced accuracy); by the best baseline, "
-        f"random forest, {found['Random forest']:.1%}."
+        f"{accuracies['Model']:.1%} of a class's samples are predicted right (balanced accuracy); by the best "
+        f"baseline, random forest, {accuracies['Random forest']:.1%}."
     ) in page.text
     assert_works_offline(tmp_path)
 
@@ -123,8 +123,8 @@ def test_the_balanced_forest_is_explained_where_it_stands(tmp_path):
     for there in (False, True):
         folder = tmp_path / str(there)
         folder.mkdir()
-        given = baselines.assign(**{"balanced forest": truth} if there else {})
-        evaluate(str(folder), predictions_of(of(predicted)), categorical(of(truth)), baselines=given)
+        table = baselines.assign(**{"balanced forest": truth} if there else {})
+        evaluate(str(folder), predictions_of(of(predicted)), categorical(of(truth)), baselines=table)
         page = read_page(folder)
         assert (note in page.text) == there == ("Balanced forest" in page.tables[0][0])
     assert shown(page)["balanced accuracy"]["Balanced forest"] == "1.000"
@@ -159,15 +159,15 @@ def test_a_method_that_is_not_in_the_registry_keeps_its_name(tmp_path):
 
 def test_what_does_not_fit_is_refused(tmp_path):
     truth, predicted, baselines = numbers()
-    given = predictions_of(of(predicted)), numeric(of(truth))
+    arguments = predictions_of(of(predicted)), numeric(of(truth))
     with pytest.raises(ValueError) as error:
-        evaluate(str(tmp_path), *given, baselines=baselines.drop(index=["S03", "S05"]))
+        evaluate(str(tmp_path), *arguments, baselines=baselines.drop(index=["S03", "S05"]))
     assert str(error.value) == (
         "The table of baselines has no row for 2 evaluated samples: S03, S05. Give the table of baselines that came "
         "with these predictions."
     )
     with pytest.raises(ValueError) as error:
-        evaluate(str(tmp_path), *given, baselines=classes()[2])
+        evaluate(str(tmp_path), *arguments, baselines=classes()[2])
     assert str(error.value) == (
         "The metadata column 'ph' is numeric, so the baselines must have a column 'median'; their columns are: largest "
         "class, random forest. Give the baselines of the column that was predicted."

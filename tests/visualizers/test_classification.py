@@ -100,13 +100,13 @@ def test_classification_without_probabilities(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"), [(1, "1 sample "), (10, "10 samples "), (11, "11 samples ")]
+    ("wrong", "sentence"), [(1, "1 sample "), (10, "10 samples "), (11, "11 samples ")]
 )
-def test_how_many_mistakes_are_shown(tmp_path, wrong, said):
+def test_how_many_mistakes_are_shown(tmp_path, wrong, sentence):
     predicted = {f"S{k}": "b" if k < wrong else "a" for k in range(24)}
     evaluate(str(tmp_path), predictions_of(predicted), categorical(dict.fromkeys(predicted, "a")))
     page = read_page(tmp_path)
-    assert f"{said}predicted wrong, in the order of the predictions." in page.text
+    assert f"{sentence}predicted wrong, in the order of the predictions." in page.text
     assert ("10 of them are shown." in page.text) == (wrong > 10)
     assert len(page.tables[-1]) == 1 + min(wrong, 10)
 

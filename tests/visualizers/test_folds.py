@@ -37,6 +37,7 @@ def test_mean_and_spread_over_folds(tmp_path):
     assert folds[1] == ["q2-aam", f"{values.mean():.3f} ± {values.std(ddof=1):.3f}", "1.000 ± 0.000"]
     # a fold that does not define a score is left out of its mean
     values = np.array([-0.1, -0.2, -0.3, -0.1, -0.2])
+    assert folds[2][0] == "Median of training"
     assert folds[2][1] == f"{values.mean():.3f} ± {values.std(ddof=1):.3f}"
     assert together[1][1] == f"0.600 ± {np.std([0.55, 0.65], ddof=1):.3f}"
     assert "Over 3 folds, 2 repeats" in page.text and "All folds together, over the repeats" in page.text

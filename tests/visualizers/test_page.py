@@ -61,6 +61,16 @@ def test_table_is_shown_short_and_written_whole(tmp_path):
     assert_works_offline(tmp_path)
 
 
+def test_numbers_that_are_written_as_text_stand_as_numbers(tmp_path):
+    page = Page(str(tmp_path), "title", "lead")
+    page.section("section")
+    frame = pd.DataFrame({"a": ["0.5 ± 0.1"], "b": ["0.5 ± 0.1"]})
+    page.table("table", frame, {"a": "A", "b": "B"}, numbers=["b"])
+    page.render()
+    source = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "<td>0.5 ± 0.1</td><td class=\"number\">0.5 ± 0.1</td>" in source
+
+
 def test_chart_is_drawn_from_files_beside_the_page(tmp_path):
     page = Page(str(tmp_path), "title", "lead")
     page.section("section")

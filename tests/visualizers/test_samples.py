@@ -46,15 +46,15 @@ def test_listed_names_five():
 
 
 def test_everything_is_matched_by_id_in_the_order_of_the_predictions():
-    found = match(
+    evaluation = match(
         {"c": 3.1, "a": 1.1, "b": 2.1},
         numeric({"a": 1, "b": 2, "c": 3, "unused": 4}),
         frame(["a", "b", "c", "d"], lower=[1, 2, 3, 0], upper=[2, 3, 4, 0]),
         frame(["b", "c", "a"], asvs=[1, 1, 1], unseen_read_share=[0.2, 0.3, 0.1]),
         categorical({"b": "y", "a": "x", "c": "x"}, "site"),
     )
-    assert found.frame.index.tolist() == ["c", "a", "b"]
-    assert found.frame.to_dict("list") == {
+    assert evaluation.frame.index.tolist() == ["c", "a", "b"]
+    assert evaluation.frame.to_dict("list") == {
         "true": [3.0, 1.0, 2.0],
         "predicted": [3.1, 1.1, 2.1],
         "lower": [3.0, 1.0, 2.0],
@@ -62,7 +62,7 @@ def test_everything_is_matched_by_id_in_the_order_of_the_predictions():
         "unseen_read_share": [0.3, 0.1, 0.2],
         "group": ["x", "x", "y"],
     }
-    assert found.notes == []
+    assert evaluation.notes == []
 
 
 def test_samples_absent_from_the_metadata():
@@ -72,17 +72,17 @@ def test_samples_absent_from_the_metadata():
         "7 predicted samples are not in the metadata: S1, S2, S3, S4, S5 and 2 more. Add them to the "
         "metadata file, or set missing_samples to 'ignore' to evaluate the others."
     )
-    found = match(predicted, column, missing_samples="ignore")
-    assert found.frame.index.tolist() == ["S0"]
-    assert found.notes == [
+    evaluation = match(predicted, column, missing_samples="ignore")
+    assert evaluation.frame.index.tolist() == ["S0"]
+    assert evaluation.notes == [
         "7 predicted samples are not in the metadata and left out: S1, S2, S3, S4, S5 and 2 more."
     ]
 
 
 def test_missing_true_values_are_left_out_and_counted():
-    found = match({"a": 1, "b": 2}, numeric({"a": np.nan, "b": 2}))
-    assert found.frame.index.tolist() == ["b"]
-    assert found.notes == ["1 sample is without a value of 'ph' and left out: a."]
+    evaluation = match({"a": 1, "b": 2}, numeric({"a": np.nan, "b": 2}))
+    assert evaluation.frame.index.tolist() == ["b"]
+    assert evaluation.notes == ["1 sample is without a value of 'ph' and left out: a."]
     assert refused({"a": 1}, numeric({"a": np.nan, "b": 2})) == (
         "No predicted sample has a value in the metadata column 'ph', so there is nothing to evaluate. Are "
         "the predictions and the metadata of the same study?"
@@ -110,9 +110,9 @@ def test_numeric_predictions_for_a_categorical_column():
 @pytest.mark.parametrize("classes", [("1", "2"), ("1.5", "2.5"), ("01", "1")])
 def test_classes_that_look_like_numbers_stay_classes(classes):
     one, two = classes
-    found = match({"a": one, "b": two}, categorical({"a": one, "b": one}))
-    assert found.frame["predicted"].tolist() == [one, two]
-    assert found.frame["true"].tolist() == [one, one]
+    evaluation = match({"a": one, "b": two}, categorical({"a": one, "b": one}))
+    assert evaluation.frame["predicted"].tolist() == [one, two]
+    assert evaluation.frame["true"].tolist() == [one, one]
     # A small test part may hold none of the predicted classes.
     assert match({"a": "1"}, categorical({"a": "2"})).frame["predicted"].tolist() == ["1"]
 
@@ -156,8 +156,8 @@ def test_certainty_with_bad_values():
         "The certainty of 2 samples is no interval (an end is missing, or the upper end is below the "
         "lower): a, b."
     )
-    found = match({"a": 1}, numeric({"a": 1}), frame(["a"], lower=[2.0], upper=[3.0]))
-    assert found.notes == [
+    evaluation = match({"a": 1}, numeric({"a": 1}), frame(["a"], lower=[2.0], upper=[3.0]))
+    assert evaluation.notes == [
         "1 prediction is outside the interval given for the same sample: a. Did the certainty come with "
         "these predictions?"
     ]
@@ -175,8 +175,8 @@ def test_samples_without_a_group():
         "1 evaluated sample is not in the metadata of the groups: c. Add them to that metadata file, or set "
         "missing_samples to 'ignore'."
     )
-    found = match(predicted, column, groups=groups, missing_samples="ignore")
-    assert found.frame["group"].tolist() == ["x", None, None]
-    assert found.notes == [
+    evaluation = match(predicted, column, groups=groups, missing_samples="ignore")
+    assert evaluation.frame["group"].tolist() == ["x", None, None]
+    assert evaluation.notes == [
         "2 samples are without a value of 'site' and left out of the scores by group: b, c."
     ]

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from q2_aam.encoder.batches import BatchSampler, CommunityDataset
 from q2_aam.settings import Training, measured_names
-from q2_aam.study.batches import BatchSampler, CommunityDataset
 from q2_aam.study.targets import Target
 
 

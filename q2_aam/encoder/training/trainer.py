@@ -9,6 +9,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from torch.utils.data import DataLoader
 
+from q2_aam.encoder.batches import CommunityDataset, batch_loader
 from q2_aam.encoder.device import compile_layers, resolve_device
 from q2_aam.encoder.training.callbacks import BestModel, History, ProgressBar
 from q2_aam.encoder.training.distributed import first_of_node, on_first, rank, share_files, world_size
@@ -18,7 +19,6 @@ from q2_aam.encoder.training.measured import check_measured
 from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.run_files import LAST_STATE, OUTPUTS, clear, read_saved
 from q2_aam.encoder.training.run_identity import check_same_everywhere, check_same_run, describe_run
-from q2_aam.study.batches import CommunityDataset, batch_loader
 from q2_aam.study.unifrac import UniFracDistances
 
 

@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("undr
 
 ROOT = Path(__file__).parents[3]
 # Everything that could make a difference: random choices, dropout, accumulation remainders.
-HOW = {"epochs": 4, "accumulation": 3, "token_limit": 8, "token_choice": "random", "learning_rate": 0.005}
-HOW |= {"subcommunities": 2, "gradient_share": 0.5}
+OPTIONS = {"epochs": 4, "accumulation": 3, "token_limit": 8, "token_choice": "random", "learning_rate": 0.005}
+OPTIONS |= {"subcommunities": 2, "gradient_share": 0.5}
 SIZES = {"dropout": 0.2}
 
 
@@ -54,8 +54,8 @@ def run(directory, call=None, **changes):
     """A run; with `call` one that ends at that batch. An epoch has 4 training and 2 validation batches."""
     communities = tiny.survey()
     unifrac = "jaccard" if call is None else Fatal(communities, call, end)
-    how = {"kind": "numeric", "sizes": SIZES, **HOW, **changes}
-    return tiny.Run(directory, communities=communities, unifrac=unifrac, **how)
+    options = {"kind": "numeric", "sizes": SIZES, **OPTIONS, **changes}
+    return tiny.Run(directory, communities=communities, unifrac=unifrac, **options)
 
 
 def same(state, other):
@@ -95,13 +95,13 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, scheduler):
 def test_a_killed_run_remembers_how_long_a_plateau_has_lasted(tmp_path):
     """Two epochs without improvement halve the rate here, one before and one after the run is killed."""
     # Gradients of nothing: no epoch is better than the first.
-    how = {"scheduler": "plateau", "patience": 4, "gradient_clip": 1e-30, "weight_decay": 0.0}
-    expected = run(tmp_path / "whole", **how)
+    options = {"scheduler": "plateau", "patience": 4, "gradient_clip": 1e-30, "weight_decay": 0.0}
+    expected = run(tmp_path / "whole", **options)
     expected()
     assert expected.history()["learning_rate"].tolist() == [0.005, 0.005, 0.005, 0.0025]
     with pytest.raises(Killed):
-        run(tmp_path / "run", call=6 * 2 + 2, **how)()
-    resumed = run(tmp_path / "run", **how)
+        run(tmp_path / "run", call=6 * 2 + 2, **options)()
+    resumed = run(tmp_path / "run", **options)
     resumed()
     assert_same_outcome(resumed, expected)
 
@@ -196,12 +196,12 @@ def test_a_run_killed_twice_goes_on(tmp_path):
 
 @pytest.mark.parametrize("validation_rows", [tiny.VALIDATION_ROWS, tiny.NO_ROWS])
 def test_8_3_an_early_stopped_run_started_again_is_where_it_was(tmp_path, capsys, validation_rows):
-    how = {"patience": 1, "epochs": 30, "learning_rate": 0.05, "validation_rows": validation_rows}
-    first = run(tmp_path, **how)
+    options = {"patience": 1, "epochs": 30, "learning_rate": 0.05, "validation_rows": validation_rows}
+    first = run(tmp_path, **options)
     first()
     assert 1 < first.result.epochs < 30 and "had not improved for 1 epochs" in first.result.stopped
     capsys.readouterr()
-    again = run(tmp_path, **how)
+    again = run(tmp_path, **options)
     again()
     assert_same_outcome(again, first)
     assert capsys.readouterr().out == "", "no epoch is run"
@@ -236,7 +236,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from tests import tiny
-from tests.encoder.training.test_resume import HOW, SIZES
+from tests.encoder.training.test_resume import OPTIONS, SIZES
 
 class Deadly(tiny.Distances):
     late = 0
@@ -251,7 +251,7 @@ class Deadly(tiny.Distances):
 
 directory = Path(sys.argv[1])
 communities = tiny.survey()
-tiny.Run(directory, communities=communities, unifrac=Deadly(communities), kind="numeric", sizes=SIZES, **HOW)()
+tiny.Run(directory, communities=communities, unifrac=Deadly(communities), kind="numeric", sizes=SIZES, **OPTIONS)()
 """
 
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from q2_aam.encoder.batches import CommunityDataset, batch_loader
 from q2_aam.encoder.sample_encoder import lineage_distances
 from q2_aam.encoder.training.losses import pairs
 from q2_aam.encoder.training.starting import PRESENCE, USUAL_DISTANCE, start_from_data
-from q2_aam.study.batches import CommunityDataset, batch_loader
 from q2_aam.study.communities import asv_hashes
 from tests import tiny
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from q2_aam.encoder.batches import batch_loader
 from q2_aam.encoder.training.lightning_setup import overlays
 from q2_aam.encoder.training.starting import start_from_data
 from q2_aam.settings import LOSS_TERMS, SCHEDULERS
-from q2_aam.study.batches import batch_loader
 from tests import tiny
 from tests.encoder.training.test_schedulers import HIGHEST, course
 
@@ -108,9 +108,9 @@ def test_8_11_a_run_of_20_steps_learns_a_target(tmp_path):
 
 
 def test_8_9_a_random_choice_of_asvs_works_with_accumulation(tmp_path):
-    how = {"token_limit": 4, "accumulation": 3, "epochs": 2}
+    options = {"token_limit": 4, "accumulation": 3, "epochs": 2}
     runs = [
-        tiny.Run(tmp_path / str(n), token_choice=choice, **how)
+        tiny.Run(tmp_path / str(n), token_choice=choice, **options)
         for n, choice in enumerate(("random", "random", "abundant"))
     ]
     sizes = []
