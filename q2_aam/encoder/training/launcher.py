@@ -246,9 +246,10 @@ def note_error(scratch: Path, rank: int, error: Exception) -> None:
         pickle.loads(pickled)
     except Exception:
         pickled = pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
-    path = scratch / f"error-{rank}"
-    path.with_suffix(".new").write_bytes(pickle.dumps((time.time(), pickled, text)))
-    path.with_suffix(".new").replace(path)
+    # The launcher may end this process meanwhile: it never reads half a note.
+    new = scratch / f"new-error-{rank}"
+    new.write_bytes(pickle.dumps((time.time(), pickled, text)))
+    new.replace(scratch / f"error-{rank}")
 
 
 class InProcess(Exception):

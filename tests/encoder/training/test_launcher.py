@@ -158,6 +158,21 @@ def test_a_killed_process_explains_lost_connections(tmp_path):
     assert str(cause).startswith("Process 1 of 2 was ended by SIGKILL. If memory had run out, lower batch_size")
 
 
+def test_half_a_note_of_an_error_is_not_read(tmp_path, monkeypatch):
+    """The launcher ends the others by SIGTERM as soon as one is gone."""
+
+    def dies(path, content, write=Path.write_bytes):
+        write(path, content[:0])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_bytes", dies)
+    with pytest.raises(KeyboardInterrupt):
+        noted(tmp_path, r0=GONE)
+    assert len(list(tmp_path.iterdir())) == 1
+    cause = cause_of(tmp_path, ended(r0=-15, r1=-9), 1)
+    assert str(cause).startswith("Process 1 of 2 was ended by SIGKILL.")
+
+
 def test_another_node_explains_lost_connections(tmp_path):
     noted(tmp_path, r0=GONE)
     cause = cause_of(tmp_path, ended(r0=1, r1=-15), 2)
