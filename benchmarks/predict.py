@@ -17,16 +17,16 @@ def predict(size: str, threads: int, batch_size: int) -> dict:
     import torch
 
     from q2_aam.encoder.aam import AAM
+    from q2_aam.encoder.device import use_threads
     from q2_aam.encoder.embedding import embed_tables
-    from q2_aam.settings import Architecture, Embedding
+    from q2_aam.settings import Architecture, Embedding, Runtime
 
-    torch.set_num_threads(threads)
     sizes = SIZES[size]
     communities = simulate(sizes["samples"], sizes["asvs"], sizes["richness"])
     torch.manual_seed(0)
     network = AAM(Architecture(**sizes["architecture"])).eval()
     network.asv_encoder.anchor_on(torch.from_numpy(communities.tokens[:64]))
-    with stage() as took:
+    with use_threads(Runtime(threads=threads)), stage() as took:
         [embedding] = embed_tables(network, [communities], Embedding(batch_size=batch_size, device="cpu"))
     assert np.isfinite(embedding.samples).all()
     return {

@@ -3,12 +3,11 @@
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
-
-from q2_aam.encoder.side_by_side import side_by_side
 
 PRODUCTS = (torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.bmm, torch.ops.aten.baddbmm)
 REPEATS = 7
@@ -42,21 +41,11 @@ def flops_of(packet, key: tuple) -> int:
 
 
 def seconds_alone(seen: Counter) -> float:
-    """Seconds that the products take when nothing else is done, each at the best of a few repeats on warm memory.
-
-    Each in the quicker of two ways: by all threads together, or one by each thread at the same time.
-    """
-    total, threads = 0.0, torch.get_num_threads()
+    """Seconds that the products take when nothing else is done, each at the best of a few repeats on warm memory."""
+    total = 0.0
     for (packet, key), count in seen.items():
-        many = [
-            [torch.empty_strided(shape, stride, dtype=dtype).normal_() for shape, stride, dtype in key]
-            for _ in range(threads)
-        ]
-
-        def quickest(factors: list[torch.Tensor], packet=packet) -> float:
-            return best(lambda: packet(*factors))
-
-        total += count * min(quickest(many[0]), sum(side_by_side(quickest, many)) / threads**2)
+        factors = [torch.empty_strided(shape, stride, dtype=dtype).normal_() for shape, stride, dtype in key]
+        total += count * best(partial(packet, *factors))
     return total
 
 

@@ -51,7 +51,7 @@ def reading(directory: Path, threads: int) -> dict:
     import biom  # noqa: F401 that importing libraries is no part of it
     import unifrac  # noqa: F401
 
-    from q2_aam.study import batches, communities  # noqa: F401
+    from q2_aam.encoder import batches, communities  # noqa: F401
 
     with stage() as took:
         read(directory, threads)
@@ -61,12 +61,12 @@ def reading(directory: Path, threads: int) -> dict:
 def training(directory: Path, threads: int, steps: int) -> dict:
     """What some training steps took after reading."""
     from q2_aam.encoder.aam import AAM
+    from q2_aam.encoder.batches import CommunityDataset, batch_loader
     from q2_aam.encoder.device import use_threads
     from q2_aam.encoder.training.module import TrainingModule
     from q2_aam.encoder.training.starting import start_from_data
     from q2_aam.encoder.training.trainer import train
     from q2_aam.settings import Architecture, Objective, Optimization, PretrainingSampling, Runtime, Training
-    from q2_aam.study.batches import CommunityDataset, batch_loader
 
     optimization = Optimization(epochs=1)
     sampling = PretrainingSampling(validation_share=0.0)

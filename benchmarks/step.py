@@ -4,9 +4,16 @@ Each row is measured in a process of its own. `older` has the sizes at which the
 and 18.3 GB for a step; `default` is what `qiime aam pretrain` does by itself.
 
     python benchmarks/step.py --sizes older default --steps 5
+
+With `--beside 0 2` each is measured twice: by itself, and beside two processes that keep a core busy each.
 """
 
 import argparse
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
 
 import numpy as np
 import scipy.sparse as sp
@@ -24,6 +31,22 @@ SIZES = {
 }
 LENGTH = 150
 OPERATORS_SHOWN = 12
+# Also ends when the process that started it was killed.
+BUSY_LOOP = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: sum(range(10**6))"
+
+
+@contextmanager
+def busy_loops(number: int) -> Iterator[list[subprocess.Popen]]:
+    """Keep so many processes busy for a while."""
+    loops = []
+    try:
+        for _ in range(number):
+            loops.append(subprocess.Popen([sys.executable, "-c", BUSY_LOOP]))
+        yield loops
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
 
 
 def simulate(samples: int, asvs: int, richness: int, length: int = LENGTH, random_seed: int = 0):
@@ -53,14 +76,13 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
     from torch.profiler import ProfilerActivity, profile
 
     from q2_aam.encoder.aam import AAM
-    from q2_aam.encoder.device import autocast, resolve_precision, share_memory_among_threads
+    from q2_aam.encoder.batches import CommunityDataset, batch_loader
+    from q2_aam.encoder.device import resolve_precision, use_threads
     from q2_aam.encoder.training.meters import EpochMeter
     from q2_aam.encoder.training.module import TrainingModule
     from q2_aam.encoder.training.optimizers import build_optimizer
-    from q2_aam.settings import Architecture, PretrainingSampling, Training
-    from q2_aam.study.batches import CommunityDataset, batch_loader
+    from q2_aam.settings import Architecture, PretrainingSampling, Runtime, Training
 
-    share_memory_among_threads()
     sizes = SIZES[size]
     communities = simulate(sizes["samples"], sizes["asvs"], sizes["richness"])
     distances = np.random.default_rng(1).random((len(communities),) * 2, dtype=np.float32)
@@ -80,7 +102,7 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
     precision = resolve_precision(precision, "cpu")
 
     def take(batch) -> None:
-        with autocast(precision, "cpu"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             losses = module.losses(batch, EpochMeter(None))
             total = sum(settings.objective.weight_of(name) * loss for name, (loss, _) in losses.items())
         optimizer.zero_grad()
@@ -89,21 +111,19 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
         optimizer.step()
 
     # In one thread: what others do is not seen.
-    torch.set_num_threads(1)
-    with Products() as products:
+    with use_threads(Runtime(threads=1)), Products() as products:
         take(batches[0])
-    torch.set_num_threads(threads)
-    take(batches[0])
-    # Just before, in the same process, at the same precision: what the machine does of these products alone.
-    alone, flops = seconds_alone(products.seen), products.flops()
     taken, used = [], []
-    for batch in batches[1:]:
-        with stage() as took:
-            take(batch)
-        taken.append(took)
-        used.append({"asvs": len(batch.tokens), "instances": int(batch.mask[:: batch.step].sum())})
-    torch.set_num_threads(1)
-    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+    with use_threads(Runtime(threads=threads)):
+        take(batches[0])
+        # Just before, in the same process, at the same precision: what the machine does of these products alone.
+        alone, flops = seconds_alone(products.seen), products.flops()
+        for batch in batches[1:]:
+            with stage() as took:
+                take(batch)
+            taken.append(took)
+            used.append({"asvs": len(batch.tokens), "instances": int(batch.mask[:: batch.step].sum())})
+    with use_threads(Runtime(threads=1)), profile(activities=[ProfilerActivity.CPU]) as profiled:
         take(batches[0])
     operators = sorted(profiled.key_averages(), key=lambda o: -o.self_cpu_time_total)
     everything = sum(o.self_cpu_time_total for o in operators)
@@ -131,20 +151,21 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--precision", nargs="+", default=["auto"])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    given = parser.parse_args(arguments)
-    found = [
-        measured(step, size, given.steps, precision, threads).value
-        for size in given.sizes
-        for precision in given.precision
-        for threads in given.threads
-    ]
-    write_results("step", found)
-    table = markdown([{k: v for k, v in row.items() if k != "operators"} for row in found])
+    parser.add_argument("--beside", type=int, nargs="+", default=[0], help="busy loops that run meanwhile")
+    options = parser.parse_args(arguments)
+    rows = []
+    for size, precision, threads, beside in product(
+        options.sizes, options.precision, options.threads, options.beside
+    ):
+        with busy_loops(beside):
+            rows.append({"beside": beside} | measured(step, size, options.steps, precision, threads).value)
+    write_results("step", rows)
+    table = markdown([{k: v for k, v in row.items() if k != "operators"} for row in rows])
     shares = "\n".join(
-        f"{row['size']}, {row['precision']}, threads {row['threads']}: "
+        f"{row['size']}, {row['precision']}, threads {row['threads']}, beside {row['beside']}: "
         + ", ".join(f"{operator} {share:.0%}" for operator, share in row["operators"].items())
         + "."
-        for row in found
+        for row in rows
     )
     text = f"{table}\nShare of a step's time by operator:\n\n{shares}"
     print(text)

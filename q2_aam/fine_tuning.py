@@ -4,20 +4,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from q2_aam.encoder.aam import AAM
+from q2_aam.encoder.batches import CommunityDataset
 from q2_aam.encoder.device import resolve_device, resolve_precision, use_threads
 from q2_aam.encoder.encoder import TRAINING_STATE, Encoder
 from q2_aam.encoder.pretraining import asvs_of, best_scores, data_summary, settings_for, starting_network
 from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.trainer import TrainingResult, train
-from q2_aam.heads.folds import inner_folds
-from q2_aam.heads.linear import LinearHead
+from q2_aam.heads.linear import LinearHead, fit_linear
 from q2_aam.predictor import Predictor, covariates_of, encode_target, features_of
 from q2_aam.settings import Embedding as EmbeddingSettings
 from q2_aam.settings import FineTuning, measured_names
-from q2_aam.study.batches import CommunityDataset
 from q2_aam.study.covariates import Covariates
 from q2_aam.study.folds import two_parts
 from q2_aam.study.study import Study
@@ -70,18 +68,18 @@ def fine_tune(encoder: Encoder, study: Study, settings: FineTuning | None = None
             encoder.network.architecture, encoder, seed, outputs, 0 if covariates is None else covariates.width
         )
         linear = linear_head(encoder, study.subset(train_rows), encoded[train_rows], covariates, settings)
-        start_from(network, linear)
+        network.target_head.start_from(linear.mean, linear.scale, linear.weight, linear.bias)
         metric = encoder.metric_for(settings.metric) if learns_unifrac else None
         unifrac = study.unifrac(metric, threads) if learns_unifrac else None
         sampling = settings.sampling
         dataset = CommunityDataset(
             study.communities, sampling.token_limit, sampling.token_choice, unifrac, encoded, covariates=numbers
         )
-        origin = f"{metric} {study.phylogeny.digest() if learns_unifrac else None} {encoder.description.sha256}"
+        origin = f"{metric} {study.phylogeny.digest() if learns_unifrac else None} {encoder.digest()}"
         module = TrainingModule(network, settings, study.communities.sample_ids, target)
-        result = train(module, dataset, train_rows, validation_rows, directory, origin=origin, from_probe=True)
+        result = train(module, dataset, train_rows, validation_rows, directory, origin=origin, validate_first=True)
         network.load_state_dict(result.state["model"])
-        tuned, head = tuned_encoder(encoder, network, result), head_of(network)
+        tuned, head = tuned_encoder(encoder, network, result), LinearHead(*network.target_head.to_arrays())
         known = study.communities.counts[validation_rows]
         features = features_of(
             tuned, study.subset(validation_rows), covariates, known, embedding_settings(settings)
@@ -143,20 +141,7 @@ def linear_head(
     seed = settings.runtime.random_seed
     groups = None if study.groups is None else study.groups.to_numpy()
     features = features_of(encoder, study, covariates, study.communities.counts, embedding_settings(settings))
-    return LinearHead.fit(features, encoded, inner_folds(encoded, groups, seed), random_seed=seed).head
-
-
-def start_from(network: AAM, head: LinearHead) -> None:
-    """Give the network's own linear head the numbers of a fitted one."""
-    numbers = (head.mean, head.scale, head.weight, head.bias)
-    network.target_head.start_from(*(torch.from_numpy(np.asarray(part, dtype=np.float32)) for part in numbers))
-
-
-def head_of(network: AAM) -> LinearHead:
-    """The network's own linear head, on its own."""
-    head = network.target_head
-    parts = (head.mean, head.scale, head.linear.weight, head.linear.bias)
-    return LinearHead(*(part.detach().cpu().numpy() for part in parts))
+    return fit_linear(features.embedding, encoded, groups, seed, features.covariates)
 
 
 def tuned_encoder(encoder: Encoder, network: AAM, result: TrainingResult) -> Encoder:

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 
 from q2_aam.encoder.device import use_threads
 from q2_aam.encoder.encoder import Encoder
-from q2_aam.encoder.files import MISFIT, package_versions, read_model, tokenizer_of, write_model
+from q2_aam.encoder.files import MISFIT, as_arrays, as_tensors, package_versions, read_model, tokenizer_of, write_model
 from q2_aam.encoder.pretraining import asvs_of, data_summary
 from q2_aam.heads import head_class
 from q2_aam.heads.features import Features, known_to_others
@@ -170,15 +169,15 @@ class Predictor:
         """
         settings = settings or EmbeddingSettings(token_limit=self.description.token_limit)
         refuse_other_values(study, self.description.data)
-        cautions = [depth_caution(study, self.description.data)]
-        if self.covariates is not None and study.covariates is not None:
-            cautions += self.covariates.extrapolations(study.covariates)
         communities = study.communities
         known = communities.counts
         if self.head.known_asvs is not None:
             known = keep_columns(known, np.isin(communities.hashes, self.head.known_asvs))
         with use_threads(settings):
             outputs = self.head.outputs(features_of(self.encoder, study, self.covariates, known, settings))
+        cautions = [depth_caution(study, self.description.data)]
+        if self.covariates is not None:
+            cautions += self.covariates.extrapolations(study.covariates)
         novelty = novelty_of(communities, ~np.isin(communities.hashes, self.seen_asvs))
         return Predictions.of(
             self.target,
@@ -193,8 +192,8 @@ class Predictor:
         """Write ``best_model.pt`` and ``model.json`` into a directory, which is made where it is not there."""
         Path(directory).mkdir(parents=True, exist_ok=True)
         content = self.encoder.to_content()
-        content["seen_asvs"] = torch.from_numpy(np.unique(self.seen_asvs).astype(np.int64))
-        content["encoder_asvs"] = torch.from_numpy(np.unique(self.encoder.seen_asvs).astype(np.int64))
+        asvs = {"seen_asvs": self.seen_asvs, "encoder_asvs": self.encoder.seen_asvs}
+        content |= as_tensors({name: np.unique(hashes).astype(np.int64) for name, hashes in asvs.items()})
         write_model(directory, {**content, "head": as_tensors(self.head.to_tensors())}, self.description)
 
     @classmethod
@@ -277,15 +276,3 @@ def check_head(head: Head, target: Target, covariates: Covariates | None, encode
     empty = Features(nothing, nothing, sp.csr_matrix((1, 0)), np.zeros(0, dtype=np.int64), numbers)
     if head.outputs(empty).shape != (1, max(1, len(target.classes))):
         raise ValueError(MISFIT)
-
-
-def as_tensors(arrays: dict) -> dict:
-    """Nested dicts of arrays as tensors, for the weights file."""
-    return {
-        name: as_tensors(part) if isinstance(part, dict) else torch.as_tensor(part) for name, part in arrays.items()
-    }
-
-
-def as_arrays(tensors: dict) -> dict:
-    """The way back from :func:`as_tensors`."""
-    return {name: as_arrays(part) if isinstance(part, dict) else part.numpy() for name, part in tensors.items()}

@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass, fields
 
-from q2_aam.settings import HEADS, TRANSFORMS
+from q2_aam.settings import HEADS, TRANSFORMS, Architecture
 
 # 4: one encoder and one head. 1 to 3 had the network's own head in the weights, and trees and kernels under names of
 # their own; their encoders are read still.
@@ -16,7 +16,7 @@ class SchemaError(ValueError):
 
 
 def check_schema_version(name: str, content: dict, known: int):
-    """Refuse files of a later version by saying so, before their other keys can look wrong."""
+    """Refuse files of a later version by saying so, before their other keys look wrong."""
     version = content.get("schema_version")
     if version is None:
         raise SchemaError(
@@ -68,17 +68,7 @@ def is_finite(value) -> bool:
 # The kind of target that each kind of model has.
 TARGET_OF_KIND = {"encoder": None, "regressor": "numeric", "classifier": "categorical"}
 # Settings of the architecture that are counts or widths.
-ARCHITECTURE_SIZES = (
-    "dim",
-    "heads",
-    "nucleotides_per_token",
-    "nucleotide_layers",
-    "sample_layers",
-    "anchors",
-    "lineages",
-    "feed_forward",
-    "max_length",
-)
+ARCHITECTURE_SIZES = tuple(entry.name for entry in fields(Architecture) if entry.type is int)
 COVARIATE_KEYS = ("name", "kind", "location", "scale", "lowest", "highest", "categories", "imputed", "missing")
 TARGET_KEYS = ("name", "kind", "transform", "location", "scale", "classes", "class_weights")
 
@@ -257,16 +247,14 @@ class ModelDescription:
 
 
 DESCRIPTION_KEYS = tuple(entry.name for entry in fields(ModelDescription))
-# What all schemas share.
-OLDEST_KEYS = ("schema_version", "kind", "sha256", "architecture", "tokenizer", "target", "training", "random_seed")
-OLDEST_KEYS += ("versions", "data", "scores", "intervals")
+OLD_KEYS = "schema_version kind sha256 architecture tokenizer target training random_seed versions data scores"
 
 
 def check_description(content: dict, name: str = "model.json") -> None:
     """Refuse a description that lacks something, or contradicts itself."""
     check_schema_version(name, content, SCHEMA_VERSION)
     old = content["schema_version"] < SCHEMA_VERSION
-    check_keys(name, content, OLDEST_KEYS if old else DESCRIPTION_KEYS)
+    check_keys(name, content, OLD_KEYS.split() if old else DESCRIPTION_KEYS)
     for key in ("architecture", "tokenizer", "training" if old else "settings", "versions", "data", "scores"):
         if not isinstance(content[key], dict):
             wrong_value(name, key, content[key], "an object ({...})")

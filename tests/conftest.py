@@ -20,24 +20,3 @@ def pytest_collection_modifyitems(session):
     # Marks of the whole session are applied last, after those that make warnings errors.
     session.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
     session.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
-
-
-@pytest.fixture(params=[1, 2, 3])
-def threads(request):
-    """Torch's threads, set to each of a few numbers."""
-    yield from with_threads(request.param)
-
-
-@pytest.fixture
-def one_thread():
-    """Torch's threads set to one, so that portions follow each other."""
-    yield from with_threads(1)
-
-
-def with_threads(number):
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    yield number
-    torch.set_num_threads(before)

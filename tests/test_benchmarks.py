@@ -153,3 +153,10 @@ def test_each_measurement_can_be_made(scale, distances, predict, step, tmp_path,
         monkeypatch.setitem(module.SIZES, "default", small)
     assert predict.predict("default", 1, 4)["samples"] == 8
     assert step.step("default", 1, "32", 1)["GFLOP"] > 0
+
+
+def test_busy_loops_are_busy_and_end_after_an_error_too(step):
+    with pytest.raises(ZeroDivisionError), step.busy_loops(2) as loops:
+        assert [loop.poll() for loop in loops] == [None, None]
+        raise ZeroDivisionError
+    assert [loop.returncode for loop in loops] == [-9, -9]

@@ -9,10 +9,12 @@ import scipy.sparse as sp
 import torch
 
 from q2_aam.encoder.aam import AAM
+from q2_aam.encoder.batches import BatchKey, CommunityDataset
+from q2_aam.encoder.embedding import Embedding, embed_tables
 from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.trainer import train
 from q2_aam.settings import Architecture, Objective, Optimization, PretrainingSampling, Runtime, Training
-from q2_aam.study.batches import BatchKey, CommunityDataset
+from q2_aam.settings import Embedding as EmbeddingSettings
 from q2_aam.study.communities import Communities, read_communities
 from q2_aam.study.targets import Target
 
@@ -87,6 +89,17 @@ def network(outputs: int | None = None, seed: int = 0, covariates: int = 0, **ch
     return AAM(architecture(**changes), outputs, covariates)
 
 
+def embed(network: AAM, communities: Communities, **changes) -> Embedding:
+    """Where a network places samples, by settings of reading them."""
+    return embed_tables(network, [communities], EmbeddingSettings(**{"device": "cpu", **changes}))[0]
+
+
+def outputs_of(network: AAM, embedding: Embedding) -> np.ndarray:
+    """What a network's own head says of embeddings, float32 ``[N, O]``."""
+    with torch.no_grad():
+        return network.target_head(torch.from_numpy(embedding.samples)).numpy()
+
+
 KINDS = (Optimization, Objective, PretrainingSampling, Runtime)
 
 
@@ -152,8 +165,8 @@ class Run:
         self.rows = train_rows, validation_rows
         self.module = module(self.network, self.settings, self.communities.sample_ids, self.target)
 
-    def __call__(self, **how):
-        self.result = train(self.module, self.dataset, *self.rows, self.directory, **how)
+    def __call__(self, **options):
+        self.result = train(self.module, self.dataset, *self.rows, self.directory, **options)
         return self.result
 
     def history(self) -> pd.DataFrame:

@@ -66,6 +66,20 @@ def refuse_columns_of_nothing(covariates, covariate_columns) -> None:
         )
 
 
+def refuse_absent_samples(table, covariates) -> None:
+    """Stop when samples to predict are not in the covariates' metadata: `predict` leaves no sample out."""
+    from q2_aam.study.tables import name_ids
+
+    ids = table.ids()
+    known = ids if covariates is None else covariates.ids
+    absent = list(pd.Index(ids).difference(known, sort=False))
+    if 0 < len(absent) < len(ids):
+        raise ValueError(
+            f"{len(absent)} of the table's {len(ids)} samples are not in the metadata of the covariates: "
+            f"{name_ids(absent)}. Add them to it, or filter them from the table."
+        )
+
+
 def refuse_no_encoder(encoder, action: str) -> None:
     """Stop when there is no encoder, and say where to get one."""
     if encoder is None:

@@ -61,7 +61,7 @@ def fine_tune(
     num_nodes: int = Runtime.num_nodes,
     threads: str = Runtime.threads,
     random_seed: int = Runtime.random_seed,
-    run_dir: str = Runtime.run_dir,
+    run_dir: str = None,
 ) -> (AAMModelDirectoryFormat, pd.Series, pd.DataFrame, AAMTrainingLogDirectoryFormat):
     """Fine-tune an encoder; the parameters are described where they are registered."""
     arguments = dict(locals())

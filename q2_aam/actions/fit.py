@@ -76,8 +76,11 @@ def fit(
 
 def check_target(study, target_transform: str) -> None:
     """Refuse what QIIME 2 could not read, and warn of what a target cannot support, before any work is done."""
+    from q2_aam.predictor import encode_target
     from q2_aam.study.cautions import warn_of_cautions
 
+    # What is refused is not warned of beside.
+    encode_target(study, target_transform)
     if study.kind == "categorical":
         refuse_id_headers(study.target)
         if target_transform != Fitting.target_transform:

@@ -4,7 +4,7 @@ import biom
 import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
 
-from q2_aam.actions._reading import study_of
+from q2_aam.actions._reading import refuse_absent_samples, study_of
 from q2_aam.actions._reporting import describe_novelty, readable_warnings, say, warn_of
 from q2_aam.framework import qiime2
 from q2_aam.settings import Embedding, Reading
@@ -29,6 +29,7 @@ def predict(
 
     with readable_warnings():
         predictor = Predictor.load(str(model))
+        refuse_absent_samples(table, covariates)
         study = study_of(
             table,
             sequences,

@@ -47,7 +47,7 @@ def pretrain(
     num_nodes: int = Runtime.num_nodes,
     threads: str = Runtime.threads,
     random_seed: int = Runtime.random_seed,
-    run_dir: str = Runtime.run_dir,
+    run_dir: str = None,
 ) -> (AAMModelDirectoryFormat, AAMTrainingLogDirectoryFormat):
     """Pretrain an encoder; the parameters are described where they are registered."""
     arguments = dict(locals())

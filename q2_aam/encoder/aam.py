@@ -1,6 +1,6 @@
 """The whole network: ASV encoder, sample encoder, heads."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from q2_aam.encoder.asv_encoder import ASVEncoder, NucleotideHead
-from q2_aam.encoder.chunks import cut, fitting, in_order, in_portions, recomputed
+from q2_aam.encoder.chunks import chunks, fitting, in_chunks, in_order, stored_or_again
 from q2_aam.encoder.output_heads import CountHead, TargetHead
 from q2_aam.encoder.sample_encoder import SampleEncoder, SampleEncoding, log_share
 from q2_aam.settings import Architecture
@@ -65,7 +65,7 @@ class AAM(nn.Module):
         abundance, mask : Tensor
             ``[B, S]`` as in :class:`SampleEncoder`.
         max_tokens : int, optional
-            See :func:`q2_aam.encoder.chunks.in_portions`.
+            See :func:`q2_aam.encoder.chunks.in_chunks`.
         learnt : Tensor, optional
             See :meth:`ASVEncoder.forward`.
 
@@ -74,36 +74,35 @@ class AAM(nn.Module):
         Encoding
         """
         embeddings = self.asv_encoder(tokens, max_tokens, learnt)
-        sample = self.encode_samples(F.embedding, asv_index, abundance, mask, max_tokens, (embeddings,))
+        sample = self.encode_samples(partial(F.embedding, weight=embeddings), asv_index, abundance, mask, max_tokens)
         return Encoding(embeddings, sample)
 
     def encode_samples(
         self,
-        look_up: Callable[..., Tensor],
+        look_up: Callable[[Tensor], Tensor],
         asv_index: Tensor,
         abundance: Tensor,
         mask: Tensor,
         max_tokens: int | None = None,
-        given: Sequence[Tensor] = (),
     ) -> SampleEncoding:
         """Encode samples whose ASVs are encoded already; see :meth:`forward`.
 
-        ``look_up`` gives the embeddings ``[B, S, D]`` of ASVs by their numbers ``[B, S]``, which may stay on the CPU,
-        and tensors that are ``given``, through which gradients go.
+        ``look_up`` returns the embeddings ``[B, S, D]`` of ASVs by their numbers ``[B, S]``, which may stay on the
+        CPU.
         """
 
-        def encode(rows: Tensor, longest: int, *given: Tensor) -> SampleEncoding:
+        def encode(rows: Tensor, longest: int) -> SampleEncoding:
             part = rows, slice(0, longest)
-            embeddings = look_up(asv_index[rows.to(asv_index.device), :longest], *given)
+            embeddings = look_up(asv_index[rows.to(asv_index.device), :longest])
             return self.sample_encoder(embeddings, abundance[part], mask[part])
 
-        rows, encodings = zip(*in_portions(encode, asvs_of(mask), self.sample_encoder, max_tokens, given), strict=True)
+        rows, encodings = zip(*in_chunks(encode, asvs_of(mask), max_tokens), strict=True)
         return SampleEncoding(*(in_order(rows, tensors) for tensors in zip(*encodings, strict=True)))
 
     def guess_nucleotides(
         self, tokens: Tensor, hidden_tokens: Tensor, masked: Tensor, max_tokens: int | None = None
     ) -> list[Callable[[], tuple[Tensor, Tensor]]]:
-        """Guess nucleotides of ASVs ``tokens [U, 1 + L]`` that are hidden in ``hidden_tokens``, portion by portion.
+        """Guess nucleotides of ASVs ``tokens [U, 1 + L]`` that are hidden in ``hidden_tokens``, chunk by chunk.
 
         Parameters
         ----------
@@ -112,12 +111,12 @@ class AAM(nn.Module):
         masked : Tensor
             ``[U, L]`` boolean.
         max_tokens : int, optional
-            See :func:`q2_aam.encoder.chunks.in_portions`.
+            See :func:`q2_aam.encoder.chunks.in_chunks`.
 
         Returns
         -------
         list of callable
-            One a portion, to logits ``[M, 4]``, one row a masked nucleotide, and the tokens ``[M]`` that are hidden.
+            One a chunk, to logits ``[M, 4]``, one row a masked nucleotide, and the tokens ``[M]`` that are hidden.
         """
         encoder = self.asv_encoder
         lengths = encoder.lengths(tokens)
@@ -127,10 +126,10 @@ class AAM(nn.Module):
             logits = self.nucleotide_head(encoder, hidden_tokens[rows, :width], masked[rows, : width - 1])
             return logits, tokens[rows, 1:][masked[rows]]
 
-        parts = cut(lengths, encoder)
+        parts = chunks(lengths)
         return [
-            partial(recomputed(guess, keep), rows)
-            for rows, keep in zip(parts, fitting(lengths, parts, max_tokens), strict=True)
+            partial(stored_or_again(guess, store), rows)
+            for rows, store in zip(parts, fitting(lengths, parts, max_tokens), strict=True)
         ]
 
     def guess_abundances(
@@ -150,14 +149,13 @@ class AAM(nn.Module):
             ``[M]`` each, as ``log_share``, samples in no particular order.
         """
 
-        def guess(rows: Tensor, longest: int, asv_embeddings: Tensor) -> tuple[Tensor]:
+        def guess(rows: Tensor, longest: int) -> tuple[Tensor]:
             part = rows, slice(0, longest)
             embeddings = F.embedding(asv_index[part], asv_embeddings)
             contextual = self.sample_encoder.contextual(embeddings, abundance[part], mask[part], hidden[part])
             return (self.count_head(contextual[hidden[part]]),)
 
-        used = nn.ModuleList([self.sample_encoder, self.count_head])
-        rows, guessed = zip(*in_portions(guess, asvs_of(mask), used, max_tokens, (asv_embeddings,)), strict=True)
+        rows, guessed = zip(*in_chunks(guess, asvs_of(mask), max_tokens), strict=True)
         order = torch.cat(rows)
         return torch.cat([part for (part,) in guessed]), log_share(abundance[order][hidden[order]])
 

@@ -12,16 +12,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from q2_aam.encoder.aam import AAM
-from q2_aam.encoder.device import autocast
 from q2_aam.study.communities import Communities
 
 # ASVs encoded before their embeddings are put away.
-PORTION = 2**13
+CHUNK = 2**13
 
 
 @contextmanager
 def asv_embeddings(
-    network: AAM, communities: Communities, *, cache: str, precision: str, device: str
+    network: AAM, communities: Communities, *, cache: str, device: str
 ) -> Iterator[Callable[[Tensor], Tensor]]:
     """Encode every ASV that some sample holds, once.
 
@@ -33,8 +32,8 @@ def asv_embeddings(
         ASVs that none of its samples holds are not encoded, and have no room.
     cache : {'memory', 'disk'}
         Keep the embeddings on the device, or in a file of the temporary directory, gone at the end of the context.
-    precision, device : str
-        Resolved ones.
+    device : str
+        A resolved one.
 
     Raises
     ------
@@ -51,34 +50,30 @@ def asv_embeddings(
     place = np.zeros(communities.counts.shape[1], dtype=np.int64)
     place[present] = np.arange(len(present))
 
-    def portions() -> Iterator[tuple[slice, Tensor]]:
-        for start in range(0, len(present), PORTION):
-            tokens = torch.from_numpy(communities.tokens[present[start : start + PORTION]])
-            with autocast(precision, device):
-                yield slice(start, start + len(tokens)), network.asv_encoder(tokens.to(device))
+    def chunks() -> Iterator[tuple[slice, Tensor]]:
+        for start in range(0, len(present), CHUNK):
+            tokens = torch.from_numpy(communities.tokens[present[start : start + CHUNK]])
+            yield slice(start, start + len(tokens)), network.asv_encoder(tokens.to(device))
 
+    width = network.architecture.dim
     if cache == "memory":
-        kept = None
-        for rows, encoded in portions():
-            if kept is None:
-                kept = encoded.new_empty(len(present), encoded.shape[1])
-            kept[rows] = encoded
-        yield lambda index: F.embedding(torch.from_numpy(place[index.numpy()]).to(device), kept)
+        embeddings = torch.empty(len(present), width, device=device)
+        for rows, encoded in chunks():
+            embeddings[rows] = encoded
+        yield lambda index: F.embedding(torch.from_numpy(place[index.numpy()]).to(device), embeddings)
         return
     with tempfile.TemporaryDirectory(prefix="q2-aam-") as directory:
         path = Path(directory) / "asv-embeddings"
         try:
             with open(path, "wb") as file:
-                for _, encoded in portions():
-                    # NumPy has no bfloat16. Back from float32 it is the number it was.
-                    file.write(encoded.float().cpu().numpy())
+                for _, encoded in chunks():
+                    file.write(encoded.cpu().numpy())
         except OSError as error:
-            needed = 4 * len(present) * network.architecture.dim / 2**30
+            needed = 4 * len(present) * width / 2**30
             raise ValueError(
                 f"The embeddings of {len(present)} ASVs cannot be written to {directory} ({error.strerror}). Set "
                 f"TMPDIR to a directory with {needed:.3g} GB to spare, or asv_cache to 'memory'."
             ) from error
-        width, kind = encoded.shape[1], encoded.dtype
         with open(path, "rb", buffering=0) as file:
 
             def look_up(index: Tensor) -> Tensor:
@@ -87,7 +82,7 @@ def asv_embeddings(
                 # Row by row: a file mapped into memory would bring 16 pages along with each.
                 for row, number in zip(rows, distinct.tolist(), strict=True):
                     row[:] = np.frombuffer(os.pread(file.fileno(), row.nbytes, number * row.nbytes), row.dtype)
-                kept = torch.from_numpy(rows).to(device, kind)
-                return F.embedding(torch.from_numpy(inverse.reshape(index.shape)).to(device), kept)
+                embeddings = torch.from_numpy(rows).to(device)
+                return F.embedding(torch.from_numpy(inverse.reshape(index.shape)).to(device), embeddings)
 
             yield look_up

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from q2_aam.encoder.attention import Transformer
-from q2_aam.encoder.chunks import in_order, in_portions
+from q2_aam.encoder.chunks import in_chunks, in_order
 from q2_aam.settings import Architecture
 from q2_aam.study.tokenizer import MASK, PAD, VOCABULARY
 
@@ -45,7 +45,7 @@ class ASVEncoder(nn.Module):
         tokens : Tensor
             ``[U, 1 + L]`` integers of ``q2_aam.study.tokenizer``, START first, PAD at the end.
         max_tokens : int, optional
-            See :func:`q2_aam.encoder.chunks.in_portions`.
+            See :func:`q2_aam.encoder.chunks.in_chunks`.
         learnt : Tensor, optional
             ``[U]`` boolean, the ASVs, at least one, that gradients are computed through, multiplied so that on average
             they are those of all; all by default.
@@ -60,11 +60,11 @@ class ASVEncoder(nn.Module):
         lengths = self.lengths(tokens)
 
         def encode(places: Tensor) -> list[tuple[Tensor, Tensor]]:
-            def embed(rows: Tensor, longest: int, centre: Tensor) -> tuple[Tensor]:
+            def embed(rows: Tensor, longest: int) -> tuple[Tensor]:
                 return (self.norm(self.read(tokens[places[rows], : self.width(longest)], centre)),)
 
-            found = in_portions(embed, lengths[places], self, max_tokens, (centre,))
-            return [(places[rows], embeddings) for rows, (embeddings,) in found]
+            parts = in_chunks(embed, lengths[places], max_tokens)
+            return [(places[rows], embeddings) for rows, (embeddings,) in parts]
 
         if learnt is None or not torch.is_grad_enabled():
             return in_order(*zip(*encode(torch.arange(len(tokens), device=tokens.device)), strict=True))
@@ -89,7 +89,7 @@ class ASVEncoder(nn.Module):
         tokens : Tensor
             ``[U, 1 + L]``.
         places : Tensor, optional
-            ``[U, Q]``, positions (0 for START, then spans) whose vectors are wanted; all by default.
+            ``[U, Q]``, positions (0 for START, then spans) whose vectors are returned; all by default.
 
         Returns
         -------
@@ -167,12 +167,12 @@ class NucleotideHead(nn.Module):
         if not len(rows):
             return self.logits(self.norm(encoder.start.new_zeros(0, len(encoder.start)))).view(0, 4)
         spans, within = nucleotides // self.span, nucleotides % self.span
-        asked = masked.new_zeros(len(masked), -(-masked.shape[1] // self.span))
-        asked[rows, spans] = True
+        hiding = masked.new_zeros(len(masked), -(-masked.shape[1] // self.span))
+        hiding[rows, spans] = True
         # The spans with something hidden first, as many as the row with most of them has.
-        places = asked.int().argsort(dim=1, descending=True, stable=True)[:, : int(asked.sum(1).max())]
+        places = hiding.int().argsort(dim=1, descending=True, stable=True)[:, : int(hiding.sum(1).max())]
         contextual = encoder.contextual(hidden_tokens, 1 + places)
-        hidden = self.norm(contextual[rows, asked.cumsum(1)[rows, spans] - 1])
+        hidden = self.norm(contextual[rows, hiding.cumsum(1)[rows, spans] - 1])
         return self.logits(hidden).view(-1, self.span, 4)[torch.arange(len(rows), device=rows.device), within]
 
 

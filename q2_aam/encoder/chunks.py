@@ -1,41 +1,39 @@
-"""Rows of different lengths through a network, a portion at a time: little padding, bounded memory, work in cache."""
+"""Rows of different lengths through a network, a chunk at a time: little padding, bounded memory, work in cache."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
-
-from q2_aam.encoder.side_by_side import Pieces, side_by_side
 
 Result = TypeVar("Result")
 
-# Tokens of a portion. On a CPU its intermediate values should stay in the cache, and below the 32 MB from which on the
+# Tokens of a chunk. On a CPU its intermediate values should stay in the cache, and below the 32 MB from which on the
 # system hands out fresh memory, page by page, for every tensor; a GPU wants as much as it can get.
-PORTION = {"cpu": 2**13, "cuda": 2**17}
-# Where there is little to do, threads do without work rather than with portions of less than that part.
-SMALLEST_PORTION = 4
+CHUNK = {"cpu": 2**13, "cuda": 2**17}
 # Rows of that many tokens hold about as much in their attention weights as in everything else.
 ATTENTION_LENGTH = 256
 
 
-def portions(lengths: Tensor, tokens: int) -> list[Tensor]:
+def chunks(lengths: Tensor, tokens: int | None = None) -> list[Tensor]:
     """Put rows of similar length together.
 
     Parameters
     ----------
     lengths : Tensor
         int ``[R]``, tokens of each row.
-    tokens : int
-        A portion's rows times its longest row are at most that, unless it is a single row.
+    tokens : int, optional
+        A chunk's rows times its longest row are at most that, unless it is a single row. By default what suits the
+        device that ``lengths`` are on.
 
     Returns
     -------
     list of Tensor
-        int64 row numbers of each portion, the longest row first; every row is in one portion.
+        int64 row numbers of each chunk, the longest row first; every row is in one chunk.
     """
+    tokens = CHUNK[lengths.device.type] if tokens is None else tokens
     order = lengths.argsort(descending=True, stable=True)
     ordered = lengths[order].tolist()
     parts, start = [], 0
@@ -51,102 +49,47 @@ def room(lengths: Tensor) -> Tensor:
     return lengths * (1 + lengths / ATTENTION_LENGTH)
 
 
-def in_portions(
-    compute: Callable[..., tuple[Tensor, ...]],
-    lengths: Tensor,
-    network: nn.Module,
-    max_tokens: int | None = None,
-    given: Sequence[Tensor] = (),
+def in_chunks(
+    compute: Callable[[Tensor, int], tuple[Tensor, ...]], lengths: Tensor, max_tokens: int | None = None
 ) -> list[tuple[Tensor, tuple[Tensor, ...]]]:
-    """Compute something of rows, portion by portion: on a CPU in as many threads as torch has, see :func:`alone`.
+    """Compute something of rows, chunk by chunk.
 
     Parameters
     ----------
     compute : callable
-        Row numbers ``[P]``, the longest of their lengths and the tensors ``given`` to tensors.
+        Row numbers ``[P]`` and the longest of their lengths to tensors.
     lengths : Tensor
         int ``[R]``, tokens of each row.
-    network : nn.Module
-        Whose parameters ``compute`` uses. It uses no others and no other tensors that have gradients.
     max_tokens : int, optional
-        What portions beyond about that many tokens need for the backward pass is not kept but computed again then,
-        which takes a third more time. See :func:`room`. None: all is kept.
-    given : sequence of Tensor
-        What ``compute`` is given besides.
+        What chunks beyond about that many tokens need for the backward pass is not stored but computed again then,
+        which takes a third more time. See :func:`room`. None: all is stored.
 
     Returns
     -------
     list of tuple
-        Of each portion: its rows, int64 ``[P]``, and what ``compute`` gave for them.
+        Of each chunk: its rows, int64 ``[P]``, and what ``compute`` returned for them.
     """
-    if not len(lengths):
-        return []
-    parts = cut(lengths, network)
-    kept = fitting(lengths, parts, max_tokens)
-
-    def piece(rows: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
-        return compute(rows, int(lengths[rows[0]]), *given)
-
-    if not lengths.is_cuda and not alone(network):
-        learnt = list(network.parameters())
-        if torch.is_grad_enabled() and any(x.requires_grad for x in (*given, *learnt)):
-            results = Pieces.apply(piece, parts, kept, len(given), *given, *learnt)
-            width = len(results) // len(parts)
-            return [(rows, results[n * width : (n + 1) * width]) for n, rows in enumerate(parts)]
-        return list(zip(parts, side_by_side(lambda rows: piece(rows, *given), parts), strict=True))
-    return [(rows, recomputed(piece, keep)(rows, *given)) for rows, keep in zip(parts, kept, strict=True)]
-
-
-def even_portions(lengths: Tensor) -> list[Tensor]:
-    """:func:`portions` of about equal size, as many for each of torch's threads where they are not too small for it."""
-    most, threads, tokens = PORTION[lengths.device.type], torch.get_num_threads(), int(lengths.sum())
-    fewest = len(portions(lengths, most))
-    number = min(-(-fewest // threads) * threads, tokens // (most // SMALLEST_PORTION))
-    if 0 < number < threads:
-        # So many that each gets the same number of threads, and none is left without work.
-        number = threads // -(-threads // number)
-    number = max(fewest, number)
-    size = max(1.0, tokens / number)
-    while size < most:
-        parts = portions(lengths, int(size))
-        if len(parts) <= number:
-            return parts
-        # What is filled up, and what is left over, made more of them.
-        size *= 1.02
-    return portions(lengths, most)
+    parts = chunks(lengths)
+    stored = fitting(lengths, parts, max_tokens)
+    return [
+        (rows, stored_or_again(compute, store)(rows, int(lengths[rows[0]])))
+        for rows, store in zip(parts, stored, strict=True)
+    ]
 
 
 def fitting(lengths: Tensor, parts: Sequence[Tensor], max_tokens: int | None) -> list[bool]:
-    """Of each portion, whether ``max_tokens`` has room for it beside the ones before; None has room for all."""
-    if max_tokens is None or not torch.is_grad_enabled():
+    """Of each chunk, whether ``max_tokens`` has room for it beside the ones before; None has room for all."""
+    if max_tokens is None or not parts or not torch.is_grad_enabled():
         return [True] * len(parts)
     needed = torch.stack([room(lengths[rows]).sum() for rows in parts]).cumsum(0)
     return (needed <= max_tokens).tolist()
 
 
-def recomputed(work: Callable[..., Result], keep: bool) -> Callable[..., Result]:
-    """The same work, or one that keeps nothing for the backward pass and is done again then, random numbers and all."""
-    return work if keep else partial(checkpoint, work, use_reentrant=False)
-
-
-def cut(lengths: Tensor, network: nn.Module) -> list[Tensor]:
-    """Portions as a network works on them."""
-    if lengths.is_cuda or alone(network):
-        return portions(lengths, PORTION[lengths.device.type])
-    return even_portions(lengths)
-
-
-def alone(network: nn.Module) -> bool:
-    """Whether a network takes one portion after the other.
-
-    With dropout, since the random numbers of a portion are the same again in this order only; compiled by torch, which
-    would compile the same thing for each thread until it gave up.
-    """
-    parts = list(network.modules())
-    drawn = any(isinstance(part, nn.Dropout) and part.p > 0 and part.training for part in parts)
-    return drawn or any(getattr(part, "compiled", False) for part in parts)
+def stored_or_again(work: Callable[..., Result], store: bool) -> Callable[..., Result]:
+    """The same work, or one that stores nothing for the backward pass and is done again then, random numbers too."""
+    return work if store else partial(checkpoint, work, use_reentrant=False)
 
 
 def in_order(rows: Sequence[Tensor], results: Sequence[Tensor]) -> Tensor:
-    """Results of portions ``[P, ...]`` as one tensor ``[R, ...]`` in the order of the rows."""
+    """Results of chunks ``[P, ...]`` as one tensor ``[R, ...]`` in the order of the rows."""
     return torch.cat(results)[torch.cat(rows).argsort()]

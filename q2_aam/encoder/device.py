@@ -1,7 +1,6 @@
 """Where and how precisely to compute."""
 
 import contextlib
-import ctypes
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,18 +8,28 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from q2_aam.encoder.threads import limited_threads
 from q2_aam.settings import Runtime
 
-# oneDNN keeps code and buffers for the last 1024 shapes it has met. Those of a step are some dozens; each batch brings
-# others.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+CACHED_SHAPES = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 
 
-# Of the GNU C library's mallopt, as its malloc.h numbers them.
-M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -8, -3, -1
-# One arena for all threads; memory in pieces of up to 32 MB, the most there is, is not given back to the system while
-# less than 256 MB of it are free.
-ALLOCATION = {M_ARENA_MAX: 1, M_MMAP_THRESHOLD: 32 * 2**20, M_TRIM_THRESHOLD: 256 * 2**20}
+def cache_few_shapes() -> None:
+    """Have oneDNN keep code and buffers for the last 64 shapes, rather than 1024.
+
+    Those of a step are some dozens, and each batch brings others. It reads its environment when it is first used, which
+    is here, so that the variable need not stay. Nothing changes where it was used before, or the variable is set.
+    """
+    if CACHED_SHAPES in os.environ or not torch.backends.mkldnn.is_available():
+        return
+    os.environ[CACHED_SHAPES] = "64"
+    try:
+        torch.ones(1).to_mkldnn()
+    finally:
+        del os.environ[CACHED_SHAPES]
+
+
+cache_few_shapes()
 
 
 def resolve_device(device: str) -> str:
@@ -61,13 +70,6 @@ def resolve_precision(precision: str, device: str) -> str:
     return precision
 
 
-def autocast(precision: str, device: str) -> contextlib.AbstractContextManager:
-    """Context in which matrix products are computed at a resolved precision."""
-    if precision == "32":
-        return contextlib.nullcontext()
-    return torch.autocast(device, torch.bfloat16 if precision == "bf16" else torch.float16)
-
-
 def compile_layers(network: nn.Module, device: str) -> None:
     """Have torch compile the transformers of a network when they first run, for rows of any number and length.
 
@@ -83,30 +85,15 @@ def compile_layers(network: nn.Module, device: str) -> None:
         )
     for encoder in (network.asv_encoder, network.sample_encoder):
         encoder.transformer.compile(dynamic=True)
-        encoder.transformer.compiled = True
 
 
 @contextlib.contextmanager
 def use_threads(runtime: Runtime) -> Iterator[int]:
-    """Set torch's threads for a while; gives their number."""
-    share_memory_among_threads()
+    """Have torch and all libraries compute in so many threads for a while; gives their number.
+
+    See :func:`q2_aam.encoder.threads.limited_threads`.
+    """
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = available if runtime.threads == "auto" else runtime.threads
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with limited_threads(threads):
         yield threads
-    finally:
-        torch.set_num_threads(before)
-
-
-def share_memory_among_threads() -> None:
-    """Have threads take memory from one place, and keep what they will need again.
-
-    The GNU C library gives each thread a place of its own, where what is free is of no use to the others, and whose
-    memory comes back from the system page by page: with two threads a training step took up to 1.6 times the memory.
-    Threads that have taken memory before keep their places. There is no way back; other C libraries do not do that.
-    """
-    with contextlib.suppress(AttributeError, OSError):
-        for parameter, value in ALLOCATION.items():
-            ctypes.CDLL(None).mallopt(parameter, value)

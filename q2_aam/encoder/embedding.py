@@ -7,10 +7,10 @@ import torch
 
 from q2_aam.encoder.aam import AAM
 from q2_aam.encoder.asv_cache import asv_embeddings
-from q2_aam.encoder.device import autocast, resolve_device
+from q2_aam.encoder.batches import CommunityDataset, batch_loader
+from q2_aam.encoder.device import resolve_device
 from q2_aam.encoder.sample_encoder import SampleEncoding, lineage_distances
 from q2_aam.settings import Embedding as Settings
-from q2_aam.study.batches import CommunityDataset, batch_loader
 from q2_aam.study.communities import Communities
 
 
@@ -58,12 +58,10 @@ def embed_tables(network: AAM, tables: list[Communities], settings: Settings) ->
         One a table.
     """
     # In float32: it is quick, and gives the same numbers on every machine.
-    device, precision = resolve_device(settings.device), "32"
+    device = resolve_device(settings.device)
     network.eval().to(device)
     embeddings = []
-    with asv_embeddings(
-        network, tables[0], cache=settings.asv_cache, precision=precision, device=device
-    ) as look_up:
+    with asv_embeddings(network, tables[0], cache=settings.asv_cache, device=device) as look_up:
         for communities in tables:
             dataset = CommunityDataset(communities, settings.token_limit, asv_lookup=True)
             rows = np.flatnonzero(np.diff(communities.counts.indptr))
@@ -71,11 +69,10 @@ def embed_tables(network: AAM, tables: list[Communities], settings: Settings) ->
             # back.
             presence, share = (torch.zeros(len(communities), network.architecture.lineages) for _ in range(2))
             for batch in batch_loader(dataset, rows, settings.batch_size):
-                with autocast(precision, device):
-                    sample = network.encode_samples(
-                        look_up, batch.asv_index, batch.abundance.to(device), batch.mask.to(device)
-                    )
-                presence[batch.rows], share[batch.rows] = sample.presence.float().cpu(), sample.share.float().cpu()
+                sample = network.encode_samples(
+                    look_up, batch.asv_index, batch.abundance.to(device), batch.mask.to(device)
+                )
+                presence[batch.rows], share[batch.rows] = sample.presence.cpu(), sample.share.cpu()
             embeddings.append(Embedding(presence.numpy(), share.numpy()))
     network.cpu()
     return embeddings

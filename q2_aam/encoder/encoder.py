@@ -1,5 +1,6 @@
 """An encoder: a network that places samples such that distances between them are UniFrac distances."""
 
+import hashlib
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -160,12 +161,7 @@ class Encoder:
     ) -> list[Embedding]:
         """:meth:`embed` for several tables of the same ASVs, which are encoded once."""
         settings = settings or EmbeddingSettings(token_limit=self.description.token_limit)
-        longest = tables[0].tokens.shape[1] - 1
-        if longest > self.max_length:
-            raise ValueError(
-                f"The study has sequences of {longest} nucleotides, but the encoder reads {self.max_length}. Read the "
-                f"study with max_length={self.max_length}."
-            )
+        refuse_longer_sequences(tables[0], self.max_length)
         with use_threads(settings):
             return embed_tables(self.network, tables, settings)
 
@@ -201,7 +197,29 @@ class Encoder:
         """Which ASVs of a table the encoder was not pretrained on, boolean ``[V]``."""
         return ~np.isin(communities.hashes, self.seen_asvs)
 
+    def digest(self) -> str:
+        """What the weights are known again by, also of an encoder that is in no file."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name, weight in sorted(self.network.state_dict().items()):
+            digest.update(name.encode() + weight.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
     def summary(self) -> dict:
         """What a model that begins with this encoder says of it."""
         named = ("sha256", "settings", "data", "scores", "random_seed", "versions")
         return {name: getattr(self.description, name) for name in named}
+
+
+def refuse_longer_sequences(communities: Communities, max_length: int) -> None:
+    """Stop when sequences were read that are longer than an encoder reads.
+
+    Raises
+    ------
+    ValueError
+    """
+    longest = communities.tokens.shape[1] - 1
+    if longest > max_length:
+        raise ValueError(
+            f"The study has sequences of {longest} nucleotides, but the encoder reads {max_length}. Read the study "
+            f"with max_length={max_length}."
+        )

@@ -155,3 +155,15 @@ def network_of(content: dict, architecture: Architecture) -> AAM:
     except (RuntimeError, OverflowError, TypeError) as error:
         raise ValueError(MISFIT) from error
     return network.eval()
+
+
+def as_tensors(arrays: dict) -> dict:
+    """Nested dicts of arrays as tensors, for the weights file."""
+    return {
+        name: as_tensors(part) if isinstance(part, dict) else torch.as_tensor(part) for name, part in arrays.items()
+    }
+
+
+def as_arrays(tensors: dict) -> dict:
+    """The way back from :func:`as_tensors`."""
+    return {name: as_arrays(part) if isinstance(part, dict) else part.numpy() for name, part in tensors.items()}

@@ -1,12 +1,10 @@
 """Heads: sample embedding -> target, ASV in context -> its abundance."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from q2_aam.settings import Architecture
-
-# Standardised embeddings are cut there: a new sample may hold a lineage that training samples hardly did.
-FEATURE_LIMIT = 4.0
+from q2_aam.settings import FEATURE_LIMIT, Architecture
 
 
 class CountHead(nn.Module):
@@ -23,7 +21,7 @@ class CountHead(nn.Module):
 class TargetHead(nn.Module):
     """Linear map from the standardised sample embedding ``[B, E]`` to the target ``[B, O]``.
 
-    Linear, so that it can begin as the ridge or logistic solution on the frozen encoder's embeddings.
+    Linear, so that it can begin as the ridge or logistic solution on the encoder's embeddings.
     ``O`` is 1 for a numeric target (in the transform's units) and the number of classes for a categorical one (logits).
     Beside the embedding it may read covariates ``[B, C]`` (as numbers), as they come: they are standardised already,
     and a category is 1 or 0 however rare it is.
@@ -44,12 +42,17 @@ class TargetHead(nn.Module):
             return self.linear(standard)
 
     @torch.no_grad()
-    def start_from(self, mean: Tensor, scale: Tensor, weight: Tensor, bias: Tensor) -> None:
-        """Take over a probe: standardisation ``[E]``, ``[E]`` and the linear solution ``[O, E + C]``, ``[O]``."""
+    def start_from(self, mean: np.ndarray, scale: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> None:
+        """Take over a fitted head: standardisation ``[E]``, ``[E]`` and linear solution ``[O, E + C]``, ``[O]``."""
         for buffer, value in (
             (self.mean, mean),
             (self.scale, scale),
             (self.linear.weight, weight),
             (self.linear.bias, bias),
         ):
-            buffer.copy_(value)
+            buffer.copy_(torch.from_numpy(np.asarray(value, dtype=np.float32)))
+
+    def to_arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """What :meth:`start_from` takes, as it is now."""
+        parts = (self.mean, self.scale, self.linear.weight, self.linear.bias)
+        return tuple(part.detach().cpu().numpy() for part in parts)

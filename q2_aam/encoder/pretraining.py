@@ -12,15 +12,15 @@ import pandas as pd
 import torch
 
 from q2_aam.encoder.aam import AAM
+from q2_aam.encoder.batches import CommunityDataset, batch_loader
 from q2_aam.encoder.device import resolve_device, resolve_precision, use_threads
-from q2_aam.encoder.encoder import TRAINING_STATE, Encoder
+from q2_aam.encoder.encoder import TRAINING_STATE, Encoder, refuse_longer_sequences
 from q2_aam.encoder.files import package_versions, tokenizer_of
 from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.starting import start_from_data
 from q2_aam.encoder.training.trainer import TrainingResult, train
 from q2_aam.schema import ModelDescription
 from q2_aam.settings import USUAL_METRIC, Architecture, Training
-from q2_aam.study.batches import CommunityDataset, batch_loader
 from q2_aam.study.folds import two_parts
 from q2_aam.study.study import Study
 
@@ -49,6 +49,7 @@ def pretrain(
         metric = encoder.metric_for(settings.metric) if encoder else settings.metric
         metric = USUAL_METRIC if metric == "auto" else metric
         architecture = encoder.network.architecture if encoder else architecture or Architecture()
+        refuse_longer_sequences(study.communities, architecture.max_length)
         unifrac = study.unifrac(metric, threads, subcommunities=True)
         train_rows, validation_rows = two_parts(
             len(study), settings.sampling.validation_share, random_seed=seed, name="validation part"
@@ -70,7 +71,7 @@ def pretrain(
         )
         if encoder is None:
             start(network, dataset, train_rows, settings)
-        origin = f"{metric} {study.phylogeny.digest()} {encoder.description.sha256 if encoder else None}"
+        origin = f"{metric} {study.phylogeny.digest()} {encoder.digest() if encoder else None}"
         module = TrainingModule(network, settings, study.communities.sample_ids)
         result = train(module, dataset, train_rows, validation_rows, directory, origin=origin)
         network.load_state_dict(result.state["model"])
@@ -122,9 +123,9 @@ def settings_for(settings: Training, samples: int) -> Training:
 
 
 def asvs_of(study: Study, rows: np.ndarray) -> np.ndarray:
-    """Hashes of the ASVs that some samples hold, int64 ``[V]``."""
+    """Hashes of the ASVs that some samples hold, int64 ``[V]``, sorted."""
     communities = study.communities
-    return communities.hashes[communities.subset(rows).present_asvs()]
+    return np.unique(communities.hashes[communities.subset(rows).present_asvs()])
 
 
 def data_summary(study: Study, train_rows: np.ndarray, validation_rows: np.ndarray) -> dict:

@@ -11,7 +11,7 @@ from q2_aam.heads.folds import balanced_losses
 from q2_aam.heads.kernel import KernelHead
 from q2_aam.heads.protocol import Fit, Folds
 from q2_aam.heads.tensors import checked_parts
-from q2_aam.heads.trees import Trees, TreesHead, as_outputs, beside_covariates
+from q2_aam.heads.trees import INNER_SHARE, Trees, TreesHead, as_outputs, beside_covariates
 
 ABUNDANCE_TREES = 100
 # Samples that a leaf of trees on abundances has at least. Trees on embeddings grow to the end.
@@ -34,11 +34,14 @@ class AbundanceTrees:
     """int64 ``[W]``, sorted hashes of the ASVs whose abundances are read."""
 
     @classmethod
-    def grow(cls, features: Features, target: np.ndarray, landmarks: Features, **settings) -> "AbundanceTrees":
-        """Fit to all ``N`` samples."""
+    def grow(
+        cls, features: Features, target: np.ndarray, landmarks: Features, share: float = 1.0, **settings
+    ) -> "AbundanceTrees":
+        """Fit a ``share`` of all trees to all ``N`` samples."""
         asvs = common_asvs(landmarks)
         numbers = beside_covariates(square_root_abundances(features, landmarks, asvs), features)
-        return cls(Trees.grow(numbers, target, trees=ABUNDANCE_TREES, min_leaf=ABUNDANCE_LEAF, **settings), asvs)
+        trees = round(share * ABUNDANCE_TREES)
+        return cls(Trees.grow(numbers, target, trees=trees, min_leaf=ABUNDANCE_LEAF, **settings), asvs)
 
     def outputs(self, features: Features, landmarks: Features) -> np.ndarray:
         """Target in the transform's units, or logarithms of probabilities: float32 ``[M, O]``."""
@@ -102,8 +105,8 @@ class EnsembleHead:
         for train, test in folds.splits:
             landmarks = features.subset(np.intersect1d(folds.landmarks, train)).as_landmarks()
             old, new = features.subset(train), features.subset(test)
-            parts[1][test] = TreesHead.grow(old, target[train], landmarks, **settings).outputs(new)
-            abundance_trees = AbundanceTrees.grow(old, target[train], landmarks, **settings)
+            parts[1][test] = TreesHead.grow(old, target[train], landmarks, INNER_SHARE, **settings).outputs(new)
+            abundance_trees = AbundanceTrees.grow(old, target[train], landmarks, INNER_SHARE, **settings)
             parts[2][test] = abundance_trees.outputs(new, landmarks)
             relevance[test] = abundance_trees.relevance(new, landmarks)
         weights = ensemble_weights(parts, relevance, target, folds.groups)
@@ -240,6 +243,7 @@ def weighted_mean(parts, weights) -> np.ndarray:
     parts = np.asarray(parts, dtype=np.float64)
     if parts.shape[2] == 1:
         return (weights * parts).sum(0).astype(np.float32)
-    logs = parts - np.logaddexp.reduce(parts, axis=2, keepdims=True)
-    with np.errstate(divide="ignore"):  # what has no weight has minus infinity, and adds nothing
+    # What has no weight has minus infinity, and adds nothing; a row in no fold is NaN, and stays so.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = parts - np.logaddexp.reduce(parts, axis=2, keepdims=True)
         return np.logaddexp.reduce(logs + np.log(weights), axis=0).astype(np.float32)

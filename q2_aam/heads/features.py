@@ -207,7 +207,7 @@ def square_root_abundances(features: Features, landmarks: Features, asvs: np.nda
     features : Features
         ``M`` samples.
     landmarks : Features
-        Samples that hold all of the ASVs asked for, and maybe more.
+        Samples that hold all of the ASVs named, and maybe more.
     asvs : np.ndarray
         int64 ``[W]``, sorted hashes.
     """

@@ -1,11 +1,9 @@
 """Inner folds, and the loss by which a head's settings are chosen in them."""
 
-import warnings
-
 import numpy as np
-from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
 from q2_aam.heads.protocol import Folds
+from q2_aam.study.folds import grouped_folds
 
 # Heads fitted to nine tenths are nearly as good, and as certain, as the final one: what they get right and wrong is
 # what its intervals and probabilities are calibrated on.
@@ -42,8 +40,13 @@ def inner_folds(target: np.ndarray, groups: np.ndarray | None, random_seed: int)
     Raises
     ------
     ValueError
-        If every inner split would leave a class without training samples.
+        If all samples are of one group, or every inner split would leave a class without training samples.
     """
+    if groups is not None and len(target) > 1 and len(np.unique(groups)) == 1:
+        raise ValueError(
+            f"All {len(target)} samples are of one group ({groups[0]!r}): settings and errors are learnt from groups "
+            "that are left out, which takes two or more. Leave groups out, or choose another column."
+        )
     splits = inner_splits(target, groups, random_seed, FOLDS)
     if not splits:
         raise ValueError(
@@ -62,25 +65,10 @@ def inner_splits(
 
     There are at most ``max_folds``, and there may be none: where each class has a group of its own, say.
     """
-    classes, rows = has_classes(target), np.zeros((len(target), 1))
-    if groups is not None and len(np.unique(groups)) >= 2:
-        folds = min(max_folds, len(np.unique(groups)))
-        splits = list(GroupKFold(folds).split(rows, groups=groups))
-    elif classes:
-        sizes = np.bincount(target)
-        if sizes.max() < 2:
-            return []
-        folds = int(min(max_folds, max(2, sizes.min())))
-        with warnings.catch_warnings():
-            # A class of one sample: the split that has it among its training samples stays.
-            warnings.filterwarnings("ignore", "The least populated class")
-            splits = list(StratifiedKFold(folds, shuffle=True, random_state=random_seed).split(rows, target))
-    else:
-        splits = list(KFold(min(max_folds, len(target)), shuffle=True, random_state=random_seed).split(rows))
-    if not classes:
-        return splits
-    n_classes = len(np.unique(target))
-    return [split for split in splits if len(np.unique(target[split[0]])) == n_classes]
+    classes = target if has_classes(target) else None
+    return grouped_folds(
+        len(target), max_folds, groups=groups, classes=classes, random_seed=random_seed, partial=True
+    )
 
 
 def balanced_losses(outputs: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -7,12 +7,12 @@ from typing import ClassVar
 import numpy as np
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge, RidgeCV
 
-from q2_aam.encoder.output_heads import FEATURE_LIMIT
 from q2_aam.heads.features import Features
 from q2_aam.heads.folds import has_classes, inner_splits, n_outputs
 from q2_aam.heads.kernel import logits_of_classes
 from q2_aam.heads.protocol import Fit, Folds
 from q2_aam.heads.tensors import checked_parts
+from q2_aam.settings import FEATURE_LIMIT
 
 # Folds by which the penalty is chosen.
 FOLDS = 5
@@ -178,6 +178,9 @@ def _unscaled(weight: np.ndarray, n: int, covariate_weight: float | None) -> np.
 
 def _search_ridge(numbers: np.ndarray, target: np.ndarray, splits: list) -> tuple:
     """Score in the splits (higher is better), alpha, weight ``[1, F]`` and bias ``[1]`` of a ridge regression."""
+    if not splits:
+        alpha = float(RIDGE_ALPHAS[len(RIDGE_ALPHAS) // 2])
+        return 0.0, alpha, *_solution(numbers, target, alpha)
     # By squared error, which a part of one sample has too.
     ridge = RidgeCV(RIDGE_ALPHAS, cv=splits, scoring="neg_mean_squared_error").fit(numbers, target.astype(np.float64))
     return ridge.best_score_, float(ridge.alpha_), ridge.coef_[None, :], np.array([ridge.intercept_])

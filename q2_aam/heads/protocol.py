@@ -1,4 +1,4 @@
-"""What every head is: a map from features of samples to a target, fitted in inner folds and kept as arrays."""
+"""What every head is: a map from features of samples to a target, fitted in inner folds and stored as arrays."""
 
 from __future__ import annotations
 

@@ -4,103 +4,22 @@ QIIME 2 shows them in the help of each action and in Galaxy, and runs them where
 trained until then.
 """
 
-import contextlib
-import io
-import tempfile
-from functools import lru_cache, partial
+from functools import partial
 
-from q2_aam.framework import Artifact, qiime2, sdk
-
-# Enough for what an example shows, and seconds of computing.
-SMALL = {"dim": 16, "lineages": 16}
-
-
-@lru_cache(maxsize=1)
-def _parts() -> tuple:
-    """Samples to learn from, and samples of other sites to predict."""
-    from q2_aam.simulation.survey import keep_sites_apart, simulate_survey
-
-    return keep_sites_apart(simulate_survey(n_samples=64, n_asvs=120, length=60))
-
-
-def training_table():
-    """Counts of the samples to learn from."""
-    return Artifact.import_data("FeatureTable[Frequency]", _parts()[0].table)
-
-
-def new_table():
-    """Counts of the samples to predict."""
-    return Artifact.import_data("FeatureTable[Frequency]", _parts()[1].table)
-
-
-def sequences():
-    """Sequences of all features."""
-    return _imported("FeatureData[Sequence]", "sequences.fasta")
-
-
-def phylogeny():
-    """Phylogeny of all features."""
-    return _imported("Phylogeny[Rooted]", "tree.nwk")
-
-
-def _imported(semantic_type: str, file: str):
-    with tempfile.TemporaryDirectory() as directory:
-        return Artifact.import_data(semantic_type, str(_parts()[0].write(directory) / file))
-
-
-def metadata():
-    """Metadata of all samples: `ph` is numeric, `habitat` and `site` are categorical."""
-    import pandas as pd
-
-    return qiime2.Metadata(pd.concat([part.metadata for part in _parts()]))
-
-
-def _run(name: str, **given) -> tuple:
-    """Outputs of an action, without what it prints: it is not the one that the user asked for."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        return tuple(sdk.PluginManager().plugins["aam"].methods[name](**given))
-
-
-@lru_cache(maxsize=1)
-def _pretrained() -> tuple:
-    given = {"table": training_table(), "sequences": sequences(), "phylogeny": phylogeny()}
-    return _run("pretrain", **given, epochs=2, **SMALL)
-
-
-@lru_cache(maxsize=1)
-def _fitted() -> tuple:
-    given = {"table": training_table(), "sequences": sequences(), "encoder": encoder()}
-    return _run("fit", **given, metadata=metadata().get_column("ph"))
-
-
-@lru_cache(maxsize=1)
-def _predicted() -> tuple:
-    return _run("predict", table=new_table(), sequences=sequences(), model=model())
-
-
-def encoder():
-    """What `pretrain` makes."""
-    return _pretrained()[0]
-
-
-def model():
-    """What `fit` makes for the column `ph`."""
-    return _fitted()[0]
-
-
-def training_log():
-    """What `pretrain` leaves to look at."""
-    return _pretrained()[1]
-
-
-def predictions():
-    """What `predict` makes for the new samples."""
-    return _predicted()[0]
-
-
-def certainty():
-    """Its intervals."""
-    return _predicted()[1]
+from q2_aam.registration.example_data import (
+    SMALL,
+    certainty,
+    encoder,
+    half,
+    metadata,
+    model,
+    new_table,
+    phylogeny,
+    predictions,
+    sequences,
+    training_log,
+    training_table,
+)
 
 
 def pretrain_example(use):
@@ -249,7 +168,7 @@ def merge_folds_example(use):
     """Put two folds together, each of half of the samples."""
     samples = use.init_metadata("metadata", metadata)
     folds = {
-        f"fold_{number}_{name}": partial(_half, name, number)
+        f"fold_{number}_{name}": partial(half, name, number)
         for name in ("predictions", "certainty", "novelty", "baselines")
         for number in (1, 2)
     }
@@ -272,21 +191,6 @@ def merge_folds_example(use):
             scores="ph_scores",
         ),
     )
-
-
-def _half(name: str, number: int):
-    """One half of the new samples, as if it had been a fold."""
-    import pandas as pd
-
-    if name == "baselines":
-        whole = pd.DataFrame({"median": 6.5}, index=_predicted()[0].view(pd.Series).index)
-        semantic_type = "SampleData[BaselinePredictions]"
-    else:
-        artifact = _predicted()[("predictions", "certainty", "novelty").index(name)]
-        whole = artifact.view(pd.Series if name == "predictions" else pd.DataFrame)
-        semantic_type = artifact.type
-    half = len(whole) // 2
-    return Artifact.import_data(semantic_type, whole.iloc[:half] if number == 1 else whole.iloc[half:])
 
 
 def evaluate_example(use):

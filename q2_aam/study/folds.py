@@ -13,8 +13,9 @@ from sklearn.model_selection import KFold, LeaveOneGroupOut, StratifiedGroupKFol
 
 from q2_aam.study.tables import name_ids
 
-# Random ways to make folds of whole groups, among which the most even one is taken that leaves no class unlearnt.
-_WAYS = 30
+# Random ways to make folds of whole groups, among which the most even one is taken that leaves no class unlearnt: at
+# most, and times the groups, since scikit-learn takes some 0.3 ms for a group.
+_WAYS, _WAYS_TIMES_GROUPS = 30, 3000
 # Random ways to make two parts of whole groups: cheaper ones.
 _CUTS = 100
 # A part of whole groups that misses its share by more than this is worth a warning.
@@ -29,6 +30,7 @@ def grouped_folds(
     classes: Sequence | None = None,
     leave_one_group_out: bool = False,
     random_seed: int = 0,
+    partial: bool = False,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Part samples into folds, by scikit-learn.
 
@@ -46,6 +48,9 @@ def grouped_folds(
         Make each group a fold of its own.
     random_seed : int
         The same seed gives the same folds. Folds that are all groups one by one are the same with any seed.
+    partial : bool
+        Make fewer folds where samples or groups are few, and leave out folds whose training samples lack a class,
+        instead of refusing: some samples may then be predicted in no fold, and there may be no fold at all.
 
     Returns
     -------
@@ -61,8 +66,12 @@ def grouped_folds(
     """
     labels = None if classes is None else _codes(classes, n_samples, "class")
     members = None if groups is None else _codes(groups, n_samples, "group")
+    if partial:
+        folds = _possible(folds, labels, members, n_samples)
+        if folds < 2:
+            return []
     many = _check_sizes(n_samples, folds, members, leave_one_group_out)
-    if labels is not None:
+    if labels is not None and not partial:
         _refuse_lonely_classes(np.asarray(classes, dtype=object), labels, members)
         largest = int(np.bincount(labels).max())
         if not leave_one_group_out and largest < folds:
@@ -72,7 +81,9 @@ def grouped_folds(
             )
     ways = _ways(n_samples, folds, labels, members, leave_one_group_out, random_seed)
     tests = min(ways, key=lambda tests: _unevenness(tests, labels, n_samples))
-    if _unevenness(tests, labels, n_samples)[0]:
+    if partial:
+        tests = [rows for rows in tests if not _unevenness([rows], labels, n_samples)[0]]
+    elif _unevenness(tests, labels, n_samples)[0]:
         raise ValueError(
             f"The {many} cannot be parted into {len(tests)} folds such that none is empty and every class is left to "
             "learn from in each. Give fewer folds, another random_seed, or a column of smaller groups."
@@ -170,13 +181,20 @@ def _check_sizes(n_samples: int, folds: int, members: np.ndarray | None, leave_o
     return f"{n_units} {units}"
 
 
+def _possible(folds: int, labels: np.ndarray | None, members: np.ndarray | None, n_samples: int) -> int:
+    """As many of the folds as samples, groups or the largest class allow."""
+    units = n_samples if members is None else len(np.unique(members))
+    return min(folds, units, n_samples if labels is None else int(np.bincount(labels).max()))
+
+
 def _ways(n_samples, folds, labels, members, leave_one_group_out, random_seed) -> Iterator[list[np.ndarray]]:
     """Rows to predict of each fold, in several ways where there are several."""
     blank = np.zeros(n_samples)
     if leave_one_group_out:
         yield [rows for _, rows in LeaveOneGroupOut().split(blank, groups=members)]
         return
-    for seed in _seeds(random_seed):
+    number = _WAYS if members is None else min(_WAYS, max(1, _WAYS_TIMES_GROUPS // (members.max() + 1)))
+    for seed in _seeds(random_seed, number):
         settings = {"n_splits": folds, "shuffle": True, "random_state": seed}
         if members is not None:
             # Also for numbers, as samples of one class: GroupKFold parts groups in one way only, whatever the seed,
@@ -198,9 +216,9 @@ def _ways(n_samples, folds, labels, members, leave_one_group_out, random_seed) -
             return
 
 
-def _seeds(random_seed: int) -> list[int]:
+def _seeds(random_seed: int, number: int) -> list[int]:
     """The seed itself first, then others that follow from it and not from its neighbours."""
-    others = np.random.default_rng(random_seed).integers(0, 2**32, _WAYS - 1)
+    others = np.random.default_rng(random_seed).integers(0, 2**32, number - 1)
     return [random_seed, *(int(seed) for seed in others)]
 
 

@@ -74,31 +74,6 @@ def describe_illegal_letter(letter: str, position: int) -> str:
     return f"letter {letter!r} at position {position + 1} is {what}"
 
 
-def normalize(sequence: str) -> str:
-    """Write a sequence in upper-case DNA letters.
-
-    Parameters
-    ----------
-    sequence : str
-        Nucleotides in IUPAC letters, DNA or RNA, upper or lower case.
-
-    Returns
-    -------
-    str
-        The same in upper case, with T for U.
-
-    Raises
-    ------
-    ValueError
-        If a letter is a gap or no IUPAC nucleotide.
-    """
-    illegal = first_illegal_letter([sequence])
-    if illegal is not None:
-        _, position, letter = illegal
-        raise ValueError(f"In a sequence, {describe_illegal_letter(letter, position)}.")
-    return sequence.upper().replace("U", "T")
-
-
 def are_nucleotides(texts: Sequence[str]) -> np.ndarray:
     """Tell which feature IDs are themselves nucleotide sequences.
 

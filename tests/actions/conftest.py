@@ -2,9 +2,19 @@
 
 import pytest
 
+from q2_aam.heads import ensemble, trees
 from q2_aam.simulation.survey import simulate_survey
 
 from .small import Survey, run_fine_tune, run_fit, run_pretrain
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_trees():
+    """A tenth of the trees, of which nothing here depends on the number."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trees, "TREES", 20)
+        patch.setattr(ensemble, "ABUNDANCE_TREES", 10)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,9 @@ from q2_aam.framework import Artifact, qiime2, sdk
 
 from .small import RUN, SHARE, SIZES
 
+# What the calls below set, beside inputs.
+SET = {"groups", "head", "threads", "epochs", "validation_share", "precision", *SIZES}
+
 
 @pytest.fixture(scope="module")
 def plugins():
@@ -38,15 +41,16 @@ def pretrained(aam, artifacts):
 
 @pytest.fixture(scope="module")
 def fitted(aam, artifacts, pretrained, study):
-    """Outputs of `fit` by column; the classes are numbers in words."""
+    """Outputs of `fit` by column, and of `fine_tune` as 'tuned'; the classes of `code` are numbers in words."""
     names = {"forest": "0", "grassland": "1", "wetland": "10"}
     given = {"table": artifacts["table"], "sequences": artifacts["sequences"], "encoder": pretrained.model}
     frame = study.frame.assign(code=study.frame["habitat"].map(names)).rename_axis("sample-id")
     columns = {name: qiime2.Metadata(frame).get_column(name) for name in ("ph", "habitat", "code", "site")}
     outputs = {
-        name: aam["fit"](**given, metadata=columns[name], groups=columns["site"], head="linear", epochs=1, **RUN)
+        name: aam["fit"](**given, metadata=columns[name], groups=columns["site"], head="linear", threads=1)
         for name in ("ph", "habitat", "code")
     }
+    outputs["tuned"] = aam["fine_tune"](**given, metadata=columns["ph"], epochs=1, **RUN, **SHARE)
     return outputs, columns
 
 
@@ -66,13 +70,15 @@ def test_types_follow_the_column(pretrained, fitted, predicted):
         ("ph", "Regressor", "RegressorPredictions", "PredictionIntervals"),
         ("habitat", "Classifier", "ClassifierPredictions", "Probabilities"),
         ("code", "Classifier", "ClassifierPredictions", "Probabilities"),
+        ("tuned", "Regressor", "RegressorPredictions", "PredictionIntervals"),
     ):
         for outputs in (fitted[0][column], predicted[column]):
             assert str(outputs.predictions.type) == f"SampleData[{predictions}]"
             assert str(outputs.certainty.type) == f"SampleData[{certainty}]"
         assert str(fitted[0][column].model.type) == f"AAMModel[{model}]"
-        assert str(fitted[0][column].training_log.type) == "AAMTrainingLog"
         assert str(predicted[column].novelty.type) == "SampleData[Novelty]"
+    assert str(fitted[0]["tuned"].training_log.type) == "AAMTrainingLog"
+    assert fitted[0]["ph"]._fields == ("model", "predictions", "certainty")
 
 
 def test_artifacts_pass_their_own_validation(pretrained, fitted, predicted):
@@ -99,18 +105,15 @@ def test_numeric_groups_are_refused_by_type(aam, artifacts, fitted):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"monitor": "val/total_loss"},
-        {"validation_share": 0.0},
-        {"mask_share": 0.0},
-        {"learning_rate": 0.0},
-        {"epochs": 0},
-        {"token_choice": "rare"},
+        {"head": "forest"},
+        {"target_transform": "sqrt"},
+        {"token_limit": 0},
+        {"batch_size": 0},
         {"threads": 0},
         {"random_seed": -1},
         {"random_seed": 2**32},
-        {"metric": "jaccard"},
         {"missing_samples": "drop"},
-        {"dropout": 1.0},
+        {"missing_covariates": "drop"},
     ],
 )
 def test_values_out_of_range_are_refused_before_anything_is_read(aam, artifacts, fitted, wrong):
@@ -174,30 +177,32 @@ def recorded(artifact, part):
     return {name: value for entry in action_of(artifact)["action"][part] for name, value in entry.items()}
 
 
-@pytest.mark.parametrize("action", ["pretrain", "fit", "predict"])
+@pytest.mark.parametrize("action", ["pretrain", "fit", "fine_tune", "predict"])
 def test_provenance_records_every_parameter(action, aam, pretrained, fitted, predicted):
-    artifact = {"pretrain": pretrained[0], "fit": fitted[0]["ph"][0], "predict": predicted["ph"][0]}[action]
-    signature, found = aam[action].signature, recorded(artifact, "parameters")
-    assert set(found) == set(signature.parameters)
+    outputs = {"pretrain": pretrained, "fit": fitted[0]["ph"], "fine_tune": fitted[0]["tuned"]}
+    outputs["predict"] = predicted["ph"]
+    signature, entries = aam[action].signature, recorded(outputs[action][0], "parameters")
+    assert set(entries) == set(signature.parameters)
     for name, spec in signature.parameters.items():
-        if spec.has_default() and name not in {**RUN, **SHARE, **SIZES, "epochs": 1, "groups": None, "head": "linear"}:
-            assert found[name] == spec.default, name
-    assert found["threads"] == 1 and found["random_seed"] == 0
+        if spec.has_default() and name not in SET:
+            assert entries[name] == spec.default, name
+    assert entries["threads"] == 1
     if action == "fit":
-        assert (found["epochs"], found["precision"], found["head"]) == (1, "32", "linear")
+        assert (entries["head"], entries["random_seed"]) == ("linear", 0)
 
 
 def test_provenance_names_the_inputs(artifacts, pretrained, fitted):
-    found = recorded(fitted[0]["ph"].predictions, "inputs")
-    assert found["table"] == str(artifacts["table"].uuid)
-    assert found["encoder"] == str(pretrained.model.uuid)
-    assert found["phylogeny"] is None
+    inputs = recorded(fitted[0]["ph"].predictions, "inputs")
+    assert inputs["table"] == str(artifacts["table"].uuid)
+    assert inputs["encoder"] == str(pretrained.model.uuid)
+    assert "phylogeny" not in inputs
+    assert recorded(fitted[0]["tuned"].model, "inputs")["phylogeny"] is None
 
 
 def test_provenance_cites_what_was_used(pretrained, fitted):
-    for outputs, wanted in ((pretrained, "UniFrac"), (pretrained, "Attention"), (fitted[0]["ph"], "Attention")):
+    for outputs, word in ((pretrained, "UniFrac"), (pretrained, "Attention"), (fitted[0]["ph"], "Attention")):
         titles = [entry.fields.get("title", "") for entry in outputs[0].citations.values()]
-        assert any(wanted in title for title in titles), titles
+        assert any(word in title for title in titles), titles
 
 
 # Other plugins take it
@@ -226,7 +231,7 @@ def test_confusion_matrix_of_q2_sample_classifier(plugins, predicted, fitted, co
 @pytest.mark.parametrize("name", ["log", "predictions", "intervals", "probabilities", "novelty", "model"])
 def test_metadata_tabulate_shows_everything(plugins, fitted, predicted, name):
     artifact = {
-        "log": fitted[0]["ph"].training_log,
+        "log": fitted[0]["tuned"].training_log,
         "predictions": predicted["ph"].predictions,
         "intervals": predicted["ph"].certainty,
         "probabilities": predicted["habitat"].certainty,
@@ -263,9 +268,9 @@ def test_evaluate_with_everything(aam, fitted, predicted):
     assert f"{np.abs(truth - predictions).mean():.3g}" in text
 
 
-@pytest.mark.parametrize("action", ["pretrain", "fit"])
+@pytest.mark.parametrize("action", ["pretrain", "fine-tune"])
 def test_summarize_training_takes_both_logs(aam, pretrained, fitted, action):
-    log = {"pretrain": pretrained, "fit": fitted[0]["habitat"]}[action].training_log
+    log = {"pretrain": pretrained, "fine-tune": fitted[0]["tuned"]}[action].training_log
     made = aam["summarize_training"](training_log=log)
     text = (made.visualization._archiver.data_dir / "index.html").read_text()
     assert "total_loss" in text and f"({action}" in text

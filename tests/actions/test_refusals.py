@@ -8,21 +8,8 @@ import pandas as pd
 import pytest
 from q2_types.feature_data import DNAFASTAFormat
 
-from q2_aam.encoder.training import trainer
-
-from .small import SIZES, as_column, newick, run_fit, run_predict, run_pretrain, told
-
-
-@pytest.fixture(autouse=True)
-def no_training(monkeypatch):
-    def begin(*args, **kwargs):
-        pytest.fail("training began")
-
-    monkeypatch.setattr(trainer, "train", begin)
-
-
-def refused(message):
-    return pytest.raises(ValueError, match=f"^{re.escape(message)}$")
+from .refusing import no_training, refused  # noqa: F401
+from .small import SIZES, as_column, newick, run_fine_tune, run_fit, run_predict, run_pretrain, told
 
 
 def with_count(table, row, column, value):
@@ -36,11 +23,12 @@ def actions(study, model, encoder):
     return {
         "pretrain": lambda table: run_pretrain(study, table=table),
         "fit": lambda table: run_fit(study, "ph", encoder, table=table),
+        "fine_tune": lambda table: run_fine_tune(study, "ph", encoder, table=table),
         "predict": lambda table: run_predict(study, model, table=table),
     }
 
 
-@pytest.fixture(params=["pretrain", "fit", "predict"])
+@pytest.fixture(params=["pretrain", "fit", "fine_tune", "predict"])
 def run(request, study, regressor, encoder):
     return actions(study, regressor[0], encoder)[request.param]
 
@@ -55,12 +43,20 @@ def test_empty_samples(study, run):
         run(biom.Table(counts, study.table.ids("observation"), study.table.ids()))
 
 
-@pytest.mark.parametrize("value, kind", [(-3, "negative"), (2.5, "fractional"), (np.inf, "non-finite")])
-def test_counts_that_are_no_counts(study, run, value, kind):
+READS = "Reads are needed: give the table as it was before it was normalized or transformed."
+UNITS = (
+    "Give counts of reads, relative frequencies or presence and absence: the table as it was before it was transformed "
+    "otherwise."
+)
+
+
+@pytest.mark.parametrize(
+    "value, kind, advice", [(-3, "negative", READS), (2.5, "fractional", UNITS), (np.inf, "non-finite", READS)]
+)
+def test_counts_that_are_no_counts(study, run, value, kind, advice):
     feature = study.table.ids("observation")[7]
     with refused(
-        f"The feature table has 1 {kind} counts ({value:g} of feature {feature} in sample S05). Reads are needed: give "
-        "the table as it was before it was normalized or transformed."
+        f"The feature table has 1 {kind} counts ({value:g} of feature {feature} in sample S05). {advice}"
     ):
         run(with_count(study.table, 7, 4, value))
 
@@ -100,27 +96,19 @@ def test_duplicate_ids_of_the_table(study, run):
         run(table)
 
 
-def test_sampling_depth_too_high(study, encoder, regressor):
-    largest = int(study.table.sum("sample").max())
-    message = (
-        f"None of the 48 samples has 1000000 reads (sampling_depth); the largest has {largest}. Choose a lower "
-        "sampling depth."
-    )
-    for call in (
-        lambda: run_pretrain(study, sampling_depth=10**6),
-        lambda: run_fit(study, "ph", encoder, sampling_depth=10**6),
-        lambda: run_predict(study, regressor[0], sampling_depth=10**6),
-    ):
-        with refused(message):
-            call()
-
-
 def test_one_sample_is_too_few_to_learn_from(study, encoder):
     with refused(
-        "a training and a validation part need two samples or more; there is 1. Set the validation share to 0, or add "
-        "samples."
+        "Two parts need two samples or more, but there is 1. Set the share of the validation part to 0, or add samples."
     ):
-        run_fit(study, "ph", encoder, table=study.samples(["S01"]))
+        run_fine_tune(study, "ph", encoder, table=study.samples(["S01"]))
+
+
+def test_one_sample_is_too_few_to_learn_distances_from(study):
+    with refused(
+        "There is 1 sample to learn distances from; two or more are needed. Give more samples, or a smaller "
+        "validation_share."
+    ):
+        run_pretrain(study, table=study.samples(["S01"]), validation_share=0.0)
 
 
 # The phylogeny
@@ -129,7 +117,10 @@ def test_one_sample_is_too_few_to_learn_from(study, encoder):
 def test_phylogeny_that_lacks_features(study, encoder, tmp_path):
     ids = study.table.ids("observation")
     tree = newick(study.tree.shear(set(ids[3:])), tmp_path / "tree.nwk")
-    for call in (lambda: run_pretrain(study, phylogeny=tree), lambda: run_fit(study, "ph", encoder, phylogeny=tree)):
+    for call in (
+        lambda: run_pretrain(study, phylogeny=tree),
+        lambda: run_fine_tune(study, "ph", encoder, phylogeny=tree),
+    ):
         with refused(
             f"3 of 120 features are no tips of the phylogeny: {ids[0]}, {ids[1]}, {ids[2]}. Give the phylogeny that "
             "was made for this table, or set missing_features to 'ignore' to leave these features out."
@@ -153,7 +144,7 @@ def test_constant_target(study, encoder):
         "column 'depth' has the same value (7) in all 36 training samples: there is nothing to learn. Choose another "
         "column."
     ):
-        run_fit(study, column, encoder)
+        run_fine_tune(study, column, encoder)
 
 
 def test_one_class_only(study, encoder):
@@ -162,7 +153,7 @@ def test_one_class_only(study, encoder):
         "column 'biome' has one class only ('soil') in the 36 training samples: two or more are needed. Choose another "
         "column, or samples of more classes."
     ):
-        run_fit(study, column, encoder)
+        run_fine_tune(study, column, encoder)
 
 
 def test_no_value_at_all(study, encoder):
@@ -170,14 +161,14 @@ def test_no_value_at_all(study, encoder):
     values[:] = np.nan
     values["elsewhere"] = 5.0
     with refused("no sample of the table has a value in the metadata column 'ph'. Choose another column."):
-        run_fit(study, as_column(values), encoder)
+        run_fine_tune(study, as_column(values), encoder)
 
 
 def test_logarithm_of_too_little(study, encoder):
     values = study.frame["ph"].copy()
     values.iloc[:2] = -1.0
     with pytest.raises(ValueError, match="^column 'ph': . samples have values of -1 or less.*'zscore'.$"):
-        run_fit(study, as_column(values), encoder, target_transform="log1p")
+        run_fine_tune(study, as_column(values), encoder, target_transform="log1p")
 
 
 def test_metadata_of_none_of_the_samples(study, encoder):
@@ -187,7 +178,7 @@ def test_metadata_of_none_of_the_samples(study, encoder):
             "none of the table's 48 samples (S01, S02, S03, S04, S05, ... (48 in all)) is in the metadata (xS01, xS02, "
             "xS03, xS04, xS05, ... (48 in all)). Check that both name their samples alike."
         ):
-            run_fit(study, as_column(elsewhere), encoder, missing_samples=missing_samples)
+            run_fine_tune(study, as_column(elsewhere), encoder, missing_samples=missing_samples)
 
 
 def test_metadata_that_lacks_samples(study, encoder):
@@ -195,7 +186,7 @@ def test_metadata_that_lacks_samples(study, encoder):
         "6 of the table's 48 samples are not in the metadata: S01, S02, S03, S04, S05, ... (6 in all). Add them to the "
         "metadata, filter them from the table, or set missing_samples to 'ignore'."
     ):
-        run_fit(study, as_column(study.frame["ph"].iloc[6:]), encoder)
+        run_fine_tune(study, as_column(study.frame["ph"].iloc[6:]), encoder)
 
 
 # The groups
@@ -204,10 +195,10 @@ def test_metadata_that_lacks_samples(study, encoder):
 def test_one_group(study, encoder):
     groups = as_column(pd.Series("here", index=study.frame.index, name="site"))
     with refused(
-        "all samples are of one group: two groups or more are needed to keep one apart for validation. Choose another "
-        "group column, leave it out, or set the validation share to 0."
+        "All samples are of one group: two parts need two groups or more. Choose another group column, leave it out, "
+        "or set the share of the validation part to 0."
     ):
-        run_fit(study, "ph", encoder, groups=groups)
+        run_fine_tune(study, "ph", encoder, groups=groups)
 
 
 def test_groups_that_lack_samples(study, encoder):
@@ -215,12 +206,12 @@ def test_groups_that_lack_samples(study, encoder):
         "2 of the table's 48 samples are not in the metadata: S01, S02. Add them to the metadata, filter them from the "
         "table, or set missing_samples to 'ignore'."
     ):
-        run_fit(study, "ph", encoder, groups=as_column(study.frame["site"].iloc[2:]))
+        run_fine_tune(study, "ph", encoder, groups=as_column(study.frame["site"].iloc[2:]))
 
 
 def test_classes_that_are_whole_groups(study, encoder):
     with told(), pytest.raises(ValueError) as refusal:
-        run_fit(study, "site", encoder, groups=study.column("site"))
+        run_fine_tune(study, "site", encoder, groups=study.column("site"))
     assert re.fullmatch(
         r"No sample is left to learn these classes of column 'site' from: site-\d(, site-\d)*\. Their groups \(column "
         r"'site'\) were all kept apart for validation\. Give a column of smaller groups, another random_seed, or leave "
@@ -239,123 +230,30 @@ def test_encoder_given_to_predict(study, encoder):
 
 def test_other_sizes_than_the_encoders(study, encoder):
     message = (
-        "The encoder's architecture is given with it, but other settings were asked for: dim 32 (the encoder has 16), "
-        "max_length 100 (the encoder has 512). Leave them out, or pretrain an encoder with them."
+        "The encoder has sizes of its own, but others were asked for: dim 32 (the encoder has 16), max_length 100 (the "
+        "encoder has 512). Leave them out, or pretrain an encoder with them."
+    )
+    with refused(message):
+        run_pretrain(study, encoder=encoder, **{**SIZES, "dim": 32}, max_length=100)
+
+
+def test_regressor_given_as_encoder(study, regressor):
+    message = (
+        "The model is a regressor of 'ph', but an encoder is needed. Give what `qiime aam pretrain` made."
     )
     for call in (
-        lambda: run_fit(study, "ph", encoder, dim=32, max_length=100),
-        lambda: run_pretrain(study, encoder=encoder, **{**SIZES, "dim": 32}, max_length=100),
+        lambda: run_pretrain(study, encoder=regressor[0]),
+        lambda: run_fit(study, "ph", regressor[0]),
+        lambda: run_fine_tune(study, "ph", regressor[0]),
     ):
         with refused(message):
             call()
 
 
-def test_frozen_without_encoder(study):
-    with refused(
-        "freeze_encoder needs an encoder: without one, only random weights would be frozen. Give the encoder that "
-        "pretrain made, or leave freeze_encoder out."
-    ):
-        run_fit(study, "ph", freeze_encoder=True)
-
-
-# Settings
-
-
-def test_dim_that_heads_do_not_divide(study):
-    with refused("dim (30) must be a multiple of heads (4)."):
-        run_pretrain(study, dim=30, heads=4)
-
-
-def test_nothing_to_learn(study):
-    with refused("All loss weights are 0: there is nothing to learn."):
-        run_pretrain(study, unifrac_weight=0.0, nucleotide_weight=0.0, count_weight=0.0)
-
-
-MEASURED = {
-    "pretrain": "total_loss, unifrac_loss, unifrac_rmse, unifrac_r, nucleotide_loss, nucleotide_accuracy, count_loss",
-    "ph": "total_loss, target_loss, r2, mae, rmse",
-    "habitat": "total_loss, target_loss, accuracy, balanced_accuracy",
-}
-
-
-@pytest.mark.parametrize("monitor", ["val/total_loss", "r3", "skipped_steps"])
-def test_unknown_monitor(study, encoder, monitor):
-    def message(known):
-        return f"monitor is {monitor!r}, which is not measured here; choose one of {known}."
-
-    with refused(message(MEASURED["pretrain"])):
-        run_pretrain(study, monitor=monitor)
-    for column in ("ph", "habitat"):
-        with refused(message(MEASURED[column])):
-            run_fit(study, column, encoder, monitor=monitor)
-
-
-@pytest.mark.parametrize("column, monitor", [("ph", "accuracy"), ("habitat", "r2"), ("ph", "unifrac_r")])
-def test_monitor_of_another_kind_of_run(study, encoder, column, monitor):
-    with refused(f"monitor is {monitor!r}, which is not measured here; choose one of {MEASURED[column]}."):
-        run_fit(study, column, encoder, monitor=monitor)
-
-
-def test_monitor_of_a_loss_that_is_off(study):
-    with pytest.raises(ValueError, match="^monitor is 'count_loss', which is not measured here"):
-        run_pretrain(study, monitor="count_loss", count_weight=0.0)
-    with refused("monitor is 'target_loss', which is not measured here; choose one of total_loss, count_loss."):
-        run_fit(study, "ph", monitor="target_loss", target_weight=0.0, count_weight=1.0)
-
-
-def test_unifrac_alone_with_one_validation_sample(study, monkeypatch):
-    """It would say 0 in every epoch. The training says so itself, before its first step."""
-    monkeypatch.undo()
-    monkeypatch.setattr(trainer.Trainer, "fit", lambda *arguments, **how: pytest.fail("training began"))
-    with pytest.raises(ValueError, match="^UniFrac is the only loss, and takes two samples in a batch: none are among"):
-        run_pretrain(
-            study,
-            table=study.samples(study.table.ids()[:5]),
-            nucleotide_weight=0.0,
-            count_weight=0.0,
-            validation_share=0.2,
-        )
-
-
-def test_cuda_where_there_is_none(study, encoder, regressor, monkeypatch):
-    import torch
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    for call in (
-        lambda: run_pretrain(study, device="cuda"),
-        lambda: run_fit(study, "ph", encoder, device="cuda"),
-        lambda: run_predict(study, regressor[0], device="cuda"),
-    ):
-        with refused("device is 'cuda', but torch finds no CUDA device. Set device to 'auto' or 'cpu'."):
-            call()
-
-
-def test_precision_16_on_a_cpu(study, encoder, regressor):
-    for call in (
-        lambda: run_pretrain(study, device="cpu", precision="16"),
-        lambda: run_fit(study, "ph", encoder, device="cpu", precision="16"),
-        lambda: run_predict(study, regressor[0], device="cpu", precision="16"),
-    ):
-        with refused("precision 16 needs a GPU. On a CPU set precision to 'auto', 'bf16' or '32'."):
-            call()
-
-
-# The run directory
-
-
-def test_run_dir_that_is_a_file(study, encoder, tmp_path):
-    (tmp_path / "run").write_text("")
-    message = f"run_dir {tmp_path / 'run'} is a file. Give a directory; it is made where it is not there."
-    for call in (
-        lambda: run_pretrain(study, run_dir=str(tmp_path / "run")),
-        lambda: run_fit(study, "ph", encoder, run_dir=str(tmp_path / "run")),
-    ):
-        with refused(message):
-            call()
-
-
-def test_run_dir_that_cannot_be_written_to(study, encoder, tmp_path):
-    (tmp_path / "file").write_text("")
-    path = tmp_path / "file" / "run"
-    with refused(f"Nothing can be written to run_dir {path} (Not a directory). Give another directory."):
-        run_fit(study, "ph", encoder, run_dir=str(path))
+def test_no_encoder(study):
+    for run, action in ((run_fit, "fit"), (run_fine_tune, "fine-tune")):
+        with refused(
+            f"{action} needs an encoder, but none is given. Make one of all your samples, with or without metadata, by "
+            "`qiime aam pretrain` (table, sequences and phylogeny), and give it as encoder."
+        ):
+            run(study, "ph", None)

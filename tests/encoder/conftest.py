@@ -1,6 +1,10 @@
 import pytest
 import torch
 
+from q2_aam.encoder.encoder import Encoder
+from q2_aam.simulation.study import simulate_study
+from tests.encoder.small import SIZES, training
+
 
 @pytest.fixture(autouse=True)
 def one_thread():
@@ -9,3 +13,15 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def simulated():
+    """A study of 24 samples with a phylogeny and a numeric target."""
+    return simulate_study(n_samples=24, target="ph", groups="site", with_phylogeny=True)
+
+
+@pytest.fixture(scope="session")
+def encoder(simulated):
+    """Of these samples."""
+    return Encoder.pretrain(simulated, training(2), architecture=SIZES)

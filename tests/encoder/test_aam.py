@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from q2_aam.encoder.batches import BatchKey, CommunityDataset
 from q2_aam.encoder.sample_encoder import lineage_distances
-from q2_aam.study.batches import BatchKey, CommunityDataset
 from tests import tiny
 
 

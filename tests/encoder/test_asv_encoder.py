@@ -3,7 +3,7 @@ import itertools
 import pytest
 import torch
 
-from q2_aam.encoder import chunks as portions
+from q2_aam.encoder import chunks
 from q2_aam.encoder.asv_encoder import ASVEncoder, NucleotideHead, hide_nucleotides
 from q2_aam.study.tokenizer import MASK, PAD, START, A, C, G, N, T, tokenize
 from tests import tiny
@@ -67,12 +67,12 @@ def test_n_and_mask_are_tokens_of_their_own(span):
 
 def test_8_8_an_asv_is_what_start_has_become():
     network = encoder()
-    given = tokens(SEQUENCES)
-    expected = network.norm(network.contextual(given)[:, 0])
-    assert torch.allclose(network(given), expected, atol=1e-5)
+    rows = tokens(SEQUENCES)
+    expected = network.norm(network.contextual(rows)[:, 0])
+    assert torch.allclose(network(rows), expected, atol=1e-5)
     with torch.no_grad():
         network.start += torch.linspace(-1, 1, 16)
-    assert ((network(given) - expected).abs().max(1).values > 1e-3).all()
+    assert ((network(rows) - expected).abs().max(1).values > 1e-3).all()
 
 
 @pytest.mark.parametrize("span", SPANS)
@@ -109,8 +109,8 @@ def test_anchors_are_some_of_the_asvs_and_travel_with_the_weights():
     network, other = encoder(), encoder()
     assert network.centre().abs().max() == 0, "before it has met data, nothing is taken away"
     network.anchor_on(tokens(SEQUENCES))
-    given = {tuple(row.tolist()) for row in tokens(SEQUENCES, 30)}
-    assert {tuple(row.tolist()) for row in network.anchors} == given
+    rows = {tuple(row.tolist()) for row in tokens(SEQUENCES, 30)}
+    assert {tuple(row.tolist()) for row in network.anchors} == rows
     other.load_state_dict(network.state_dict())
     assert torch.equal(other(tokens(SEQUENCES)), network(tokens(SEQUENCES)))
 
@@ -121,10 +121,10 @@ def test_nucleotide_head_picks_exactly_the_masked_places(span):
     architecture = tiny.architecture(nucleotides_per_token=span)
     torch.manual_seed(0)
     head, network = NucleotideHead(architecture), encoder(span)
-    given = tokens(SEQUENCES)
-    _, masked = hide_nucleotides(given, 0.4, torch.Generator().manual_seed(1))
+    rows = tokens(SEQUENCES)
+    _, masked = hide_nucleotides(rows, 0.4, torch.Generator().manual_seed(1))
     masked[2] = False
-    hidden = torch.cat([given[:, :1], given[:, 1:].masked_fill(masked, MASK)], 1)
+    hidden = torch.cat([rows[:, :1], rows[:, 1:].masked_fill(masked, MASK)], 1)
     full = head.logits(head.norm(network.contextual(hidden)[:, 1:])).reshape(len(hidden), -1, 4)
     assert masked.sum() > 5
     expected = torch.stack([full[row, place] for row, place in masked.nonzero().tolist()])
@@ -195,16 +195,16 @@ def test_the_longest_sequence_fits_and_the_shortest_too():
     assert torch.isfinite(embeddings).all()
 
 
-@pytest.mark.parametrize("portion", [2**13, 8])
-def test_gradients_through_some_asvs_are_on_average_those_of_all(portion, monkeypatch):
-    monkeypatch.setitem(portions.PORTION, "cpu", portion)
+@pytest.mark.parametrize("chunk", [2**13, 8])
+def test_gradients_through_some_asvs_are_on_average_those_of_all(chunk, monkeypatch):
+    monkeypatch.setitem(chunks.CHUNK, "cpu", chunk)
     network = encoder(anchors=3)
-    given = tokens([*SEQUENCES[:3], "GGATTACA"])
-    network.anchor_on(given)
+    rows = tokens([*SEQUENCES[:3], "GGATTACA"])
+    network.anchor_on(rows)
 
     def outcome(learnt):
         network.zero_grad()
-        embeddings = network(given, learnt=learnt)
+        embeddings = network(rows, learnt=learnt)
         (embeddings + torch.arange(4.0)[:, None]).square().sum().backward()
         return embeddings.detach(), {name: p.grad.clone() for name, p in network.named_parameters()}
 
@@ -221,11 +221,11 @@ def test_gradients_through_some_asvs_are_on_average_those_of_all(portion, monkey
     torch.testing.assert_close(slopes, expected)
 
 
-def test_only_some_asvs_are_kept_for_the_backward_pass():
+def test_only_some_asvs_are_stored_for_the_backward_pass():
     """And all are encoded at once where nothing is learnt."""
-    network, given, learnt = encoder(anchors=1), tokens(SEQUENCES), torch.arange(5) == 1
+    network, rows, learnt = encoder(anchors=1), tokens(SEQUENCES), torch.arange(5) == 1
 
-    def kept(learnt):
+    def stored(learnt):
         sizes = {}
 
         def note(tensor):
@@ -233,9 +233,9 @@ def test_only_some_asvs_are_kept_for_the_backward_pass():
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            network(given, learnt=learnt)
+            network(rows, learnt=learnt)
         return sum(sizes.values())
 
-    assert kept(learnt) < 0.6 * kept(None)
+    assert stored(learnt) < 0.6 * stored(None)
     with torch.no_grad():
-        torch.testing.assert_close(network(given, learnt=learnt), network(given))
+        torch.testing.assert_close(network(rows, learnt=learnt), network(rows))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from q2_aam.encoder.attention import STEP, Attend, Attention, Block, Transformer, at, fused
+from q2_aam.encoder.attention import Attention, Block, Transformer, at, attend, fused_attend
 
 
 def rows_with_padding(rows=4, length=6, dim=16, seed=0):
@@ -12,44 +12,47 @@ def rows_with_padding(rows=4, length=6, dim=16, seed=0):
 
 
 @pytest.mark.parametrize("masked", [True, False])
-@pytest.mark.parametrize("attend", [Attend.apply, fused])
-def test_attention_is_its_formula(attend, masked, monkeypatch):
+@pytest.mark.parametrize("function", [attend, fused_attend])
+def test_attention_is_its_formula(function, masked, monkeypatch):
     """On a CPU as on a graphics card, of all places and of some; row by row and head by head."""
-    monkeypatch.setattr("q2_aam.encoder.attention.attend", attend)
+    monkeypatch.setattr("q2_aam.encoder.attention.attend", function)
     torch.manual_seed(0)
     attention = Attention(16, 4)
     x, mask = rows_with_padding(3)
     places = torch.tensor([[0, 5], [2, 2], [0, 0]])
     expected = []
     for row, allowed in zip(x, mask, strict=True):
-        kept = row[allowed] if masked else row
+        present = row[allowed] if masked else row
         query, key, value = (
             vectors @ part.T
-            for vectors, part in zip((row, kept, kept), attention.project.weight.split(16), strict=True)
+            for vectors, part in zip((row, present, present), attention.project.weight.split(16), strict=True)
         )
         heads = [slice(start, start + 4) for start in range(0, 16, 4)]
         mixed = [(query[:, h] @ key[:, h].T / 2).softmax(1) @ value[:, h] for h in heads]
         expected.append(torch.cat(mixed, 1) @ attention.merge.weight.T)
-    expected, given = torch.stack(expected), mask if masked else None
-    assert torch.allclose(attention(x, given), expected, atol=1e-6)
-    assert torch.allclose(attention(x, given, places), at(expected, places), atol=1e-6)
+    expected, mask = torch.stack(expected), mask if masked else None
+    assert torch.allclose(attention(x, mask), expected, atol=1e-6)
+    assert torch.allclose(attention(x, mask, places), at(expected, places), atol=1e-6)
 
 
-@pytest.mark.parametrize("length", [1, 5, STEP, STEP + 1])
+@pytest.mark.parametrize("queries", [7, 2])
 @pytest.mark.parametrize("masked", [True, False])
-def test_attentions_gradient_is_that_of_finite_differences(length, masked):
-    """Its backward pass is written out by hand; rows of every length, which are filled up to a multiple of STEP."""
+def test_both_kernels_have_the_same_results_and_gradients(queries, masked):
     generator = torch.Generator().manual_seed(0)
-    projected = torch.randn(3, length, 24, generator=generator, dtype=torch.float64, requires_grad=True)
-    mask = torch.arange(length) < torch.tensor([length, max(1, length // 2), 1])[:, None] if masked else None
-    assert torch.autograd.gradcheck(lambda x: Attend.apply(x, None, 2, mask), projected)
-    queries = torch.randn(3, 2, 8, generator=generator, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x, y: Attend.apply(x[..., 8:], y, 2, mask), (projected, queries))
+    parts = [
+        torch.randn(3, 2, length, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+        for length in (queries, 7, 7)
+    ]
+    mask = torch.arange(7) < torch.tensor([7, 3, 1])[:, None] if masked else None
+    results = [function(*parts, mask) for function in (attend, fused_attend)]
+    torch.testing.assert_close(*results)
+    weights = torch.randn(3, 2, queries, 4, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(*(torch.autograd.grad((weights * result).sum(), parts) for result in results))
 
 
 @pytest.mark.parametrize("padded", [True, False])
-def test_the_wanted_places_are_those_of_all(padded):
-    """Also in the gradients of what is not wanted, and when a place is wanted twice."""
+def test_some_places_are_as_among_all(padded):
+    """Also in the gradients of the others, and when a place is there twice."""
     torch.manual_seed(0)
     transformer = Transformer(2, 16, 2, 2)
     x, mask = rows_with_padding()
@@ -57,23 +60,23 @@ def test_the_wanted_places_are_those_of_all(padded):
         x, mask = x[:2], None
     places = torch.tensor([[0, 3], [2, 1], [0, 0], [0, 0]])[: len(x)]
     gradients = []
-    for wanted in (lambda: transformer(x, mask, places), lambda: at(transformer(x, mask), places)):
+    for compute in (lambda: transformer(x, mask, places), lambda: at(transformer(x, mask), places)):
         x.grad = None
         x.requires_grad_()
         transformer.zero_grad()
-        found = wanted()
-        (found * torch.linspace(-1, 1, 16)).sum().backward()
-        gradients.append([found.detach(), x.grad, *(p.grad for p in transformer.parameters())])
+        result = compute()
+        (result * torch.linspace(-1, 1, 16)).sum().backward()
+        gradients.append([result.detach(), x.grad, *(p.grad for p in transformer.parameters())])
     assert gradients[0][0].abs().max() > 0.1
     for one, other in zip(*gradients, strict=True):
         assert torch.allclose(one, other, atol=1e-5)
 
 
-def test_the_last_block_computes_the_wanted_places_alone():
+def test_the_last_block_computes_the_places_alone():
     transformer = Transformer(2, 16, 2, 2)
     widths = []
     for block in transformer.blocks:
-        block.feed_forward.register_forward_pre_hook(lambda _, given: widths.append(given[0].shape[1]))
+        block.feed_forward.register_forward_pre_hook(lambda _, inputs: widths.append(inputs[0].shape[1]))
     transformer(*rows_with_padding(), torch.zeros(4, 1, dtype=torch.long))
     assert widths == [6, 1]
 

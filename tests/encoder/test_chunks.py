@@ -1,9 +1,11 @@
+from functools import partial
+
 import pytest
 import torch
 
 from q2_aam.encoder import chunks as module
-from q2_aam.encoder.chunks import PORTION, even_portions, in_order, in_portions, portions, room
-from q2_aam.study.batches import BatchKey, CommunityDataset
+from q2_aam.encoder.batches import BatchKey, CommunityDataset
+from q2_aam.encoder.chunks import chunks, in_chunks, in_order, room
 from q2_aam.study.tokenizer import PAD
 from tests import tiny
 
@@ -11,14 +13,14 @@ LENGTHS = torch.tensor([3, 9, 1, 0, 9, 4, 7, 2, 2, 5])
 
 
 @pytest.fixture
-def small_portions(monkeypatch):
-    """Portions of 12 tokens, so that a few rows are many portions."""
-    monkeypatch.setitem(module.PORTION, "cpu", 12)
+def small_chunks(monkeypatch):
+    """Chunks of 12 tokens, so that a few rows are many chunks."""
+    monkeypatch.setitem(module.CHUNK, "cpu", 12)
 
 
 @pytest.mark.parametrize("tokens", [1, 8, 12, 20, 1000])
-def test_every_row_is_in_one_portion_of_bounded_size(tokens):
-    parts = portions(LENGTHS, tokens)
+def test_every_row_is_in_one_chunk_of_bounded_size(tokens):
+    parts = chunks(LENGTHS, tokens)
     assert sorted(torch.cat(parts).tolist()) == list(range(10))
     for rows in parts:
         longest = int(LENGTHS[rows].max())
@@ -27,118 +29,88 @@ def test_every_row_is_in_one_portion_of_bounded_size(tokens):
 
 
 def test_rows_of_similar_length_are_together():
-    """What is computed in vain is a fraction of what it would be in the order given."""
+    """What is computed in vain is a fraction of what it would be in the order data."""
     lengths = torch.randint(1, 200, (500,), generator=torch.Generator().manual_seed(0))
-    padding = sum(len(rows) * int(lengths[rows[0]]) for rows in portions(lengths, 2000)) - int(lengths.sum())
-    given = sum(10 * int(part.max()) for part in lengths.split(10)) - int(lengths.sum())
-    assert padding < 0.1 * given
+    padding = sum(len(rows) * int(lengths[rows[0]]) for rows in chunks(lengths, 2000)) - int(lengths.sum())
+    unsorted = sum(10 * int(part.max()) for part in lengths.split(10)) - int(lengths.sum())
+    assert padding < 0.1 * unsorted
 
 
 class Exponentials(torch.nn.Module):
-    """A row's weight and what it is given, each as an exponential, times the longest row of the portion."""
+    """A row's weight and its input, each as an exponential, times the longest row of the chunk."""
 
     def __init__(self):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.rand(10, generator=torch.Generator().manual_seed(0)))
         self.calls = []
 
-    def compute(self, rows, longest, given):
+    def compute(self, rows, longest, inputs):
         self.calls.append(rows)
-        return self.weight[rows].exp() * longest, given[rows].exp() * longest
+        return self.weight[rows].exp() * longest, inputs[rows].exp() * longest
 
 
-def test_in_order_puts_results_where_their_rows_were(small_portions, threads):
-    found = in_portions(lambda rows, longest: (LENGTHS[rows],), LENGTHS, torch.nn.Identity())
-    rows, results = zip(*found, strict=True)
+def test_in_order_puts_results_where_their_rows_were(small_chunks):
+    parts = in_chunks(lambda rows, longest: (LENGTHS[rows],), LENGTHS)
+    rows, results = zip(*parts, strict=True)
     assert len(rows) > 3
     assert torch.equal(in_order(rows, [result for (result,) in results]), LENGTHS)
 
 
 @pytest.mark.parametrize("max_tokens", [None, 40, 0])
-def test_what_is_computed_again_has_the_same_gradients(small_portions, threads, max_tokens):
-    """Beyond the budget, and only there, a portion is computed twice."""
-    network, given = Exponentials(), torch.rand(10, requires_grad=True)
-    # What is given may be the end of a graph, into which gradients go on.
-    parts = in_portions(network.compute, LENGTHS, network, max_tokens, [given * 2])
+def test_what_is_computed_again_has_the_same_gradients(small_chunks, max_tokens):
+    """Beyond the budget, and only there, a chunk is computed twice."""
+    network, inputs = Exponentials(), torch.rand(10, requires_grad=True)
+    # The inputs may be the end of a graph, into which gradients go on.
+    parts = in_chunks(partial(network.compute, inputs=inputs * 2), LENGTHS, max_tokens)
     once = len(network.calls)
     own, others = (torch.cat(part) for part in zip(*(results for _, results in parts), strict=True))
     (own.sum() + others.sum()).backward()
     expected = torch.empty(2, 10)
     for rows, _ in parts:
         expected[0][rows] = network.weight.detach()[rows].exp() * LENGTHS[rows[0]]
-        expected[1][rows] = 2 * (2 * given.detach()[rows]).exp() * LENGTHS[rows[0]]
+        expected[1][rows] = 2 * (2 * inputs.detach()[rows]).exp() * LENGTHS[rows[0]]
     assert torch.allclose(network.weight.grad, expected[0])
-    assert torch.allclose(given.grad, expected[1])
+    assert torch.allclose(inputs.grad, expected[1])
     assert once == len(parts)
-    fit = sum(kept_tokens <= 40 for kept_tokens in room_of(parts))
+    fit = sum(tokens <= 40 for tokens in room_of(parts))
     assert 0 < fit < once
     assert len(network.calls) - once == {None: 0, 0: once, 40: once - fit}[max_tokens]
 
 
 def room_of(parts):
-    """What the portions up to each one take of ``max_tokens``."""
+    """What the chunks up to each one take of ``max_tokens``."""
     return torch.stack([room(LENGTHS[rows]).sum() for rows, _ in parts]).cumsum(0).tolist()
 
 
-def test_results_that_are_not_used_have_no_part_in_gradients(small_portions, threads):
-    network, given = Exponentials(), torch.rand(10, requires_grad=True)
-    parts = in_portions(network.compute, LENGTHS, network, None, [given])
-    # Of the first portion both, of the second what was given, of the others nothing.
+def test_results_that_are_not_used_have_no_part_in_gradients(small_chunks):
+    network, inputs = Exponentials(), torch.rand(10, requires_grad=True)
+    parts = in_chunks(partial(network.compute, inputs=inputs), LENGTHS)
+    # Of the first chunk both, of the second the inputs, of the others nothing.
     (parts[0][1][0].sum() + parts[0][1][1].sum() + parts[1][1][1].sum()).backward()
     assert set(network.weight.grad.nonzero().flatten().tolist()) == set(parts[0][0].tolist())
-    assert set(given.grad.nonzero().flatten().tolist()) == set(torch.cat([parts[0][0], parts[1][0]]).tolist())
+    assert set(inputs.grad.nonzero().flatten().tolist()) == set(torch.cat([parts[0][0], parts[1][0]]).tolist())
 
 
-def test_nothing_has_no_portions(threads):
-    network = Exponentials()
-    assert in_portions(network.compute, LENGTHS[:0], network, None, [torch.zeros(0)]) == []
-
-
-@pytest.mark.parametrize(
-    "rows, longest", [(1351, 31), (7, 151), (600, 27), (1, 151), (9000, 31), (160, 149), (3, 9000)]
-)
-@pytest.mark.parametrize("spread", [0.0, 0.7])
-def test_threads_have_as_many_portions_each(threads, rows, longest, spread):
-    lengths = (longest * (1 - spread * torch.rand(rows, generator=torch.Generator().manual_seed(0)))).long()
-    parts = even_portions(lengths)
-    assert sorted(torch.cat(parts).tolist()) == list(range(rows))
-    most = PORTION["cpu"]
-    sizes = [len(part) * int(lengths[part[0]]) for part in parts]
-    assert max(sizes) <= 1.3 * max(most, longest)
-    if rows * longest > 2 * threads * most // 4 and rows > 3:
-        assert len(parts) % threads == 0
-        # None is left with a row or two.
-        assert min(sizes) > 0.3 * max(sizes)
-    # Nor are there more than it takes.
-    assert len(parts) <= max(1, -(-rows * longest // most) + threads - 1)
+def test_nothing_has_no_chunks():
+    for max_tokens in (None, 0):
+        assert in_chunks(lambda rows, longest: (LENGTHS[rows],), LENGTHS[:0], max_tokens) == []
 
 
 @pytest.mark.parametrize("lengths", [9000 * [0], [5000] + 300 * [10], [9000, 1], 600 * [4100]])
-def test_a_long_row_is_not_what_all_others_are_filled_up_to(threads, lengths):
+def test_a_long_row_is_not_what_all_others_are_filled_up_to(lengths):
     lengths = torch.tensor(lengths)
-    parts = even_portions(lengths)
+    parts = chunks(lengths)
     assert sorted(torch.cat(parts).tolist()) == list(range(len(lengths)))
     assert sum(len(part) * int(lengths[part[0]]) for part in parts) <= 2 * lengths.sum()
 
 
-def test_little_work_is_shared_out_without_idle_threads():
-    """Some 21 portions that are large enough would leave 11 of 32 threads without work."""
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(32)
-        parts = even_portions(torch.full((1400,), 31))
-    finally:
-        torch.set_num_threads(before)
-    assert len(parts) == 16
-
-
-def test_dropout_is_drawn_for_one_portion_after_the_other(small_portions, threads):
-    """The same in each run; and what is computed again draws the same again."""
+def test_dropout_is_drawn_once(small_chunks):
+    """What is computed again draws the same again."""
     network = torch.nn.Sequential(torch.nn.Linear(1, 50), torch.nn.Dropout(0.5))
 
     def slopes(max_tokens):
         torch.manual_seed(3)
-        parts = in_portions(lambda rows, longest: (network(LENGTHS[rows, None].float()),), LENGTHS, network, max_tokens)
+        parts = in_chunks(lambda rows, longest: (network(LENGTHS[rows, None].float()),), LENGTHS, max_tokens)
         network.zero_grad()
         result = torch.cat([result for _, (result,) in parts])
         result.sum().backward()
@@ -146,8 +118,8 @@ def test_dropout_is_drawn_for_one_portion_after_the_other(small_portions, thread
 
     expected = slopes(None)
     for max_tokens in (None, 0):
-        for found, wanted in zip(slopes(max_tokens), expected, strict=True):
-            assert torch.equal(found, wanted)
+        for result, first in zip(slopes(max_tokens), expected, strict=True):
+            assert torch.equal(result, first)
     assert 0.3 < (expected[0] == 0).float().mean() < 0.7
 
 
@@ -156,47 +128,45 @@ def batch():
 
 
 def gradients(network, max_tokens=None):
-    """Outputs of everything that works in portions, and the gradients of their squares."""
-    given = batch()
-    masked = torch.rand(given.tokens[:, 1:].shape, generator=torch.Generator().manual_seed(0)) < 0.3
-    masked &= given.tokens[:, 1:] != PAD
-    hidden = given.mask & (torch.rand(given.mask.shape, generator=torch.Generator().manual_seed(1)) < 0.4)
-    encoding = network(given.tokens, given.asv_index, given.abundance, given.mask, max_tokens)
-    guesses = network.guess_nucleotides(given.tokens, given.tokens, masked, max_tokens)
+    """Outputs of everything that works in chunks, and the gradients of their squares."""
+    data = batch()
+    masked = torch.rand(data.tokens[:, 1:].shape, generator=torch.Generator().manual_seed(0)) < 0.3
+    masked &= data.tokens[:, 1:] != PAD
+    hidden = data.mask & (torch.rand(data.mask.shape, generator=torch.Generator().manual_seed(1)) < 0.4)
+    encoding = network(data.tokens, data.asv_index, data.abundance, data.mask, max_tokens)
+    guesses = network.guess_nucleotides(data.tokens, data.tokens, masked, max_tokens)
     logits, letters = map(torch.cat, zip(*(guess() for guess in guesses), strict=True))
     guessed, shares = network.guess_abundances(
-        encoding.asv_embeddings, given.asv_index, given.abundance, given.mask, hidden, max_tokens
+        encoding.asv_embeddings, data.asv_index, data.abundance, data.mask, hidden, max_tokens
     )
     outputs = [encoding.asv_embeddings, *encoding.sample]
     loss = sum(output.square().sum() for output in (*outputs, logits, guessed))
     network.zero_grad()
     loss.backward()
-    # Guesses come in the order of the portions: what belongs to what is told by sorting.
+    # Guesses come in the order of the chunks: sorting shows what belongs to what.
     order = [torch.cat([logits, letters[:, None]], 1), torch.stack([guessed, shares], 1)]
     outputs += [rows[rows[:, 0].argsort()] for rows in order]
     return [output.detach() for output in outputs], [p.grad.clone() for p in network.parameters() if p.grad is not None]
 
 
 @pytest.mark.parametrize("max_tokens", [None, 100, 1])
-def test_portions_and_recomputation_change_neither_outputs_nor_gradients(monkeypatch, threads, max_tokens):
+def test_chunks_and_recomputation_change_neither_outputs_nor_gradients(monkeypatch, max_tokens):
     network = tiny.network()
     network.asv_encoder.anchor_on(batch().tokens)
     torch.nn.init.constant_(network.sample_encoder.membership.bias, -1.0)
-    monkeypatch.setattr(module, "alone", lambda network: True)
     outputs, slopes = gradients(network)
-    monkeypatch.undo()
-    monkeypatch.setitem(module.PORTION, "cpu", 40)
+    monkeypatch.setitem(module.CHUNK, "cpu", 40)
     again, other = gradients(network, max_tokens)
     for before, after in zip([*outputs, *slopes], [*again, *other], strict=True):
         assert torch.allclose(before, after, rtol=1e-3, atol=1e-4)
 
 
-def test_nothing_is_kept_beyond_the_budget(monkeypatch, one_thread):
-    """Bytes kept for the backward pass, with all portions and with almost none."""
-    monkeypatch.setitem(module.PORTION, "cpu", 40)
-    network, given = tiny.network(anchors=1), batch()
+def test_nothing_is_stored_beyond_the_budget(monkeypatch):
+    """Bytes stored for the backward pass, with all chunks and with almost none."""
+    monkeypatch.setitem(module.CHUNK, "cpu", 40)
+    network, data = tiny.network(anchors=1), batch()
 
-    def kept(max_tokens):
+    def stored(max_tokens):
         sizes = {}
 
         def note(tensor):
@@ -205,8 +175,8 @@ def test_nothing_is_kept_beyond_the_budget(monkeypatch, one_thread):
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            output = network.asv_encoder(given.tokens, max_tokens=max_tokens)
+            output = network.asv_encoder(data.tokens, max_tokens=max_tokens)
         assert output.requires_grad
         return sum(sizes.values())
 
-    assert kept(1) < 0.3 * kept(None)
+    assert stored(1) < 0.3 * stored(None)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from q2_aam.encoder import files
+from q2_aam.encoder.batches import BatchKey, CommunityDataset
 from q2_aam.encoder.encoder import Encoder
 from q2_aam.encoder.files import (
     DESCRIPTION,
@@ -24,7 +25,6 @@ from q2_aam.encoder.files import (
     write_atomically,
 )
 from q2_aam.schema import ModelDescription
-from q2_aam.study.batches import BatchKey, CommunityDataset
 from tests import tiny
 
 

@@ -1,3 +1,4 @@
+import numpy as np
 import torch
 
 from q2_aam.encoder.output_heads import CountHead, TargetHead
@@ -53,3 +54,10 @@ def test_count_head_gives_one_float32_number_a_vector():
     with torch.autocast("cpu", torch.bfloat16):
         assert head(vectors).dtype == torch.float32
     assert head(torch.zeros(0, 16)).shape == (0,)
+
+
+def test_target_head_gives_back_what_it_started_from():
+    head = TargetHead(3, 2, covariates=1)
+    parts = np.arange(3.0), np.arange(1.0, 4.0), np.arange(8.0).reshape(2, 4), np.arange(2.0)
+    head.start_from(*parts)
+    assert all(np.array_equal(one, other) for one, other in zip(head.to_arrays(), parts, strict=True))

@@ -208,7 +208,8 @@ def parts_of(features):
 
 def head_of(features, weights):
     kernel, *trees = parts_of(features)
-    return EnsembleHead(kernel, *(part if weight else None for part, weight in zip(trees, weights[1:], strict=True)), weights)
+    trees = [part if weight else None for part, weight in zip(trees, weights[1:], strict=True)]
+    return EnsembleHead(kernel, *trees, weights)
 
 
 def test_an_ensemble_is_the_weighted_mean_of_its_parts():

@@ -1,8 +1,10 @@
+import re
+
 import numpy as np
 import pytest
 
-from q2_aam.heads import inner_folds
 from q2_aam.heads import folds as folds_module
+from q2_aam.heads import inner_folds
 from q2_aam.heads.folds import FOLDS, MIN_LOG_PROBABILITY, balanced_losses, inner_splits
 from tests.heads.made_up import N, level_of, zones
 
@@ -23,9 +25,31 @@ def test_inner_splits_keep_groups_together(classes):
 
 def test_inner_splits_are_stratified_and_every_training_part_has_every_class():
     target = np.array([0] * 30 + [1] * 8 + [2] * 2)
-    for train, test in inner_splits(target, None, 0, 5):
+    splits = inner_splits(target, None, 0, 5)
+    # Not as few folds as the smallest class has samples.
+    assert len(splits) == 5
+    for train, test in splits:
         assert set(target[train]) == {0, 1, 2}
-        assert np.bincount(target[test], minlength=3).tolist() == [15, 4, 1]
+        counts = np.bincount(target[test], minlength=3)
+        assert counts[0] == 6 and counts[1] in (1, 2) and counts[2] in (0, 1)
+
+
+def test_groups_are_stratified_too():
+    # Twelve groups of five samples; three of them hold the rare class.
+    groups, target = np.arange(60) // 5, np.zeros(60, dtype=int)
+    target[[0, 5, 10]] = 1
+    splits = inner_splits(target, groups, 0, 3)
+    assert len(splits) == 3
+    assert [int(target[test].sum()) for _, test in splits] == [1, 1, 1]
+
+
+def test_one_group_is_refused():
+    message = (
+        "All 40 samples are of one group ('Anna'): settings and errors are learnt from groups that are left out, which "
+        "takes two or more. Leave groups out, or choose another column."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        inner_folds(level_of(), np.array(["Anna"] * N, dtype=object), 0)
 
 
 def test_the_seed_decides_the_splits():

@@ -141,3 +141,22 @@ def test_groups_that_cannot_be_parted_are_refused():
         "The 3 groups cannot be parted into 2 folds such that none is empty and every class is left to learn from in "
         "each. Give fewer folds, another random_seed, or a column of smaller groups."
     )
+
+
+def test_partial_folds_are_fewer_where_groups_are_few():
+    folds = grouped_folds(9, 5, groups=list("aaabbbccc"), partial=True)
+    assert len(folds) == 3
+    assert sorted(row for _, test in folds for row in test) == list(range(9))
+
+
+def test_partial_folds_leave_out_those_that_would_leave_a_class_unlearnt():
+    # Class y is in group a alone: where it is predicted, nothing is left to learn it from.
+    folds = grouped_folds(8, 4, groups=list("aabbccdd"), classes=list("yyxxxxxx"), partial=True)
+    assert len(folds) == 3
+    assert sorted(row for _, test in folds for row in test) == [2, 3, 4, 5, 6, 7]
+
+
+def test_partial_folds_may_be_none():
+    assert grouped_folds(3, 5, classes=list("abc"), partial=True) == []
+    assert grouped_folds(4, 5, groups=list("aaaa"), partial=True) == []
+    assert grouped_folds(1, 5, partial=True) == []

@@ -14,7 +14,6 @@ from q2_aam.study.tokenizer import (
     T,
     are_nucleotides,
     first_illegal_letter,
-    normalize,
     tokenize,
 )
 
@@ -88,9 +87,6 @@ def test_illegal_letters_are_named(letter, message):
     with pytest.raises(ValueError) as error:
         tokenize(["ACGT", "", f"AC{letter}T"], 10)
     assert str(error.value) == "In sequence number 3, " + message
-    with pytest.raises(ValueError) as error:
-        normalize(f"AC{letter}T")
-    assert str(error.value) == "In a sequence, " + message
 
 
 def test_first_illegal_letter_finds_row_and_position():
@@ -102,10 +98,6 @@ def test_max_length_below_one_is_refused():
     with pytest.raises(ValueError) as error:
         tokenize(["ACGT"], 0)
     assert str(error.value) == "max_length is 0; it must be at least 1 nucleotide."
-
-
-def test_normalize_writes_upper_case_dna():
-    assert normalize("gauUacaRyn") == "GATTACARYN"
 
 
 @pytest.mark.parametrize(

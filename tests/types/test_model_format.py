@@ -2,12 +2,11 @@ import io
 import json
 import pickle
 import tarfile
-from dataclasses import fields
 
 import pytest
 
 from q2_aam.framework import Artifact, ValidationError
-from q2_aam.schema import ARCHITECTURE_SIZES, COVARIATE_KEYS, TARGET_KEYS, ModelDescription, SchemaError
+from q2_aam.schema import COVARIATE_KEYS, TARGET_KEYS, ModelDescription, SchemaError
 from q2_aam.types import AAMModelDirectoryFormat
 from tests.types.conftest import CLASSES_TARGET, INTERVALS, NUMERIC_TARGET, describe, write_torch_file
 
@@ -439,11 +438,6 @@ def test_the_keys_of_a_covariates_column_are_those_of_the_core():
 def test_the_keys_of_a_target_are_those_of_the_core():
     targets = pytest.importorskip("q2_aam.study.targets")
     assert list(TARGET_KEYS) == list(targets.Target("x", "numeric").to_dict())
-
-
-def test_the_sizes_of_an_architecture_are_those_of_the_core():
-    config = pytest.importorskip("q2_aam.settings")
-    assert ARCHITECTURE_SIZES == tuple(field.name for field in fields(config.Architecture) if field.type is int)
 
 
 def test_settings_that_this_version_does_not_know_are_left_to_the_core(model_folder):

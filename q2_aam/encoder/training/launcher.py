@@ -24,7 +24,8 @@ from typing import NamedTuple
 import joblib
 import torch
 
-from q2_aam.encoder.device import share_memory_among_threads
+from q2_aam.encoder.device import use_threads
+from q2_aam.settings import Runtime
 
 COMMAND = (
     # Torch would remark that in some steps all parameters have gradients, as in others they have not.
@@ -213,12 +214,10 @@ def work(scratch: Path) -> None:
         warnings.simplefilter("ignore")
     try:
         function, arguments, device, threads = read_call(scratch)
-        torch.set_num_threads(threads)
-        share_memory_among_threads()
         if device == "cuda":
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
-        result = function(*arguments)
+        result = use_threads(Runtime(threads=threads))(function)(*arguments)
         if os.environ["LOCAL_RANK"] == "0":
             (scratch / "result").write_bytes(pickle.dumps(result))
         torch.distributed.barrier()

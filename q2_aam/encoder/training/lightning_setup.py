@@ -85,7 +85,7 @@ def quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             # In-memory batches gain nothing from worker processes.
             warnings.filterwarnings("ignore", ".*does not have many workers.*")
-            # No validation part, as was asked for.
+            # No validation part, as the settings say.
             warnings.filterwarnings("ignore", ".*have no `val_dataloader`.*")
             # A step that is skipped is counted instead.
             warnings.filterwarnings("ignore", ".*`training_step` returned `None`.*")
@@ -93,6 +93,8 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", ".*Detected call of `lr_scheduler.step..` before `optimizer.step.*")
             # The directory of a run that is continued is meant to exist.
             warnings.filterwarnings("ignore", ".*exists and is not empty.*")
+            # A last state from before the directory was moved is as good.
+            warnings.filterwarnings("ignore", ".*The dirpath has changed from.*")
             # What is logged is of all processes already, and no sample is there twice.
             warnings.filterwarnings("ignore", ".*sync_dist=True.*")
             warnings.filterwarnings("ignore", ".*it is recommended to use `Trainer.devices=1, num_nodes=1.*")

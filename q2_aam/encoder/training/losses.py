@@ -1,13 +1,11 @@
 """The named losses. Each is a mean over what it counts, in float32."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from q2_aam.encoder.side_by_side import add_up, side_by_side
 from q2_aam.study.tokenizer import A
 
 
@@ -28,80 +26,30 @@ def unifrac_loss(predicted: Tensor, unifrac: Tensor) -> Tensor:
 
 
 def nucleotide_loss(
-    guesses: Sequence[Callable[[], tuple[Tensor, Tensor]]],
-    count: int,
-    parameters: list[Tensor],
-    see: Callable[[Tensor, Tensor], None],
-    alone: bool = False,
+    guesses: Sequence[Callable[[], tuple[Tensor, Tensor]]], count: int, record: Callable[[Tensor, Tensor], None]
 ) -> Tensor:
     """Cross entropy of masked nucleotides.
 
     Parameters
     ----------
     guesses : sequence of callable
-        One a portion, to logits ``[M, 4]`` and tokens ``[M]`` (A, C, G, T).
+        One a chunk, to logits ``[M, 4]`` and tokens ``[M]`` (A, C, G, T).
     count : int
-        Masked nucleotides of all portions.
-    parameters : list of Tensor
-        What is learnt. On a CPU each portion's gradients are computed as soon as it is guessed.
-    see : callable
-        Shown the logits, without gradients, and tokens of each portion.
-    alone : bool
-        One portion after the other also on a CPU; see :func:`q2_aam.encoder.chunks.alone`.
+        Masked nucleotides of all chunks.
+    record : callable
+        Is given the logits, without gradients, and tokens of each chunk.
 
     Returns
     -------
     Tensor
         Scalar; zero where nothing is masked.
     """
-
-    def error(guess: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        logits, tokens = guess()
-        summed = F.cross_entropy(logits.float(), tokens.long() - A, reduction="sum")
-        return summed / max(1, count), (logits.detach(), tokens)
-
-    learnt = [p for p in parameters if p.requires_grad] if torch.is_grad_enabled() else []
-    # On a graphics card half precision would need its scaler here.
-    if learnt and not learnt[0].is_cuda:
-        return SettledSum.apply(error, guesses, see, alone, *learnt)
     total = 0.0
     for guess in guesses:
-        loss, seen = error(guess)
-        see(*seen)
-        total = total + loss
+        logits, tokens = guess()
+        record(logits.detach(), tokens)
+        total = total + F.cross_entropy(logits.float(), tokens.long() - A, reduction="sum") / max(1, count)
     return total
-
-
-class SettledSum(torch.autograd.Function):
-    """A sum of losses whose gradients are computed one by one in the forward pass, side by side.
-
-    Nothing is kept for the backward pass but the gradients, and what a part's forward pass made is still in the
-    processor's cache in its backward pass.
-    """
-
-    @staticmethod
-    def forward(ctx, error: Callable, parts: Sequence, see: Callable, alone: bool, *parameters: Tensor) -> Tensor:
-        total = 0.0
-
-        def settle(part) -> tuple[Tensor, tuple, tuple[Tensor | None, ...]]:
-            with torch.enable_grad():
-                loss, seen = error(part)
-            return loss.detach(), seen, torch.autograd.grad(loss, parameters, allow_unused=True)
-
-        def settled() -> Iterator[tuple[Tensor | None, ...]]:
-            nonlocal total
-            for loss, seen, slopes in side_by_side(settle, parts, alone):
-                see(*seen)
-                total = total + loss
-                yield slopes
-
-        ctx.slopes = add_up(settled()) or [None] * len(parameters)
-        return total
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, gradient: Tensor) -> tuple:
-        return None, None, None, None, *(None if slope is None else slope * gradient for slope in ctx.slopes)
 
 
 def count_loss(predicted: Tensor, log_share: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from q2_aam.encoder.batches import BatchSampler, CommunityDataset
 from q2_aam.settings import Training, measured_names
-from q2_aam.study.batches import BatchSampler, CommunityDataset
 from q2_aam.study.targets import Target
 
 
@@ -11,7 +11,7 @@ def check_measured(
     settings: Training,
     dataset: CommunityDataset,
     target: Target | None,
-    train_rows: np.ndarray | None,
+    train_rows: np.ndarray,
     validation_rows: np.ndarray,
 ) -> None:
     """Refuse losses, or a metric to pick the best epoch by, that the samples and the batch size do not define.
@@ -25,7 +25,7 @@ def check_measured(
     target : Target or None
         What is predicted.
     train_rows, validation_rows : np.ndarray
-        int, samples to learn from (None: nothing is learnt) and to pick the best epoch by.
+        int, samples to learn from and to pick the best epoch by; the latter may be empty.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def check_measured(
             "none. Give it, or set another weight above 0."
         )
     parts = [("to learn from", train_rows), ("for validation", validation_rows)]
-    parts = [(purpose, rows) for purpose, rows in parts if rows is not None and len(rows)]
+    parts = [(purpose, rows) for purpose, rows in parts if len(rows)]
     processes = runtime.devices * runtime.num_nodes
     for number, (purpose, rows) in enumerate(parts, start=1):
         pairs = pairs_in(rows, optimization.batch_size, processes)

@@ -7,17 +7,19 @@ from torch import Tensor
 
 from q2_aam.encoder.training.distributed import gather, on_first
 from q2_aam.evaluation.metrics import classification_scores, regression_scores
+from q2_aam.evaluation.scores import higher_is_better
 from q2_aam.settings import TARGET_METRICS
 from q2_aam.study.targets import Target
 from q2_aam.study.tokenizer import A
 
-# Metrics of which more is better; all others are losses or errors.
-HIGHER_IS_BETTER = ("unifrac_r", "nucleotide_accuracy", "r2", "accuracy", "balanced_accuracy")
+# Metrics of training alone, of which more is better; of those of the target the registry of scores tells.
+HIGHER_IS_BETTER = ("unifrac_r", "nucleotide_accuracy")
 
 
 def mode_of(metric: str) -> str:
     """'max' or 'min', for a metric with or without its ``train/`` or ``val/``."""
-    return "max" if metric.split("/")[-1] in HIGHER_IS_BETTER else "min"
+    name = metric.split("/")[-1]
+    return "max" if name in HIGHER_IS_BETTER or higher_is_better(name) else "min"
 
 
 def epoch_of(trainer) -> int:

@@ -6,6 +6,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from q2_aam.encoder.aam import AAM
+from q2_aam.encoder.batches import Batch
 from q2_aam.encoder.chunks import room
 from q2_aam.encoder.training.distributed import no_loss, share_losses
 from q2_aam.encoder.training.meters import EpochMeter, epoch_of
@@ -14,7 +15,6 @@ from q2_aam.encoder.training.objectives import JOINT_LOSSES, OBJECTIVES, Loss, L
 from q2_aam.encoder.training.optimizers import build_optimizer
 from q2_aam.encoder.training.schedulers import build_scheduler
 from q2_aam.settings import Training
-from q2_aam.study.batches import Batch
 from q2_aam.study.targets import Target
 
 # At least this share of a batch's ASVs is learnt from; what `max_tokens` has no room for is then computed again.

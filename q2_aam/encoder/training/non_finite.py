@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from q2_aam.encoder.batches import Batch
 from q2_aam.encoder.training.distributed import gather
-from q2_aam.study.batches import Batch
 from q2_aam.study.tables import name_ids
 
 

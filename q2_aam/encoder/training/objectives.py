@@ -8,13 +8,12 @@ from torch import Tensor
 
 from q2_aam.encoder.aam import AAM, Encoding
 from q2_aam.encoder.asv_encoder import hide_nucleotides
-from q2_aam.encoder.chunks import alone
+from q2_aam.encoder.batches import Batch
 from q2_aam.encoder.sample_encoder import lineage_distances
 from q2_aam.encoder.training.distributed import gather_rows
 from q2_aam.encoder.training.losses import count_loss, nucleotide_loss, pairs, target_loss, unifrac_loss
 from q2_aam.encoder.training.meters import EpochMeter
 from q2_aam.settings import LOSS_TERMS, LossTerm, Training
-from q2_aam.study.batches import Batch
 
 # Share of a batch's ASVs, and of its samples, of which something is masked. They are encoded once more for that:
 # distances and targets are learnt on what they are later predicted from, which is never masked.
@@ -64,11 +63,9 @@ def nucleotide(data: LossInput) -> Loss:
     network, share = data.network, data.settings.objective.mask_share
     tokens = data.batch.tokens[random_rows(len(data.batch.tokens), data.generator)]
     masked_tokens, mask = hide_nucleotides(tokens, share, data.generator)
-    # Where the gradients of a chunk are computed at once there is nothing to keep for the backward pass.
-    max_tokens = data.settings.runtime.max_tokens if tokens.is_cuda else None
-    count, guesses = int(mask.sum()), network.guess_nucleotides(tokens, masked_tokens, mask, max_tokens)
-    parameters, in_turn = list(network.parameters()), alone(network.asv_encoder)
-    return nucleotide_loss(guesses, count, parameters, data.meter.add_nucleotides, in_turn), count
+    max_tokens = data.settings.runtime.max_tokens
+    n, guesses = int(mask.sum()), network.guess_nucleotides(tokens, masked_tokens, mask, max_tokens)
+    return nucleotide_loss(guesses, n, data.meter.add_nucleotides), n
 
 
 def count(data: LossInput) -> Loss:

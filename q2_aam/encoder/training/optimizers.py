@@ -6,7 +6,7 @@ from torch.optim import AdamW, Muon, Optimizer
 from q2_aam.settings import Optimization
 
 # Matrices that stand for single things (words, places, lineages, outputs) rather than turn vectors into vectors.
-LISTS = (
+EMBEDDINGS = (
     "asv_encoder.nucleotides",
     "asv_encoder.positions",
     "sample_encoder.membership",
@@ -17,7 +17,7 @@ LISTS = (
 
 
 def build_optimizer(network: nn.Module, settings: Optimization) -> Optimizer:
-    """Make the optimizer that the settings name, for all parameters that are not frozen.
+    """Make the optimizer that the settings name, for all parameters.
 
     Parameters
     ----------
@@ -32,14 +32,14 @@ def build_optimizer(network: nn.Module, settings: Optimization) -> Optimizer:
     Jordan K et al. (2024). Muon: an optimizer for hidden layers in neural networks.
     Liu J et al. (2025). Muon is scalable for LLM training. arXiv:2502.16982 (the learning rate that suits both).
     """
-    named = {name: p for name, p in network.named_parameters() if p.requires_grad}
-    turning = [
+    named = dict(network.named_parameters())
+    matrices = [
         p
         for name, p in named.items()
-        if settings.optimizer == "muon" and p.ndim == 2 and min(p.shape) > 1 and not name.startswith(LISTS)
+        if settings.optimizer == "muon" and p.ndim == 2 and min(p.shape) > 1 and not name.startswith(EMBEDDINGS)
     ]
-    chosen = {id(p) for p in turning}
-    rest = [p for p in named.values() if id(p) not in chosen]
+    matrix_ids = {id(p) for p in matrices}
+    rest = [p for p in named.values() if id(p) not in matrix_ids]
     adamw = AdamW(
         [
             {"params": [p for p in rest if p.ndim >= 2], "weight_decay": settings.weight_decay},
@@ -47,14 +47,14 @@ def build_optimizer(network: nn.Module, settings: Optimization) -> Optimizer:
         ],
         lr=settings.learning_rate,
     )
-    if not turning:
+    if not matrices:
         return adamw
-    how = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "adjust_lr_fn": "match_rms_adamw"}
-    return Both(Muon(turning, **how), adamw)
+    options = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "adjust_lr_fn": "match_rms_adamw"}
+    return CombinedOptimizer(Muon(matrices, **options), adamw)
 
 
-class Both(Optimizer):
-    """Two optimizers of different parameters as one, as Lightning and schedulers want it."""
+class CombinedOptimizer(Optimizer):
+    """Two optimizers of different parameters as one, as Lightning and schedulers take it."""
 
     def __init__(self, *parts: Optimizer):
         super().__init__([group for part in parts for group in part.param_groups], {})

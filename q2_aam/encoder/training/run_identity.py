@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
+from q2_aam.encoder.batches import CommunityDataset
 from q2_aam.encoder.training.distributed import gather
 from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.run_files import begin_anew
-from q2_aam.study.batches import CommunityDataset
 
 SETTINGS_FILE = "settings.json"
 # Settings that a run may be continued with in another value.
-FREE_SETTINGS = ("threads", "compile", "run_dir")
+FREE_SETTINGS = ("threads", "compile")
 OTHER_INPUT = {
     "data": "the table, its split or the target",
     "covariates": "the covariates",
-    "origin": "the encoder, metric, phylogeny or freeze_encoder",
+    "origin": "the encoder, metric or phylogeny",
 }
 
 

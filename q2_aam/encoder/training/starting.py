@@ -17,8 +17,8 @@ USUAL_DISTANCE = 0.6
 PRESENCE = 0.1
 # Where distances this large need rarer ones: no rarer than that.
 RAREST = 0.01
-# Beyond that, memberships are so sharp that they hardly learn.
-SHARPEST = 2.0
+# Beyond that, memberships are so steep that they hardly learn.
+STEEPEST = 2.0
 BATCHES = 4
 # What is looked for is one number for all lineages: some of them tell it.
 LINEAGES = 64
@@ -27,7 +27,7 @@ STEPS = 12
 
 @torch.no_grad()
 def start_from_data(network: AAM, loader: DataLoader) -> None:
-    """Choose the anchors, and set how sharp and how rare lineages are, from the first batches of the training samples.
+    """Choose the anchors, and set how steep and how rare lineages are, from the first batches of the training samples.
 
     The mean distance is then right from the first step on. Otherwise finding it takes many steps, in which all lineages
     move together and what random weights know of the sequences is lost.
@@ -51,28 +51,28 @@ def start_from_data(network: AAM, loader: DataLoader) -> None:
     centre = torch.cat([part[mask] for part, mask in zip(logits, masks, strict=True)]).mean(0)
     some = [(part - centre)[..., :LINEAGES] for part in logits]
     true = [pairs(batch.unifrac) for batch in batches if batch.unifrac is not None]
-    wanted = float(torch.cat(true).mean()) if sum(map(len, true)) else USUAL_DISTANCE
+    mean_true = float(torch.cat(true).mean()) if sum(map(len, true)) else USUAL_DISTANCE
 
-    def presences(sharpness: float, bias: float) -> list[Tensor]:
-        changed = [F.softplus(part * sharpness + bias) for part in some]
+    def presences(steepness: float, bias: float) -> list[Tensor]:
+        changed = [F.softplus(part * steepness + bias) for part in some]
         return [soft_or(*both) for both in zip(changed, masks, strict=True)]
 
-    def mean_distance(sharpness: float, bias: float) -> float:
-        return float(torch.cat([pairs(lineage_distances(part)) for part in presences(sharpness, bias)]).mean())
+    def mean_distance(steepness: float, bias: float) -> float:
+        return float(torch.cat([pairs(lineage_distances(part)) for part in presences(steepness, bias)]).mean())
 
-    def bias_of(sharpness: float, presence: float = PRESENCE) -> float:
-        return bisect(lambda bias: float(torch.cat(presences(sharpness, bias)).mean()) < presence, -40.0, 10.0)
+    def bias_of(steepness: float, presence: float = PRESENCE) -> float:
+        return bisect(lambda bias: float(torch.cat(presences(steepness, bias)).mean()) < presence, -40.0, 10.0)
 
-    # One sample a batch has no distance: lineages stay as sharp as they were drawn.
-    sharpness, paired = 1.0, any(len(mask) > 1 for mask in masks)
-    # Sharper lineages are shared by fewer samples, and so are rarer ones.
+    # One sample a batch has no distance: lineages stay as steep as they were drawn.
+    steepness, paired = 1.0, any(len(mask) > 1 for mask in masks)
+    # Steeper lineages are shared by fewer samples, and so are rarer ones.
     if paired:
-        sharpness = bisect(lambda value: mean_distance(value, bias_of(value)) < wanted, 0.0, SHARPEST)
-    bias = bias_of(sharpness)
-    if paired and mean_distance(sharpness, bias) < 0.99 * wanted:
-        bias = bisect(lambda value: mean_distance(sharpness, value) > wanted, bias_of(sharpness, RAREST), bias)
-    membership.bias.copy_((membership.bias - centre) * sharpness + bias)
-    membership.weight.mul_(sharpness)
+        steepness = bisect(lambda value: mean_distance(value, bias_of(value)) < mean_true, 0.0, STEEPEST)
+    bias = bias_of(steepness)
+    if paired and mean_distance(steepness, bias) < 0.99 * mean_true:
+        bias = bisect(lambda value: mean_distance(steepness, value) > mean_true, bias_of(steepness, RAREST), bias)
+    membership.bias.copy_((membership.bias - centre) * steepness + bias)
+    membership.weight.mul_(steepness)
 
 
 def bisect(below: Callable[[float], bool], low: float, high: float) -> float:

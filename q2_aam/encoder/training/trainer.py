@@ -9,6 +9,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from torch.utils.data import DataLoader
 
+from q2_aam.encoder.batches import CommunityDataset, batch_loader
 from q2_aam.encoder.device import compile_layers, resolve_device
 from q2_aam.encoder.training.callbacks import BestModel, History, ProgressBar
 from q2_aam.encoder.training.distributed import first_of_node, on_first, rank, share_files, world_size
@@ -18,7 +19,6 @@ from q2_aam.encoder.training.measured import check_measured
 from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.run_files import LAST_STATE, OUTPUTS, clear, read_saved
 from q2_aam.encoder.training.run_identity import check_same_everywhere, check_same_run, describe_run
-from q2_aam.study.batches import CommunityDataset, batch_loader
 from q2_aam.study.unifrac import UniFracDistances
 
 
@@ -33,7 +33,7 @@ class TrainingResult:
     monitor: str
     mode: str
     epochs: int
-    """Epochs that were run; 0 when there was no tuning."""
+    """Epochs that were run."""
     stopped: str
     """Why the run ended."""
 
@@ -44,10 +44,8 @@ class TrainingResult:
 
     def describe(self) -> str:
         """Which epoch was kept and why the run ended, as sentences."""
-        if not self.epochs:
-            return self.stopped
         if not self.best_epoch:
-            return f"None of {self.epochs} epochs of tuning did better than the probe, which is kept. {self.stopped}"
+            return f"None of {self.epochs} epochs did better than the linear head alone, which is kept. {self.stopped}"
         return f"Epoch {self.best_epoch} of {self.epochs} was best and is kept. {self.stopped}"
 
 
@@ -67,10 +65,8 @@ class TrainingRun:
     """Event files, history, plots, best model and last state."""
     origin: str = ""
     """Whatever else decides the outcome (the encoder at the start, the distances), to know the run again by."""
-    from_probe: bool = False
+    validate_first: bool = False
     """The network can already predict: validate it first, as epoch 0, and keep it unless training improves on it."""
-    tune: bool = True
-    """False to stop after that validation."""
 
     @property
     def monitor(self) -> str:
@@ -106,8 +102,8 @@ def train(
     """
     run = TrainingRun(module, dataset, train_rows, validation_rows, Path(directory), **options)
     runtime = module.settings.runtime
-    check_measured(module.settings, dataset, module.target, train_rows if run.tune else None, validation_rows)
-    if runtime.devices * runtime.num_nodes == 1 or not run.tune:
+    check_measured(module.settings, dataset, module.target, train_rows, validation_rows)
+    if runtime.devices * runtime.num_nodes == 1:
         return train_in_process(run)
     check_several_processes(run)
     if dataset.unifrac is not None:
@@ -163,12 +159,11 @@ def train_in_process(run: TrainingRun) -> TrainingResult:
     callbacks = [stopping, ProgressBar(), best, history, last_state(directory)]
     with quiet_lightning():
         trainer = lightning_trainer(module.settings, directory, callbacks)
-        if run.from_probe and not resumed:
+        if run.validate_first and not resumed:
             trainer.validate(module, validation, verbose=False)
             best.save_epoch_0(trainer)
             history.add(trainer, 0.0)
-        if run.tune:
-            trainer.fit(module, loader, validation, ckpt_path=str(last) if resumed else None, weights_only=True)
+        trainer.fit(module, loader, validation, ckpt_path=str(last) if resumed else None, weights_only=True)
         trainer.logger.finalize("success")
     share_files(directory, OUTPUTS)
     return TrainingResult(
@@ -176,8 +171,8 @@ def train_in_process(run: TrainingRun) -> TrainingResult:
         directory=directory,
         monitor=monitor,
         mode=best.mode,
-        epochs=trainer.current_epoch if run.tune else 0,
-        stopped=reason(trainer, stopping) if run.tune else "The encoder was frozen: only the head was fitted.",
+        epochs=trainer.current_epoch,
+        stopped=reason(trainer, stopping),
     )
 
 

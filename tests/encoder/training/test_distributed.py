@@ -52,9 +52,9 @@ class RecordingModule(TrainingModule):
     def setup(self, stage):
         self.gradients = getattr(self, "gradients", [])
 
-    def configure_gradient_clipping(self, optimizer, **how):
+    def configure_gradient_clipping(self, optimizer, **options):
         self.gradients.append({name: p.grad.clone() for name, p in self.named_parameters() if p.grad is not None})
-        super().configure_gradient_clipping(optimizer, **how)
+        super().configure_gradient_clipping(optimizer, **options)
 
 
 class OneSidedModule(RecordingModule):
@@ -72,11 +72,11 @@ def prepared(directory, processes=2, broken=None, **changes):
     return tiny.Run(directory, communities=communities, **options)
 
 
-def carry_out(run, from_probe=False):
+def carry_out(run, validate_first=False):
     """Train in this process; everything that there is to see, as what can be sent."""
     try:
-        rows = run.rows
-        result = train_in_process(TrainingRun(run.module, run.dataset, *rows, run.directory, from_probe=from_probe))
+        parts = run.module, run.dataset, *run.rows, run.directory
+        result = train_in_process(TrainingRun(*parts, validate_first=validate_first))
     except NonFiniteError as error:
         return {"error": str(error)}
     shown = {stage: meter.targets() for stage, meter in run.module.meters.items()}
@@ -98,11 +98,11 @@ def all_cases(directory):
 
     callbacks.BestModel.plot = lambda *_: None
     seen = {name: carry_out(prepared(directory / name, **case)) for name, case in CASES.items()}
-    seen["random"] = carry_out(prepared(directory / "random", **RANDOM), from_probe=True)
+    seen["random"] = carry_out(prepared(directory / "random", **RANDOM), validate_first=True)
     rows = {"train_rows": np.arange(13), "validation_rows": np.arange(13, 18)}
     seen["left over"] = carry_out(prepared(directory / "left over", kind="numeric", epochs=1, **rows))
-    how = {"patience": 1, "scheduler": "plateau", "epochs": 30, "learning_rate": 0.05}
-    seen["stopped"] = carry_out(prepared(directory / "stopped", kind="numeric", **how))
+    options = {"patience": 1, "scheduler": "plateau", "epochs": 30, "learning_rate": 0.05}
+    seen["stopped"] = carry_out(prepared(directory / "stopped", kind="numeric", **options))
     seen["broken"] = carry_out(prepared(directory / "broken", broken=6, epochs=1))
     skip = {"broken": 6, "non_finite": "skip", "epochs": 2, "kind": "numeric", "batch_size": 8, "weight_decay": 0.5}
     seen["all skipped"] = carry_out(prepared(directory / "all skipped", **skip, train_rows=np.arange(15)))
@@ -260,8 +260,8 @@ def test_what_the_first_process_does_all_get_or_fail_by(together):
         assert process["on_first"] == 0
         assert process["refused"] == [
             "KeyError: 'nothing'",
-            "ValueError: The first node and that of process 1 were given other input: the encoder, metric, phylogeny "
-            "or freeze_encoder; epochs is 3 here, 4 there. Give the same command on all nodes.",
+            "ValueError: The first node and that of process 1 were given other input: the encoder, metric or "
+            "phylogeny; epochs is 3 here, 4 there. Give the same command on all nodes.",
         ]
 
 
@@ -284,23 +284,23 @@ def test_alone_there_is_nothing_to_share():
 class Stumbling(tiny.Distances):
     """Raises, or kills the process, in the second process once the history shows an epoch."""
 
-    def __init__(self, communities, directory, how):
+    def __init__(self, communities, directory, ending):
         super().__init__(communities)
-        self.history, self.how, self.calls = directory / "history.tsv", how, 0
+        self.history, self.ending, self.calls = directory / "history.tsv", ending, 0
 
     def __call__(self, rows, asvs=None):
         if rank() == 1 and self.history.exists() and len(self.history.read_text().splitlines()) > 2:
             self.calls += 1
             if self.calls == 2:
-                if self.how == "kill":
+                if self.ending == "kill":
                     os.kill(os.getpid(), signal.SIGKILL)
                 raise ValueError("Sample s3 is not what it should be. Look at it.")
         return super().__call__(rows, asvs)
 
 
-def stumbling(directory, how):
+def stumbling(directory, ending):
     communities = tiny.survey()
-    unifrac = None if how is None else Stumbling(communities, directory, how)
+    unifrac = None if ending is None else Stumbling(communities, directory, ending)
     unifrac = unifrac or tiny.Distances(communities)
     return tiny.Run(directory, communities=communities, unifrac=unifrac, batch_size=2, devices=2, **RANDOM)
 
@@ -317,11 +317,11 @@ def test_an_error_in_one_process_reaches_the_user_as_its_sentence(tmp_path, capf
 
 def test_a_killed_process_ends_the_run_which_goes_on_to_the_same_end(together, tmp_path, capfd):
     with pytest.raises(RuntimeError, match=r"^Process 1 of 2 was ended by SIGKILL\. If memory had run out, lower"):
-        stumbling(tmp_path / "run", "kill")(from_probe=True)
+        stumbling(tmp_path / "run", "kill")(validate_first=True)
     assert capfd.readouterr().err == ""
     assert history(tmp_path / "run").index.tolist() == [0, 1]
     resumed = stumbling(tmp_path / "run", None)
-    result = resumed(from_probe=True)
+    result = resumed(validate_first=True)
     assert capfd.readouterr().err == ""
     directory, seen = together
     assert same(resumed.network.state_dict(), seen[0]["random"]["weights"])
@@ -342,7 +342,7 @@ from tests import tiny
 from tests.encoder.training.test_distributed import RANDOM, stumbling
 directory = Path(sys.argv[1])
 run = tiny.Run(directory, batch_size=2, num_nodes=2, **RANDOM)
-result = run(from_probe=True)
+result = run(validate_first=True)
 torch.save([result.state, run.network.state_dict()], directory / "end.pt")
 """
 
@@ -368,11 +368,11 @@ def test_two_nodes_end_with_the_same_model_in_directories_of_their_own(together,
         # As from a shell, and as under SLURM.
         for number, variable in enumerate(("NODE_RANK", "SLURM_NODEID"))
     ]
-    told = [node.communicate(timeout=180) for node in nodes]
-    assert [node.returncode for node in nodes] == [0, 0], told
-    assert len(told[0][0].splitlines()) == 5 and told[1][0] == "", "the first speaks for all"
+    output = [node.communicate(timeout=180) for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], output
+    assert len(output[0][0].splitlines()) == 5 and output[1][0] == "", "the first speaks for all"
     # The library may remark, with its frames, that the other node has gone first.
-    assert not any("Traceback" in errors or "Warning:" in errors for _, errors in told), told
+    assert not any("Traceback" in errors or "Warning:" in errors for _, errors in output), output
     ends = [torch.load(tmp_path / name / "end.pt", weights_only=True) for name in "01"]
     assert same(ends[0], ends[1])
     # The same as two processes of one node.

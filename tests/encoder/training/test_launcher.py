@@ -27,7 +27,7 @@ from tests import tiny
 ROOT = Path(__file__).parents[3]
 
 
-def told(message):
+def refusal(message):
     return pytest.raises(ValueError, match=f"^{re.escape(message)}$")
 
 
@@ -51,7 +51,7 @@ def test_ones_own_number_goes_before_that_of_slurm():
     ],
 )
 def test_what_the_environment_lacks_is_named(environment, missing):
-    with told(
+    with refusal(
         f"num_nodes is 2, but the environment lacks {missing}. Set, on every node, MASTER_ADDR to the name of the "
         "first one, MASTER_PORT to a port that is free there, and NODE_RANK to the node's own number from 0 on (under "
         "SLURM, SLURM_NODEID is taken)."
@@ -61,15 +61,15 @@ def test_what_the_environment_lacks_is_named(environment, missing):
 
 def test_what_cannot_be_is_refused():
     where = {"MASTER_ADDR": "here", "MASTER_PORT": "5"}
-    with told("NODE_RANK in the environment is '2'; it must be a number from 0 to 1, as num_nodes is 2."):
+    with refusal("NODE_RANK in the environment is '2'; it must be a number from 0 to 1, as num_nodes is 2."):
         meeting_of(2, {**where, "NODE_RANK": "2"})
-    with told("MASTER_PORT in the environment is 'http'; it must be a number from 0 to 65535, as num_nodes is 2."):
+    with refusal("MASTER_PORT in the environment is 'http'; it must be a number from 0 to 65535, as num_nodes is 2."):
         meeting_of(2, {**where, "MASTER_PORT": "http", "NODE_RANK": "1"})
 
 
 def test_more_graphics_cards_than_there_are_are_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with told("devices is 3, but torch finds 2 CUDA devices. Lower devices, or set device to 'cpu'."):
+    with refusal("devices is 3, but torch finds 2 CUDA devices. Lower devices, or set device to 'cpu'."):
         run_in_processes(print, device="cuda", devices=3, num_nodes=1)
     check_devices("cuda", 2)
     check_devices("cpu", 64)
@@ -94,7 +94,7 @@ def test_half_precision_cannot_skip_steps_in_several_processes(tmp_path):
         "non_finite 'skip' does not work with precision 16 in several processes. Set precision to 'bf16' or '32', or "
         "non_finite to 'error'."
     )
-    with told(message):
+    with refusal(message):
         tiny.Run(tmp_path, devices=2, precision="16", non_finite="skip")()
 
 

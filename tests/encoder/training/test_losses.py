@@ -38,7 +38,7 @@ def test_mean_or_zero_of_nothing_is_part_of_the_graph():
 
 
 def guessed(logits, tokens):
-    return nucleotide_loss([lambda: (logits, tokens)], len(tokens), [], lambda *seen: None)
+    return nucleotide_loss([lambda: (logits, tokens)], len(tokens), lambda *seen: None)
 
 
 def test_nucleotide_loss_by_hand():
@@ -85,47 +85,21 @@ def test_weighted_batches_add_up_to_the_whole():
     assert whole.item() == pytest.approx(sum(parts).item() / 2, rel=1e-5)
 
 
-@pytest.mark.parametrize("keep", ["all", "frozen", "no gradients"])
-def test_gradients_of_the_nucleotide_loss_are_those_of_the_whole_sum(keep):
-    """Computed portion by portion, ahead of the backward pass of what the loss is a part of."""
+@pytest.mark.parametrize("gradients", [True, False])
+def test_the_nucleotide_loss_of_chunks_is_that_of_the_whole(gradients):
     torch.manual_seed(0)
-    weight, bias, unused = (torch.nn.Parameter(torch.randn(size)) for size in ((3, 4), (4,), (2,)))
-    weight.requires_grad_(keep != "frozen")
-    portions = [(torch.randn(size, 3), torch.randint(1, 5, (size,), dtype=torch.uint8)) for size in (5, 1, 7)]
-
-    guesses = [partial(lambda inputs, tokens: (inputs @ weight + bias, tokens), *portion) for portion in portions]
+    weight = torch.nn.Parameter(torch.randn(3, 4))
+    chunks = [(torch.randn(size, 3), torch.randint(1, 5, (size,), dtype=torch.uint8)) for size in (5, 1, 7)]
+    guesses = [partial(lambda inputs, tokens: (inputs @ weight, tokens), *chunk) for chunk in chunks]
     seen = []
-    with torch.set_grad_enabled(keep != "no gradients"):
-        loss = nucleotide_loss(guesses, 13, [weight, unused, bias], lambda *guess: seen.append(guess))
-        everything = [torch.cat(part) for part in zip(*(guess() for guess in guesses), strict=True)]
-        expected = torch.nn.functional.cross_entropy(everything[0], everything[1].long() - 1)
-    torch.testing.assert_close(loss, expected, check_stride=False)
-    # In the order of the portions, whichever was first.
-    for found, wanted in zip(zip(*seen, strict=True), everything, strict=True):
-        assert torch.equal(torch.cat(found), wanted)
-        assert not torch.cat(found).requires_grad
-    assert loss.requires_grad == (keep != "no gradients")
-    if keep == "no gradients":
-        return
-    # Beside another loss of the same weights, and weighted.
-    (3 * loss + bias.square().sum()).backward()
-    asked = [p for p in (weight, bias) if p.requires_grad]
-    slopes = torch.autograd.grad(3 * expected + bias.square().sum(), asked)
-    for parameter, slope in zip(asked, slopes, strict=True):
-        torch.testing.assert_close(parameter.grad, slope)
-    # What has no part in it has no gradient, rather than one of zeros that would decay it.
-    assert unused.grad is None and (weight.grad is None) == (keep == "frozen")
-
-
-def test_a_portion_is_settled_before_the_next_is_guessed(one_thread):
-    weight = torch.nn.Parameter(torch.ones(4))
-    order = []
-
-    def guess(number):
-        order.append(number)
-        given = weight[None] * 1
-        given.register_hook(lambda _: order.append(f"{number} back"))
-        return given, torch.tensor([2])
-
-    nucleotide_loss([partial(guess, number) for number in range(3)], 3, [weight], lambda *seen: None)
-    assert order == [0, "0 back", 1, "1 back", 2, "2 back"]
+    with torch.set_grad_enabled(gradients):
+        loss = nucleotide_loss(guesses, 13, lambda *guess: seen.append(guess))
+        logits, tokens = (torch.cat(part) for part in zip(*(guess() for guess in guesses), strict=True))
+        expected = torch.nn.functional.cross_entropy(logits, tokens.long() - 1)
+    torch.testing.assert_close(loss, expected)
+    for shown, whole in zip(zip(*seen, strict=True), (logits, tokens), strict=True):
+        assert torch.equal(torch.cat(shown), whole)
+        assert not torch.cat(shown).requires_grad
+    assert loss.requires_grad == gradients
+    if gradients:
+        torch.testing.assert_close(*(torch.autograd.grad(x, weight)[0] for x in (loss, expected)))

@@ -61,7 +61,7 @@ def test_8_7_validation_that_is_not_finite_stops(tmp_path, non_finite):
 def test_8_7_before_the_first_step_it_is_epoch_0(tmp_path):
     run = broken_run(tmp_path, 17, kind="numeric")
     with pytest.raises(NonFiniteError, match=r"not finite in epoch 0, after 0 steps \(val\)"):
-        run(from_probe=True)
+        run(validate_first=True)
 
 
 def burst(run, at):
@@ -161,14 +161,14 @@ def overflowing(directory, **changes):
     return run
 
 
-@pytest.mark.parametrize("from_probe", [True, False])
-def test_8_7_predictions_that_are_not_finite_stop_with_sample_ids(tmp_path, from_probe):
+@pytest.mark.parametrize("validate_first", [True, False])
+def test_8_7_predictions_that_are_not_finite_stop_with_sample_ids(tmp_path, validate_first):
     begin = {
         True: r"in epoch 0, after 0 steps \(val\)\. Samples: s15, s16, s17, s18\. ",
         False: r"in epoch 1, after 0 steps \(train\)\. Samples: s\d+, s\d+, s\d+, s\d+\. ",
-    }[from_probe]
+    }[validate_first]
     with pytest.raises(NonFiniteError) as caught:
-        overflowing(tmp_path)(from_probe=from_probe)
+        overflowing(tmp_path)(validate_first=validate_first)
     assert re.match(
         rf"The prediction is not finite {begin}predicted ph \(4,\) float32, 4 not finite; tokens .*"
         r"Look at these samples, lower learning_rate, ",

@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 
-from q2_aam.encoder.training.optimizers import LISTS, Both, build_optimizer
+from q2_aam.encoder.training.optimizers import EMBEDDINGS, CombinedOptimizer, build_optimizer
 from q2_aam.settings import Optimization
 from tests import tiny
 
@@ -20,9 +20,9 @@ def test_muon_takes_what_turns_vectors_into_vectors():
     turned = names_of(network, muon)
     assert "asv_encoder.transformer.blocks.0.attention.project.weight" in turned
     assert "sample_encoder.abundance.2.weight" in turned
-    assert not any(name.startswith(LISTS) for name in turned)
+    assert not any(name.startswith(EMBEDDINGS) for name in turned)
     names = [name for name, _ in network.named_parameters()]
-    assert all(any(name.startswith(listed) for name in names) for listed in LISTS), "one was renamed"
+    assert all(any(name.startswith(listed) for name in names) for listed in EMBEDDINGS), "one was renamed"
     assert len(turned) == 2 * 4 + 1, "four of each block, one of the abundance"
     listed = names_of(network, matrices)
     assert {"sample_encoder.membership.weight", "target_head.linear.weight"} <= listed
@@ -40,20 +40,10 @@ def test_adamw_takes_all():
     assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(network.parameters()))
 
 
-def test_frozen_parameters_are_left_alone():
-    network = tiny.network()
-    for name, p in network.named_parameters():
-        p.requires_grad_("norm" in name)
-    optimizer = build_optimizer(network, Optimization())
-    # No matrix is left for Muon.
-    assert isinstance(optimizer, torch.optim.AdamW)
-    assert all("norm" in name for group in optimizer.param_groups for name in names_of(network, group))
-
-
 def both(weights):
     matrix, vector = (torch.nn.Parameter(w.clone()) for w in weights)
     parts = torch.optim.Muon([matrix], lr=0.1, adjust_lr_fn="match_rms_adamw"), torch.optim.AdamW([vector], lr=0.1)
-    return Both(*parts), matrix, vector
+    return CombinedOptimizer(*parts), matrix, vector
 
 
 def test_both_step_as_each_would_alone():

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from q2_aam import model_file
+from q2_aam.encoder import files
 from q2_aam.encoder.files import read_tensors
 from q2_aam.encoder.training import callbacks
 from q2_aam.settings import SCHEDULERS
@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("undr
 
 ROOT = Path(__file__).parents[3]
 # Everything that could make a difference: random choices, dropout, accumulation remainders.
-HOW = {"epochs": 4, "accumulation": 3, "token_limit": 8, "token_choice": "random", "learning_rate": 0.005}
-HOW |= {"subcommunities": 2, "gradient_share": 0.5}
+OPTIONS = {"epochs": 4, "accumulation": 3, "token_limit": 8, "token_choice": "random", "learning_rate": 0.005}
+OPTIONS |= {"subcommunities": 2, "gradient_share": 0.5}
 SIZES = {"dropout": 0.2}
 
 
@@ -54,8 +54,8 @@ def run(directory, call=None, **changes):
     """A run; with `call` one that ends at that batch. An epoch has 4 training and 2 validation batches."""
     communities = tiny.survey()
     unifrac = "jaccard" if call is None else Fatal(communities, call, end)
-    how = {"kind": "numeric", "sizes": SIZES, **HOW, **changes}
-    return tiny.Run(directory, communities=communities, unifrac=unifrac, **how)
+    options = {"kind": "numeric", "sizes": SIZES, **OPTIONS, **changes}
+    return tiny.Run(directory, communities=communities, unifrac=unifrac, **options)
 
 
 def same(state, other):
@@ -95,13 +95,13 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, scheduler):
 def test_a_killed_run_remembers_how_long_a_plateau_has_lasted(tmp_path):
     """Two epochs without improvement halve the rate here, one before and one after the run is killed."""
     # Gradients of nothing: no epoch is better than the first.
-    how = {"scheduler": "plateau", "patience": 4, "gradient_clip": 1e-30, "weight_decay": 0.0}
-    expected = run(tmp_path / "whole", **how)
+    options = {"scheduler": "plateau", "patience": 4, "gradient_clip": 1e-30, "weight_decay": 0.0}
+    expected = run(tmp_path / "whole", **options)
     expected()
     assert expected.history()["learning_rate"].tolist() == [0.005, 0.005, 0.005, 0.0025]
     with pytest.raises(Killed):
-        run(tmp_path / "run", call=6 * 2 + 2, **how)()
-    resumed = run(tmp_path / "run", **how)
+        run(tmp_path / "run", call=6 * 2 + 2, **options)()
+    resumed = run(tmp_path / "run", **options)
     resumed()
     assert_same_outcome(resumed, expected)
 
@@ -159,7 +159,7 @@ def test_killed_while_a_file_is_written(tmp_path, monkeypatch, file):
                 raise Killed
         save(content, path)
 
-    monkeypatch.setattr(model_file.torch, "save", dies)
+    monkeypatch.setattr(files.torch, "save", dies)
     with pytest.raises(Killed):
         run(tmp_path / "run")()
     monkeypatch.undo()
@@ -196,12 +196,12 @@ def test_a_run_killed_twice_goes_on(tmp_path):
 
 @pytest.mark.parametrize("validation_rows", [tiny.VALIDATION_ROWS, tiny.NO_ROWS])
 def test_8_3_an_early_stopped_run_started_again_is_where_it_was(tmp_path, capsys, validation_rows):
-    how = {"patience": 1, "epochs": 30, "learning_rate": 0.05, "validation_rows": validation_rows}
-    first = run(tmp_path, **how)
+    options = {"patience": 1, "epochs": 30, "learning_rate": 0.05, "validation_rows": validation_rows}
+    first = run(tmp_path, **options)
     first()
     assert 1 < first.result.epochs < 30 and "had not improved for 1 epochs" in first.result.stopped
     capsys.readouterr()
-    again = run(tmp_path, **how)
+    again = run(tmp_path, **options)
     again()
     assert_same_outcome(again, first)
     assert capsys.readouterr().out == "", "no epoch is run"
@@ -217,13 +217,13 @@ def test_a_finished_run_started_again_is_where_it_was(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_killed_run_from_a_probe_keeps_its_epoch_0(tmp_path):
+def test_a_killed_run_that_validated_first_keeps_its_epoch_0(tmp_path):
     expected = run(tmp_path / "whole")
-    expected(from_probe=True)
+    expected(validate_first=True)
     with pytest.raises(Killed):
-        run(tmp_path / "run", call=2 + 6 + 3)(from_probe=True)
+        run(tmp_path / "run", call=2 + 6 + 3)(validate_first=True)
     resumed = run(tmp_path / "run")
-    resumed(from_probe=True)
+    resumed(validate_first=True)
     assert resumed.history().index.tolist() == [0, 1, 2, 3, 4]
     assert_same_outcome(resumed, expected)
 
@@ -236,7 +236,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from tests import tiny
-from tests.encoder.training.test_resume import HOW, SIZES
+from tests.encoder.training.test_resume import OPTIONS, SIZES
 
 class Deadly(tiny.Distances):
     late = 0
@@ -251,7 +251,7 @@ class Deadly(tiny.Distances):
 
 directory = Path(sys.argv[1])
 communities = tiny.survey()
-tiny.Run(directory, communities=communities, unifrac=Deadly(communities), kind="numeric", sizes=SIZES, **HOW)()
+tiny.Run(directory, communities=communities, unifrac=Deadly(communities), kind="numeric", sizes=SIZES, **OPTIONS)()
 """
 
 
@@ -295,7 +295,7 @@ def test_a_directory_with_a_run_of_other_settings_is_refused(tmp_path):
     other = "the table, its split or the target"
     refused(tmp_path, f"{begin}{other}{end}", kind="categorical")
     refused(tmp_path, f"{begin}{other}{end}", train_rows=np.arange(1, 15))
-    with pytest.raises(ValueError, match=r"other input: the encoder, metric, phylogeny or freeze_encoder\. Repeat"):
+    with pytest.raises(ValueError, match=r"other input: the encoder, metric or phylogeny\. Repeat"):
         run(tmp_path)(origin="weighted")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
     # Threads change nothing but time.
@@ -449,7 +449,7 @@ def test_settings_are_written_by_a_new_run_alone_and_whole(tmp_path, monkeypatch
 
 
 def test_a_new_run_takes_nothing_over_from_another(tmp_path):
-    """One that failed in its first epoch, say, or whose encoder was frozen: they have no last state."""
+    """One that failed in its first epoch, say, which has no last state."""
     for folder in ("events", "plots"):
         (tmp_path / folder).mkdir()
     for name in ("events/events.out.tfevents.1.a.1.0", "plots/epoch-0007.png", "history.tsv", "best_model.pt"):

@@ -2,11 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from q2_aam.encoder.batches import CommunityDataset, batch_loader
 from q2_aam.encoder.sample_encoder import lineage_distances
 from q2_aam.encoder.training.losses import pairs
 from q2_aam.encoder.training.starting import PRESENCE, USUAL_DISTANCE, start_from_data
-from q2_aam.prediction import encode_samples
-from q2_aam.study.batches import CommunityDataset, batch_loader
 from q2_aam.study.communities import asv_hashes
 from tests import tiny
 
@@ -29,7 +28,7 @@ def started(unifrac, batch_size=20, rows=None, **changes):
     rows = np.arange(tiny.SAMPLES) if rows is None else rows
     loader = batch_loader(CommunityDataset(communities, unifrac=unifrac), rows, batch_size, 0, shuffle=True)
     start_from_data(network, loader)
-    presence = encode_samples(network, communities.subset(rows), batch_size=batch_size).presence
+    presence = torch.from_numpy(tiny.embed(network, communities.subset(rows), batch_size=batch_size).presence)
     return network, pairs(lineage_distances(presence)).mean().item()
 
 
@@ -38,7 +37,7 @@ def test_the_mean_predicted_distance_is_the_mean_unifrac(distance):
     """With lineages neither so rare nor so common that they could not be learnt."""
     network, found = started(Fixed(distance))
     assert found == pytest.approx(distance, abs=0.005)
-    presence = encode_samples(network, tiny.survey()).presence
+    presence = tiny.embed(network, tiny.survey()).presence
     assert presence.mean().item() == pytest.approx(PRESENCE, abs=0.005)
 
 
@@ -54,8 +53,8 @@ def test_a_distance_out_of_reach_is_come_near_to():
     network, found = started(Fixed(0.99))
     _, nearer = started(Fixed(0.4))
     assert nearer < found < 0.99
-    presence = encode_samples(network, tiny.survey()).presence
-    assert (presence > 0).all() and torch.isfinite(presence).all()
+    presence = tiny.embed(network, tiny.survey()).presence
+    assert (presence > 0).all() and np.isfinite(presence).all()
 
 
 def test_8_6_batches_of_one_sample_keep_lineages_apart():
@@ -63,7 +62,8 @@ def test_8_6_batches_of_one_sample_keep_lineages_apart():
     drawn = tiny.network(lineages=64).sample_encoder.membership.weight
     network, _ = started(tiny.Distances(tiny.survey()), batch_size=1)
     assert torch.allclose(network.sample_encoder.membership.weight, drawn)
-    assert pairs(lineage_distances(encode_samples(network, tiny.survey()).presence)).mean() > 0.1
+    distances = tiny.embed(network, tiny.survey()).distances()
+    assert pairs(torch.from_numpy(distances)).mean() > 0.1
 
 
 def test_a_last_batch_of_one_sample_counts_for_nothing():

@@ -4,12 +4,11 @@ import re
 import numpy as np
 import pytest
 import torch
-from q2_aam.prediction import encode_samples, predict_targets
 
+from q2_aam.encoder.batches import batch_loader
 from q2_aam.encoder.training.lightning_setup import overlays
 from q2_aam.encoder.training.starting import start_from_data
 from q2_aam.settings import LOSS_TERMS, SCHEDULERS
-from q2_aam.study.batches import batch_loader
 from tests import tiny
 from tests.encoder.training.test_schedulers import HIGHEST, course
 
@@ -90,7 +89,7 @@ def test_8_11_a_run_of_20_steps_learns_something(tmp_path, scheduler):
     """From where `pretrain` begins: with distances of the right size on average."""
     run = larger_run(tmp_path, scheduler=scheduler, learning_rate=0.01)
     start_from_data(run.network, batch_loader(run.dataset, np.arange(48), 12, 0, shuffle=True))
-    result = run(from_probe=True)
+    result = run(validate_first=True)
     assert steps_of(run) == {20}
     history = run.history()
     before, best = history.loc[0], history.loc[result.best_epoch]
@@ -102,16 +101,16 @@ def test_8_11_a_run_of_20_steps_learns_something(tmp_path, scheduler):
 def test_8_11_a_run_of_20_steps_learns_a_target(tmp_path):
     run = larger_run(tmp_path, kind="numeric", unifrac_weight=0.0, learning_rate=0.02)
     start_from_data(run.network, batch_loader(run.dataset, np.arange(48), 12, 0, shuffle=True))
-    history = run(from_probe=True) and run.history()
+    history = run(validate_first=True) and run.history()
     assert history["val/target_loss"].loc[1:].min() < 0.5 * history["val/target_loss"][0]
     assert history["train/target_loss"][5] < 0.5 * history["train/target_loss"][1]
     assert history["train/r2"][5] > 0.5
 
 
 def test_8_9_a_random_choice_of_asvs_works_with_accumulation(tmp_path):
-    how = {"token_limit": 4, "accumulation": 3, "epochs": 2}
+    options = {"token_limit": 4, "accumulation": 3, "epochs": 2}
     runs = [
-        tiny.Run(tmp_path / str(n), token_choice=choice, **how)
+        tiny.Run(tmp_path / str(n), token_choice=choice, **options)
         for n, choice in enumerate(("random", "random", "abundant"))
     ]
     sizes = []
@@ -155,7 +154,7 @@ def test_a_network_that_has_predicted_is_trained_in_training_mode(tmp_path):
         if number:
             run.network.eval()
         run.network.register_forward_pre_hook(lambda module, _: modes.append(module.training))
-        run(from_probe=True)
+        run(validate_first=True)
     half = len(modes) // 2
     assert modes[:half] == modes[half:] == [False] * 2 + [True] * 4 + [False] * 2
 
@@ -193,6 +192,6 @@ def test_validation_reads_the_most_abundant_asvs_as_prediction_does(tmp_path):
     assert random.filter(like="val/").equals(abundant.filter(like="val/"))
     assert (random.filter(like="train/target") != abundant.filter(like="train/target")).all(axis=None)
     run = runs["random"]
-    encoding = encode_samples(run.network, run.communities.subset(tiny.VALIDATION_ROWS), token_limit=4)
-    errors = predict_targets(run.network, encoding)[:, 0] - run.dataset.target[tiny.VALIDATION_ROWS]
+    embedding = tiny.embed(run.network, run.communities.subset(tiny.VALIDATION_ROWS), token_limit=4)
+    errors = tiny.outputs_of(run.network, embedding)[:, 0] - run.dataset.target[tiny.VALIDATION_ROWS]
     assert np.mean(errors**2) == pytest.approx(random["val/target_loss"][1], rel=1e-5)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from q2_aam.encoder.subcommunities import communities_a_sample, draw_parts
 from q2_aam.settings import TOKEN_CHOICES
 from q2_aam.study.communities import Communities
-from q2_aam.study.subcommunities import communities_a_sample, draw_parts
 from q2_aam.study.tables import keep_entries
 from q2_aam.study.tokenizer import PAD
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from q2_aam.study.subcommunities import communities_a_sample, draw_parts
+from q2_aam.encoder.subcommunities import communities_a_sample, draw_parts
 
 
 def test_sub_communities_hold_a_fifth_to_all_of_the_asvs():

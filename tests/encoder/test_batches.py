@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from q2_aam.study.batches import BatchKey, BatchSampler, CommunityDataset, batch_loader, part_sizes
+from q2_aam.encoder.batches import BatchKey, BatchSampler, CommunityDataset, batch_loader, part_sizes
 from q2_aam.study.communities import asv_hashes, read_communities
 from q2_aam.study.tokenizer import PAD
 from tests import tiny

@@ -1,0 +1,103 @@
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from threadpoolctl import threadpool_info
+
+from q2_aam.encoder.device import use_threads
+from q2_aam.encoder.threads import WAITING, limited_threads
+from q2_aam.settings import Runtime
+
+GNU = any(pool["prefix"] == "libgomp" for pool in threadpool_info())
+# A little work in two threads, then a pause, over and over: CPU seconds of all threads, which are next to none unless
+# a thread spins in the pauses. Before, within and after.
+SPINNING = """
+import os, sys, time
+import {first}
+import torch
+from q2_aam.encoder.threads import limited_threads
+torch.set_num_threads(2)
+numbers = torch.randn(2**16)
+
+def seconds():
+    torch.sin(numbers)
+    started = time.process_time()
+    for _ in range(20):
+        torch.sin(numbers)
+        time.sleep(0.02)
+    return time.process_time() - started
+
+environment = dict(os.environ)
+before = seconds()
+try:
+    with limited_threads(2):
+        within = seconds()
+        raise ZeroDivisionError
+except ZeroDivisionError:
+    print(before, within, seconds())
+assert dict(os.environ) == environment
+"""
+
+
+def sizes():
+    """Threads of each library, and of torch as it counts them."""
+    return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info()} | {"torch": torch.get_num_threads()}
+
+
+def tasks():
+    """Threads of this process."""
+    return len(os.listdir("/proc/self/task"))
+
+
+def spinning(first="torch", **environment):
+    """CPU seconds before, within and after, in a process that imports a module first."""
+    environment = {name: value for name, value in os.environ.items() if name not in WAITING} | environment
+    command = [sys.executable, "-c", SPINNING.format(first=first)]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return [float(number) for number in run.stdout.split()]
+
+
+def test_all_libraries_have_the_threads_for_a_while():
+    assert {pool["user_api"] for pool in threadpool_info()} >= {"blas", "openmp"}, f"or {np.__name__} is not seen"
+    before = sizes()
+    for number in (3, 1):
+        with use_threads(Runtime(threads=number)) as threads:
+            assert set(sizes().values()) == {number} == {threads}
+        with pytest.raises(ZeroDivisionError), use_threads(Runtime(threads=number)):
+            raise ZeroDivisionError
+        assert sizes() == before
+
+
+@pytest.mark.skipif(not GNU, reason="another OpenMP library")
+@pytest.mark.parametrize("first", ["torch", "sklearn.utils._openmp_helpers"])
+def test_threads_that_wait_do_not_spin_meanwhile(first):
+    """Whoever has loaded OpenMP first; and the environment is as it was."""
+    before, within, after = spinning(first)
+    assert within < 0.3 * min(before, after)
+
+
+@pytest.mark.skipif(not GNU, reason="another OpenMP library")
+@pytest.mark.parametrize("setting", [{"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "300000"}])
+def test_who_has_chosen_how_threads_wait_is_respected(setting):
+    before, within, _ = spinning(**setting)
+    assert within > 0.5 * before
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="threads cannot be counted")
+def test_no_thread_is_left_behind(monkeypatch):
+    for name in WAITING:
+        monkeypatch.delenv(name, raising=False)
+    torch.sin(torch.randn(2**16))
+    before = tasks()
+    with limited_threads(2), limited_threads(2):
+        assert tasks() > before
+    with pytest.raises(ZeroDivisionError), limited_threads(2):
+        raise ZeroDivisionError
+    deadline = time.monotonic() + 30
+    while tasks() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert tasks() == before

@@ -1,0 +1,162 @@
+"""Calibration, novelty and cautions of predictions, by hand."""
+
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import softmax
+
+from q2_aam.predictions import (
+    Calibration,
+    Predictions,
+    depth_caution,
+    novelty_of,
+    prediction_scores,
+    refuse_other_values,
+)
+from q2_aam.study.targets import Target
+from tests import tiny
+
+IDS = np.array([f"s{number}" for number in range(40)], dtype=object)
+
+
+def numeric(transform="zscore"):
+    values = pd.Series(np.random.default_rng(0).uniform(1, 9, 40), index=IDS, name="ph")
+    target = Target.fit_numeric(values, transform)
+    return target, values, target.encode(values)
+
+
+def classes():
+    values = pd.Series(list("abcc") * 10, index=IDS, name="zone")
+    target = Target.fit_categorical(values)
+    return target, values, target.encode(values)
+
+
+@pytest.mark.parametrize("transform", ["none", "zscore", "minmax", "log1p"])
+def test_intervals_hold_nine_in_ten_in_the_targets_own_units(transform):
+    target, values, encoded = numeric(transform)
+    outputs = (encoded + 0.3 * encoded.std() * np.random.default_rng(1).normal(size=40)).astype(np.float32)[:, None]
+    predicted = Predictions.of(target, Calibration.fit(target, encoded, outputs), IDS, outputs)
+    np.testing.assert_allclose(predicted.values, target.decode(outputs[:, 0]))
+    assert predicted.values.name == "prediction" and predicted.values.index.name == "SampleID"
+    lower, upper = predicted.certainty["lower"], predicted.certainty["upper"]
+    # ceil(41 * 0.9) of 40; the one that sets the width lies on its end, where rounding decides
+    inside = (values >= lower - 1e-5) & (values <= upper + 1e-5)
+    assert inside.sum() == 37 and (lower < predicted.values).all() and (predicted.values < upper).all()
+    if transform == "log1p":
+        np.testing.assert_allclose((1 + upper) / (1 + lower), ((1 + upper) / (1 + lower)).iloc[0], rtol=1e-6)
+    else:
+        np.testing.assert_allclose(upper - lower, (upper - lower).iloc[0], rtol=1e-6)
+
+
+def test_too_few_samples_for_intervals_are_told():
+    target, _, encoded = numeric()
+    few = Calibration.fit(target, encoded[:5], encoded[:5, None] + np.float32(0.1))
+    assert few.caution() == (
+        "The samples are too few (5) for intervals of 90%: they are as wide as the largest error among them instead. "
+        "Add samples."
+    )
+    assert few.intervals["half_width"] == pytest.approx(0.1, rel=1e-4)
+    assert Calibration.fit(target, encoded, encoded[:, None]).caution() is None
+    assert Calibration(temperature=1.0).caution() is None
+
+
+def test_probabilities_are_tempered_logits():
+    target, values, encoded = classes()
+    logits = np.random.default_rng(2).normal(size=(40, 3)).astype(np.float32)
+    logits[np.arange(40), encoded] += 1
+    calibration = Calibration.fit(target, encoded, logits)
+    predicted = Predictions.of(target, calibration, IDS, logits)
+    assert list(predicted.certainty.columns) == ["a", "b", "c"]
+    np.testing.assert_allclose(predicted.certainty, softmax(logits / calibration.temperature, axis=1), rtol=1e-6)
+    assert list(predicted.values) == [target.classes[code] for code in logits.argmax(1)]
+
+    def log_loss(temperature):
+        return -np.log(softmax(logits / temperature, axis=1)[np.arange(40), encoded]).mean()
+
+    best = log_loss(calibration.temperature)
+    assert best < log_loss(0.7 * calibration.temperature) and best < log_loss(1.5 * calibration.temperature)
+
+
+def test_scores_that_samples_do_not_define_are_left_out():
+    truth, predicted = (pd.Series(values, index=IDS[:3]) for values in ([2.0, 2.0, 2.0], [1.0, 2.0, 4.0]))
+    scores = prediction_scores("numeric", truth, predicted)
+    assert scores["mae"] == 1 and "r2" not in scores and all(np.isfinite(list(scores.values())))
+    labels = pd.Series(["a", "b", "b"], index=IDS[:3])
+    scores = prediction_scores("categorical", labels, pd.Series(["a", "b", "a"], index=IDS[:3]))
+    assert scores["balanced_accuracy"] == 0.75 and scores["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_novelty_is_what_is_counted():
+    communities = tiny.survey()
+    counts = communities.counts.toarray()
+    new = np.arange(36) % 5 == 0
+    dropped = np.arange(20.0)
+    novelty = novelty_of(tiny.changed(communities, reads_dropped=dropped), new)
+    np.testing.assert_array_equal(novelty["asvs"], (counts > 0).sum(1))
+    np.testing.assert_array_equal(novelty["reads"], counts.sum(1) + dropped)
+    np.testing.assert_array_equal(novelty["reads_dropped"], dropped)
+    np.testing.assert_array_equal(novelty["unseen_asvs"], (counts[:, new] > 0).sum(1))
+    # Of the reads that are read.
+    np.testing.assert_allclose(novelty["unseen_read_share"], counts[:, new].sum(1) / counts.sum(1))
+
+
+def samples(depths, values="counts"):
+    """Stands in for a study of samples of some depths."""
+    ids = IDS[: len(depths)]
+    return SimpleNamespace(
+        values=values, depths=lambda: np.array(depths, dtype=float), communities=SimpleNamespace(sample_ids=ids)
+    )
+
+
+DATA = {"values": "counts", "depth": {"lowest": 1000.0, "median": 2000.0, "highest": 5000.0}}
+
+
+def test_depths_far_outside_those_learnt_from_are_named_with_numbers():
+    # Twice as far is far.
+    assert depth_caution(samples([500, 1000, 10000]), DATA) is None
+    assert depth_caution(samples([499, 2000, 10001, 30]), DATA) == (
+        "3 of 4 samples have far fewer or far more reads (30 to 10001) than those that were learnt from (1000 to "
+        "5000): s0, s2, s3. With other depths, other rare ASVs are met: rarefy both tables alike (`qiime feature-table "
+        "rarefy`), or doubt these predictions."
+    )
+
+
+@pytest.mark.parametrize(
+    "values, data",
+    [
+        ("shares", {**DATA, "values": "shares"}),
+        ("counts", {**DATA, "values": "shares"}),
+        ("shares", DATA),
+        ("presence", {**DATA, "values": "presence"}),
+        ("counts", {"values": "counts"}),
+    ],
+)
+def test_depths_that_are_none_are_not_compared(values, data):
+    assert depth_caution(samples([1], values), data) is None
+
+
+@pytest.mark.parametrize(
+    "values, learnt, ours, theirs",
+    [
+        ("presence", "counts", "presence and absence", "counts of reads"),
+        ("presence", "shares", "presence and absence", "relative frequencies"),
+        ("counts", "presence", "counts of reads", "presence and absence"),
+        ("shares", "presence", "relative frequencies", "presence and absence"),
+    ],
+)
+def test_presence_and_abundance_are_not_taken_for_each_other(values, learnt, ours, theirs):
+    message = (
+        f"The table holds {ours}, but the model has learnt from {theirs}. Give a table of the same kind, or fit a "
+        "model to such a table."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        refuse_other_values(samples([1], values), {"values": learnt})
+
+
+@pytest.mark.parametrize("values, learnt", [("counts", "shares"), ("shares", "counts"), ("presence", "presence")])
+def test_counts_and_shares_say_the_same(values, learnt):
+    refuse_other_values(samples([1], values), {"values": learnt})
+    refuse_other_values(samples([1], "counts"), {})
