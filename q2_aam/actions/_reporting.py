@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import textwrap
 import warnings
 from collections.abc import Iterator
 
@@ -10,14 +11,19 @@ import numpy as np
 
 def say(message: str) -> None:
     """A line for `--verbose`, at once also where the output goes to a file."""
-    print(message, flush=True)
+    print(wrapped(message), flush=True)
+
+
+def wrapped(text: str) -> str:
+    """A text in lines of at most 120 columns; those after the first are indented."""
+    return textwrap.fill(text, 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 @contextlib.contextmanager
 def readable_warnings() -> Iterator[None]:
     """Warnings as one sentence each, without the line of our code that raised them."""
     before = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_args, **_kwargs: f"Warning: {message}\n"
+    warnings.formatwarning = lambda message, *_args, **_kwargs: wrapped(f"Warning: {message}") + "\n"
     try:
         with warnings.catch_warnings():
             # They speak of inner folds, of which the user knows nothing and about which there is nothing to do.

@@ -61,7 +61,7 @@ def test_every_sample_is_learnt_from_and_predicted_out_of_fold(study, fitted):
 def test_what_was_chosen_is_printed_and_stays(study, fitted, encoder, capsys):
     head, (model, _, _) = fitted
     run_fit(study, "ph", encoder, head=head)
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.replace("\n  ", " ").splitlines()
     assert re.fullmatch(DESCRIPTIONS[head], lines[2])
     assert Predictor.load(str(model)).head.describe() == lines[2]
     shares = [int(share) for share in re.findall(r"(\d+)%", lines[2])]

@@ -13,6 +13,7 @@ from q2_aam.actions._reporting import (
     describe_study,
     percent,
     readable_warnings,
+    say,
     warn_of,
 )
 from q2_aam.encoder.encoder import Encoder
@@ -75,6 +76,18 @@ def test_warnings_are_sentences(capsys):
         print(warnings.formatwarning("3 samples were left out.", UserWarning, "file.py", 7), end="")
     assert capsys.readouterr().out == "Warning: 3 samples were left out.\n"
     assert warnings.formatwarning is before
+
+
+def test_long_lines_are_wrapped(capsys):
+    text = "word " * 40 + "as-it-is"
+    say("short: 0.5-1")
+    say(text)
+    with readable_warnings():
+        print(warnings.formatwarning(text, UserWarning, "file.py", 7), end="")
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == "short: 0.5-1" and len(lines) == 4 and max(map(len, lines)) <= 120
+    assert " ".join(line.strip() for line in lines) == f"{text} Warning: {text}"
+    assert lines[1].startswith("  word")
 
 
 def test_warnings_of_inner_folds_are_not_shown():

@@ -62,7 +62,8 @@ def test_each_fold_and_the_scores_are_told(said, survey):
     forests = ["random forest", "balanced forest"]
     assert methods[-6:] == ["q2-aam", "largest class", *forests, "SVM UniFrac", "SVM Jaccard"]
     # warnings of the actions themselves
-    assert all(line.startswith("Warning: ") for line in said.err.splitlines()), said.err
+    assert all(line.startswith(("Warning: ", "  ")) for line in said.err.splitlines()), said.err
+    assert max(map(len, [*lines, *said.err.splitlines()])) <= 120
 
 
 def test_a_contradiction_is_a_sentence(qiime, survey):
