@@ -140,17 +140,17 @@ def depth_caution(study: Study, data: dict) -> str | None:
     data : dict
         Of the model's description: ``depth`` (``lowest``, ``highest``) and ``values``.
     """
-    learnt = data.get("depth")
-    if learnt is None or not study.values == data.get("values") == "counts":
+    depth = data.get("depth")
+    if depth is None or not study.values == data.get("values") == "counts":
         return None
     depths = study.depths()
-    far = (depths < learnt["lowest"] / FAR_DEPTH) | (depths > learnt["highest"] * FAR_DEPTH)
+    far = (depths < depth["lowest"] / FAR_DEPTH) | (depths > depth["highest"] * FAR_DEPTH)
     if not far.any():
         return None
     return (
         f"{far.sum()} of {len(far)} samples have far fewer or far more reads ({depths[far].min():.0f} to "
-        f"{depths[far].max():.0f}) than those that were learnt from ({learnt['lowest']:.0f} to "
-        f"{learnt['highest']:.0f}): {name_ids(study.communities.sample_ids[far])}. With other depths, other rare ASVs "
+        f"{depths[far].max():.0f}) than those that were learnt from ({depth['lowest']:.0f} to "
+        f"{depth['highest']:.0f}): {name_ids(study.communities.sample_ids[far])}. With other depths, other rare ASVs "
         "are met: rarefy both tables alike (`qiime feature-table rarefy`), or doubt these predictions."
     )
 
@@ -162,10 +162,10 @@ def refuse_other_values(study: Study, data: dict) -> None:
     ------
     ValueError
     """
-    learnt = data.get("values", "counts")
-    if (study.values == "presence") != (learnt == "presence"):
+    values = data.get("values", "counts")
+    if (study.values == "presence") != (values == "presence"):
         names = {"counts": "counts of reads", "shares": "relative frequencies", "presence": "presence and absence"}
         raise ValueError(
-            f"The table holds {names[study.values]}, but the model has learnt from {names[learnt]}. Give a table of "
+            f"The table holds {names[study.values]}, but the model has learnt from {names[values]}. Give a table of "
             "the same kind, or fit a model to such a table."
         )

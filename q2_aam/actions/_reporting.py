@@ -83,8 +83,8 @@ def describe_scores(predictor, stage: str, samples: str) -> str:
 
 def describe_novelty(novelty) -> str:
     """The novelty of a whole table, in a sentence."""
-    kept = novelty["reads"] - novelty["reads_dropped"]
-    share = (novelty["unseen_read_share"] * kept).sum() / kept.sum()
+    reads = novelty["reads"] - novelty["reads_dropped"]
+    share = (novelty["unseen_read_share"] * reads).sum() / reads.sum()
     worst = novelty["unseen_read_share"].idxmax()
     most = f" (most in sample {worst}: {percent(novelty.loc[worst, 'unseen_read_share'])})" if share else ""
     return (

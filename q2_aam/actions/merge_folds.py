@@ -78,13 +78,13 @@ def _refuse_without_value(predicted_ids: pd.Index, values: pd.Series) -> None:
 
 def _places(ids: list[list]) -> list[tuple[int, int, int]]:
     """Repeat, fold and number of training samples of each entry; a sample that comes again begins a new repeat."""
-    repeats, seen = [], set()
+    repeats, previous = [], set()
     for part in ids:
-        if not repeats or seen & set(part):
+        if not repeats or previous & set(part):
             repeats.append([])
-            seen = set()
+            previous = set()
         repeats[-1].append(len(part))
-        seen |= set(part)
+        previous |= set(part)
     return [
         (repeat, fold, sum(sizes) - size)
         for repeat, sizes in enumerate(repeats, 1)

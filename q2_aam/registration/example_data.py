@@ -51,22 +51,22 @@ def metadata():
     return qiime2.Metadata(pd.concat([part.metadata for part in _parts()]))
 
 
-def _run(name: str, **given) -> tuple:
+def _run(name: str, **inputs) -> tuple:
     """Outputs of an action, without what it prints: it is not the one that the user asked for."""
     with contextlib.redirect_stdout(io.StringIO()):
-        return tuple(sdk.PluginManager().plugins["aam"].methods[name](**given))
+        return tuple(sdk.PluginManager().plugins["aam"].methods[name](**inputs))
 
 
 @lru_cache(maxsize=1)
 def _pretrained() -> tuple:
-    given = {"table": training_table(), "sequences": sequences(), "phylogeny": phylogeny()}
-    return _run("pretrain", **given, epochs=2, **SMALL)
+    inputs = {"table": training_table(), "sequences": sequences(), "phylogeny": phylogeny()}
+    return _run("pretrain", **inputs, epochs=2, **SMALL)
 
 
 @lru_cache(maxsize=1)
 def _fitted() -> tuple:
-    given = {"table": training_table(), "sequences": sequences(), "encoder": encoder()}
-    return _run("fit", **given, metadata=metadata().get_column("ph"))
+    inputs = {"table": training_table(), "sequences": sequences(), "encoder": encoder()}
+    return _run("fit", **inputs, metadata=metadata().get_column("ph"))
 
 
 @lru_cache(maxsize=1)

@@ -262,9 +262,9 @@ def _counts(gradients, sites, present, optima, breadths, rng):
         abundance /= abundance.sum(axis=1, keepdims=True)
         # one read for every ASV held, so that the richness is what was drawn; the others at random
         block = held + rng.multinomial(reads[rows] - held.sum(axis=1), abundance)
-        kept = np.nonzero(block)
+        places = np.nonzero(block)
         shape = (len(block), n_asvs)
-        blocks.append(sp.csr_matrix((block[kept].astype(float), (kept[0], columns[kept])), shape=shape))
+        blocks.append(sp.csr_matrix((block[places].astype(float), (places[0], columns[places])), shape=shape))
     return sp.vstack(blocks, format="csr")
 
 

@@ -57,10 +57,10 @@ class AAMModelDirectoryFormat(model.DirectoryFormat):
 
     def _validate_(self, level):
         stated = read_json(self.path / "model.json", level)["sha256"]
-        found = sha256(self.path / "best_model.pt")
-        if found != stated:
+        actual = sha256(self.path / "best_model.pt")
+        if actual != stated:
             raise ValidationError(
-                f"best_model.pt is not the file that model.json describes: its SHA-256 is {found}, but "
+                f"best_model.pt is not the file that model.json describes: its SHA-256 is {actual}, but "
                 f"model.json states {stated}. One of them was changed or damaged: get the model again from "
                 "where it comes from."
             )

@@ -6,6 +6,7 @@ import shutil
 
 import pandas as pd
 
+from q2_aam.settings import LOSS_TERMS
 from q2_aam.types import AAMTrainingLogDirectoryFormat
 
 from ._page import Page, number
@@ -13,7 +14,7 @@ from ._samples import some
 
 PARTS = ("train", "val")
 # Losses first, in the order of their importance; then the metrics in the order of the file.
-LOSSES = ("total_loss", "target_loss", "unifrac_loss", "nucleotide_loss", "count_loss")
+LOSSES = ("total_loss", *(term.loss for term in LOSS_TERMS))
 
 
 def summarize_training(output_dir: str, training_log: AAMTrainingLogDirectoryFormat) -> None:

@@ -57,7 +57,7 @@ def test_a_killed_pretrain_repeated_ends_as_if_it_had_not_been(survey, qiime):
     epochs_before = len(rows(qiime.folder / "killed" / "history.tsv"))
     said = qiime(command("killed"))
     assert said.err == ""
-    epochs = [line.split(",")[0] for line in said.lines if line.startswith("epoch ")]
+    epochs = [line.split("  ")[0] for line in said.lines if line.startswith("epoch ")]
     # That of the last row may not have been saved yet.
     assert epochs[0] in (f"epoch {epochs_before}/{EPOCHS}", f"epoch {epochs_before + 1}/{EPOCHS}")
     assert epochs[-1] == f"epoch {EPOCHS}/{EPOCHS}"

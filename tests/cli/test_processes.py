@@ -13,7 +13,7 @@ PRETRAIN = (
 def test_two_processes_speak_with_one_voice(survey, qiime):
     said = qiime(PRETRAIN + "--p-devices 2")
     assert said.err == ""
-    lines = [line.split(",")[0] for line in said.lines]
+    lines = [line.split("  ")[0] for line in said.lines]
     assert lines[1:3] == ["epoch 1/2", "epoch 2/2"] and "Epoch " in lines[3] and len(lines) == 7
     assert str(qiime.check("two.qza").type) == "AAMModel[Encoder]"
     qiime.check("two-log.qza")
