@@ -51,7 +51,8 @@ def reading(directory: Path, threads: int) -> dict:
     import biom  # noqa: F401 that importing libraries is no part of it
     import unifrac  # noqa: F401
 
-    from q2_aam.encoder import batches, communities  # noqa: F401
+    from q2_aam.encoder import batches  # noqa: F401
+    from q2_aam.study import communities  # noqa: F401
 
     with stage() as took:
         read(directory, threads)

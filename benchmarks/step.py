@@ -85,9 +85,10 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
 
     sizes = SIZES[size]
     communities = simulate(sizes["samples"], sizes["asvs"], sizes["richness"])
-    distances = np.random.default_rng(1).random((len(communities),) * 2, dtype=np.float32)
     settings = Training(sampling=PretrainingSampling())
     parts = settings.sampling.subcommunities
+    most = sizes["batch_size"] * (1 + parts)
+    distances = np.random.default_rng(1).random((most, most), dtype=np.float32)
     # Any distances: UniFrac is computed beside the steps, and is no part of what is measured here.
     dataset = CommunityDataset(
         communities, unifrac=lambda rows, asvs: distances[: len(rows), : len(rows)], subcommunities=parts

@@ -144,7 +144,7 @@ def test_actions_and_options_in_sentences_are_there(page):
         for action in re.findall(r"qiime aam ([a-z][a-z-]*)", code):
             assert action.replace("-", "_") in plugin.actions, code
         if "qiime " not in code or "qiime aam" in code:
-            shown = {option for option in OPTION.findall(code) if re.match("--[pimo]-", option)}
+            shown = {option for option in OPTION.findall(code) if re.match("--[pimo]-.", option)}
             assert shown <= everything, f"{name_of(page)}: {sorted(shown - everything)} is no option of any action"
 
 

@@ -24,6 +24,8 @@ def few_trees():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trees, "TREES", 8)
         patch.setattr(ensemble, "ABUNDANCE_TREES", 6)
+        for module in (trees, ensemble):
+            patch.setattr(module, "INNER_SHARE", 1.0)
         patch.setattr(ensemble, "ensemble_weights", lambda *_: (0.4, 0.3, 0.3))
         yield
 

@@ -8,12 +8,14 @@ from q2_aam.simulation.survey import simulate_survey
 from .small import Survey, run_fine_tune, run_fit, run_pretrain
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def few_trees():
     """A tenth of the trees, of which nothing here depends on the number."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trees, "TREES", 20)
         patch.setattr(ensemble, "ABUNDANCE_TREES", 10)
+        for module in (trees, ensemble):
+            patch.setattr(module, "INNER_SHARE", 1.0)
         yield
 
 

@@ -118,6 +118,11 @@ def run_predict(study, model, **changes):
     return predict(**{"table": study.table, "model": model, "sequences": study.sequences, "threads": 1, **changes})
 
 
+def printed(capsys):
+    """What was printed, a sentence a line: lines that were wrapped are one again."""
+    return capsys.readouterr().out.replace("\n  ", " ").splitlines()
+
+
 @contextmanager
 def told(cautions=False):
     """Collect the warnings that a user would be shown; without `cautions`, which any study of 48 samples is given."""

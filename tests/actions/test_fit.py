@@ -15,7 +15,7 @@ from q2_aam.encoder.encoder import Encoder
 from q2_aam.evaluation.metrics import regression_scores
 from q2_aam.predictor import Predictor
 
-from .small import as_column, description, run_fit, run_predict, shuffled, told
+from .small import as_column, description, printed, run_fit, run_predict, shuffled, told
 
 # Both kinds of column
 
@@ -233,9 +233,8 @@ def test_token_limit_is_kept(study, encoder):
 def test_what_is_printed_is_readable(study, encoder, regressor, capsys):
     with told():
         run_fit(study, "ph", encoder, groups=study.column("site"), head="kernel")
-    out, err = capsys.readouterr()
-    lines = out.splitlines()
-    assert err == "" and len(lines) == 4
+    lines = printed(capsys)
+    assert len(lines) == 4
     assert lines[0].startswith("48 samples of 9 groups, 120 distinct ASVs, ")
     assert lines[1] == "The encoder has read all of these ASVs in pretraining."
     assert lines[2].startswith("Kernel head: ")

@@ -11,7 +11,7 @@ from q2_types.feature_data import DNAFASTAFormat
 from q2_aam.predictor import Predictor
 from q2_aam.study.cautions import Caution, cautions
 
-from .small import as_column, description, run_fit, told
+from .small import as_column, description, printed, run_fit, told
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_what_was_left_out_is_warned_of_and_kept_with_the_model(study, encoder, 
     assert data["samples"] == len(predictions) == 48 - 3 - 8
     lost = study.samples(predictions.index).matrix_data.toarray()[:2].sum()
     assert data["reads_dropped"] == lost > 0 and data["features_cut"] == 0
-    assert capsys.readouterr().out.splitlines()[0].endswith("of the reads, whose features have no sequence.")
+    assert printed(capsys)[0].endswith("of the reads, whose features have no sequence.")
     model.validate("max")
 
 

@@ -13,7 +13,7 @@ from q2_types.feature_data import DNAFASTAFormat
 from q2_aam.actions.predict import predict
 from q2_aam.encoder.files import MISFIT
 
-from .small import description, run_fit, run_predict, run_pretrain, shuffled, tampered, told
+from .small import description, printed, run_fit, run_predict, run_pretrain, shuffled, tampered, told
 
 # Rounding may lead a tree or two another way; of most samples it leads none.
 TOLERANCE, MEDIAN_TOLERANCE = 0.1, 1e-4
@@ -181,12 +181,11 @@ def test_novelty_is_what_pandas_counts(study, early):
 def test_last_line_sums_novelty_up(study, early, capsys):
     with told():
         run_predict(study, early)
-    out, err = capsys.readouterr()
+    lines = printed(capsys)
     counts, unseen = unseen_by(study)
     share = counts[unseen].sum().sum() / counts.sum().sum()
     by_sample = counts[unseen].sum() / counts.sum()
-    assert err == ""
-    assert out.splitlines() == [
+    assert lines == [
         "48 samples predicted: ph.",
         f"Novelty: {share:.1%} of the reads are in ASVs that were never met in training (most in sample "
         f"{by_sample.idxmax()}: {by_sample.max():.1%}); reads cut 0, dropped 0, ambiguous 0.",
@@ -247,7 +246,7 @@ def test_a_table_of_another_region_is_all_new(study, regressor, tmp_path, capsys
     other = {i: sequence.translate(str.maketrans("ACGT", "CATG")) for i, sequence in study.sequence_of.items()}
     predicted, _, novelty = run_predict(study, regressor[0], sequences=fasta(other, tmp_path / "other.fasta"))
     assert (novelty["unseen_read_share"] == 1).all() and np.isfinite(predicted).all()
-    assert capsys.readouterr().out.splitlines()[-1].startswith("Novelty: 100.0% of the reads are in ASVs that were ")
+    assert printed(capsys)[-1].startswith("Novelty: 100.0% of the reads are in ASVs that were ")
 
 
 # Depth

@@ -15,7 +15,7 @@ from q2_aam.encoder.files import read_tensors
 from q2_aam.settings import Objective, Optimization, PretrainingSampling, Runtime
 from q2_aam.study.tokenizer import tokenize
 
-from .small import SIZES, description, newick, run_pretrain, told
+from .small import SIZES, description, newick, printed, run_pretrain, told
 
 
 def weights(model):
@@ -244,7 +244,7 @@ def test_features_without_a_sequence_are_left_out_with_a_count(study, tmp_path, 
     with told() as messages:
         run_pretrain(study, sequences=sequences, missing_features="ignore", epochs=1)
     assert messages == []
-    first = capsys.readouterr().out.splitlines()[0]
+    first = printed(capsys)[0]
     assert ", 117 distinct ASVs, " in first
     assert first.endswith(f" at most. Left out: {share:.1%} of the reads, whose features have no sequence.")
 

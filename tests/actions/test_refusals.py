@@ -98,7 +98,8 @@ def test_duplicate_ids_of_the_table(study, run):
 
 def test_one_sample_is_too_few_to_learn_from(study, encoder):
     with refused(
-        "Two parts need two samples or more, but there is 1. Set the share of the validation part to 0, or add samples."
+        "column 'ph' has the same value (6.75) in all 1 training samples: there is nothing to learn. Choose another "
+        "column."
     ):
         run_fine_tune(study, "ph", encoder, table=study.samples(["S01"]))
 
@@ -141,7 +142,7 @@ def test_tips_of_the_same_name(study, tmp_path):
 def test_constant_target(study, encoder):
     column = as_column(pd.Series(7.0, index=study.frame.index, name="depth"))
     with refused(
-        "column 'depth' has the same value (7) in all 36 training samples: there is nothing to learn. Choose another "
+        "column 'depth' has the same value (7) in all 48 training samples: there is nothing to learn. Choose another "
         "column."
     ):
         run_fine_tune(study, column, encoder)
@@ -150,7 +151,7 @@ def test_constant_target(study, encoder):
 def test_one_class_only(study, encoder):
     column = as_column(pd.Series("soil", index=study.frame.index, name="biome"))
     with refused(
-        "column 'biome' has one class only ('soil') in the 36 training samples: two or more are needed. Choose another "
+        "column 'biome' has one class only ('soil') in the 48 training samples: two or more are needed. Choose another "
         "column, or samples of more classes."
     ):
         run_fine_tune(study, column, encoder)

@@ -4,6 +4,7 @@ import torch
 from q2_aam.encoder.encoder import Encoder
 from q2_aam.simulation.study import simulate_study
 from tests.encoder.small import SIZES, training
+from tests.study.conftest import survey  # noqa: F401 (a fixture)
 
 
 @pytest.fixture(autouse=True)

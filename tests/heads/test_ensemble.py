@@ -277,3 +277,17 @@ def test_parts_of_an_ensemble_that_do_not_fit_are_refused():
 def test_weights_that_are_none_are_refused(weights):
     with pytest.raises(ValueError, match="needs three weights that add up to 1"):
         EnsembleHead(None, None, None, weights)
+
+
+def test_inner_folds_grow_a_share_of_the_trees(monkeypatch):
+    """Most of the time of a fit is theirs, and they only tell what trees are worth."""
+    fixed(monkeypatch, 0.4, 0.3, 0.3)
+    for module in (trees_module, ensemble):
+        monkeypatch.setattr(module, "INNER_SHARE", 0.5)
+    grow, numbers = Trees.grow, []
+    monkeypatch.setattr(Trees, "grow", lambda *args, **given: numbers.append(given["trees"]) or grow(*args, **given))
+    features, level = samples()
+    folds = inner_folds(level, None, 0)
+    head = EnsembleHead.fit(features, level, folds).head
+    assert numbers == [10, 5] * len(folds.splits) + [20, 10]
+    assert (len(head.embedding_trees.trees.roots), len(head.abundance_trees.trees.roots)) == (20, 10)

@@ -366,7 +366,7 @@ def test_guesses_are_stored_where_the_encoder_leaves_room(tmp_path, budgets, tim
     needed = sum(length * (1 + length / 256) for length in lengths.tolist())
     run, calls = tiny.Run(tmp_path, gradient_share=1.0, max_tokens=int(budgets * needed) + 1), []
     run.network.nucleotide_head.register_forward_pre_hook(lambda *_: calls.append(1))
-    total = total_loss(run.task, alone(run))
+    total = total_loss(run.module, alone(run))
     once = len(calls)
     total.backward()
     assert once > 0 and len(calls) == times * once

@@ -26,7 +26,7 @@ def test_every_term_has_a_weight_a_function_and_charts():
 
 def test_monitors_are_what_can_be_measured():
     assert set(PRETRAIN_MONITORS) == set(measured_names(Objective(), True, None))
-    tuned = TargetObjective(nucleotide_weight=1.0, count_weight=1.0)
+    tuned = TargetObjective()
     kinds = [measured_names(tuned, True, kind) for kind in ("numeric", "categorical")]
     assert set(FINE_TUNE_MONITORS) == {name for names in kinds for name in names}
     assert FINE_TUNE_MONITORS[:3] == ("total_loss", "target_loss", "r2")
