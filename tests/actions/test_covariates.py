@@ -63,7 +63,7 @@ def test_a_target_that_depends_on_them_is_predicted(study, encoder, frame, model
         predicted = run_predict(study, models[head][0], table=new, covariates=metadata(frame[["sex", "age"]]))[0]
     assert messages == []
     # Trees are rough on so few samples.
-    enough = 0.9 if head in ("kernel", "linear") else 0.45
+    enough = 0.9 if head in ("kernel", "linear") else 0.35
     assert r2(frame["weight"], predicted) > enough
     assert description(models[head][0])["scores"]["out-of-fold/r2"] > enough
     without = run_fit(study, as_column(frame["weight"]), encoder, head=head, table=study.samples(frame.index[:36]))
