@@ -36,7 +36,7 @@ run qiime aam split-samples --i-table table.qza --m-metadata-file metadata.tsv -
 
 step "3. Pretrain: learn, without any metadata, an embedding of samples whose distances are UniFrac."
 # Fewer epochs than by itself, so that the demo takes minutes.
-run qiime aam pretrain --i-table train.qza --i-sequences sequences.qza --i-phylogeny tree.qza --p-epochs 20 \
+run qiime aam pretrain --i-table train.qza --i-sequences sequences.qza --i-phylogeny tree.qza --p-epochs 15 \
   --o-model encoder.qza --o-training-log pretrain-log.qza --verbose
 run qiime aam summarize-training --i-training-log pretrain-log.qza --o-visualization pretrain-log.qzv
 
