@@ -1,7 +1,6 @@
 """The whole network: ASV encoder, sample encoder, heads."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -9,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from q2_aam.encoder.asv_encoder import ASVEncoder, NucleotideHead
-from q2_aam.encoder.chunks import chunks, fitting, in_chunks, in_order, stored_or_again
+from q2_aam.encoder.chunks import in_chunks, in_order
 from q2_aam.encoder.output_heads import CountHead, TargetHead
 from q2_aam.encoder.sample_encoder import SampleEncoder, SampleEncoding, log_share
 from q2_aam.settings import Architecture
@@ -74,35 +73,36 @@ class AAM(nn.Module):
         Encoding
         """
         embeddings = self.asv_encoder(tokens, max_tokens, learnt)
-        sample = self.encode_samples(partial(F.embedding, weight=embeddings), asv_index, abundance, mask, max_tokens)
+        sample = self.encode_samples(F.embedding, asv_index, abundance, mask, max_tokens, (embeddings,))
         return Encoding(embeddings, sample)
 
     def encode_samples(
         self,
-        look_up: Callable[[Tensor], Tensor],
+        look_up: Callable[..., Tensor],
         asv_index: Tensor,
         abundance: Tensor,
         mask: Tensor,
         max_tokens: int | None = None,
+        inputs: Sequence[Tensor] = (),
     ) -> SampleEncoding:
         """Encode samples whose ASVs are encoded already; see :meth:`forward`.
 
         ``look_up`` returns the embeddings ``[B, S, D]`` of ASVs by their numbers ``[B, S]``, which may stay on the
-        CPU.
+        CPU, and tensors ``inputs``, through which gradients go.
         """
 
-        def encode(rows: Tensor, longest: int) -> SampleEncoding:
+        def encode(rows: Tensor, longest: int, *inputs: Tensor) -> SampleEncoding:
             part = rows, slice(0, longest)
-            embeddings = look_up(asv_index[rows.to(asv_index.device), :longest])
+            embeddings = look_up(asv_index[rows.to(asv_index.device), :longest], *inputs)
             return self.sample_encoder(embeddings, abundance[part], mask[part])
 
-        rows, encodings = zip(*in_chunks(encode, asvs_of(mask), max_tokens), strict=True)
+        rows, encodings = zip(*in_chunks(encode, asvs_of(mask), self.sample_encoder, max_tokens, inputs), strict=True)
         return SampleEncoding(*(in_order(rows, tensors) for tensors in zip(*encodings, strict=True)))
 
     def guess_nucleotides(
         self, tokens: Tensor, hidden_tokens: Tensor, masked: Tensor, max_tokens: int | None = None
-    ) -> list[Callable[[], tuple[Tensor, Tensor]]]:
-        """Guess nucleotides of ASVs ``tokens [U, 1 + L]`` that are hidden in ``hidden_tokens``, chunk by chunk.
+    ) -> tuple[Tensor, Tensor]:
+        """Guess nucleotides of ASVs ``tokens [U, 1 + L]`` that are hidden in ``hidden_tokens``.
 
         Parameters
         ----------
@@ -115,22 +115,21 @@ class AAM(nn.Module):
 
         Returns
         -------
-        list of callable
-            One a chunk, to logits ``[M, 4]``, one row a masked nucleotide, and the tokens ``[M]`` that are hidden.
+        logits, truth : Tensor
+            ``[M, 4]``, one row a masked nucleotide, and the tokens ``[M]`` that are hidden; ASVs in no particular
+            order.
         """
         encoder = self.asv_encoder
         lengths = encoder.lengths(tokens)
 
-        def guess(rows: Tensor) -> tuple[Tensor, Tensor]:
-            width = encoder.width(int(lengths[rows[0]]))
-            logits = self.nucleotide_head(encoder, hidden_tokens[rows, :width], masked[rows, : width - 1])
-            return logits, tokens[rows, 1:][masked[rows]]
+        def guess(rows: Tensor, longest: int) -> tuple[Tensor]:
+            width = encoder.width(longest)
+            return (self.nucleotide_head(encoder, hidden_tokens[rows, :width], masked[rows, : width - 1]),)
 
-        parts = chunks(lengths)
-        return [
-            partial(stored_or_again(guess, store), rows)
-            for rows, store in zip(parts, fitting(lengths, parts, max_tokens), strict=True)
-        ]
+        used = nn.ModuleList([encoder, self.nucleotide_head])
+        rows, guessed = zip(*in_chunks(guess, lengths, used, max_tokens), strict=True)
+        order = torch.cat(rows)
+        return torch.cat([part for (part,) in guessed]), tokens[order, 1:][masked[order]]
 
     def guess_abundances(
         self,
@@ -149,13 +148,14 @@ class AAM(nn.Module):
             ``[M]`` each, as ``log_share``, samples in no particular order.
         """
 
-        def guess(rows: Tensor, longest: int) -> tuple[Tensor]:
+        def guess(rows: Tensor, longest: int, asv_embeddings: Tensor) -> tuple[Tensor]:
             part = rows, slice(0, longest)
             embeddings = F.embedding(asv_index[part], asv_embeddings)
             contextual = self.sample_encoder.contextual(embeddings, abundance[part], mask[part], hidden[part])
             return (self.count_head(contextual[hidden[part]]),)
 
-        rows, guessed = zip(*in_chunks(guess, asvs_of(mask), max_tokens), strict=True)
+        used = nn.ModuleList([self.sample_encoder, self.count_head])
+        rows, guessed = zip(*in_chunks(guess, asvs_of(mask), used, max_tokens, (asv_embeddings,)), strict=True)
         order = torch.cat(rows)
         return torch.cat([part for (part,) in guessed]), log_share(abundance[order][hidden[order]])
 

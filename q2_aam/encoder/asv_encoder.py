@@ -60,10 +60,10 @@ class ASVEncoder(nn.Module):
         lengths = self.lengths(tokens)
 
         def encode(places: Tensor) -> list[tuple[Tensor, Tensor]]:
-            def embed(rows: Tensor, longest: int) -> tuple[Tensor]:
+            def embed(rows: Tensor, longest: int, centre: Tensor) -> tuple[Tensor]:
                 return (self.norm(self.read(tokens[places[rows], : self.width(longest)], centre)),)
 
-            parts = in_chunks(embed, lengths[places], max_tokens)
+            parts = in_chunks(embed, lengths[places], self, max_tokens, (centre,))
             return [(places[rows], embeddings) for rows, (embeddings,) in parts]
 
         if learnt is None or not torch.is_grad_enabled():

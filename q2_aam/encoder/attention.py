@@ -101,6 +101,8 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """A stack of blocks."""
 
+    compiled = False
+
     def __init__(self, layers: int, dim: int, heads: int, feed_forward: int, dropout: float = 0.0):
         super().__init__()
         self.blocks = nn.ModuleList(Block(dim, heads, feed_forward, dropout) for _ in range(layers))

@@ -5,14 +5,18 @@ from functools import partial
 from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+
+from q2_aam.encoder.side_by_side import Pieces, side_by_side
 
 Result = TypeVar("Result")
 
 # Tokens of a chunk. On a CPU its intermediate values should stay in the cache, and below the 32 MB from which on the
 # system hands out fresh memory, page by page, for every tensor; a GPU wants as much as it can get.
 CHUNK = {"cpu": 2**13, "cuda": 2**17}
+# Where there is little to do, threads do without work rather than with chunks of less than that part.
+SMALLEST_CHUNK = 4
 # Rows of that many tokens hold about as much in their attention weights as in everything else.
 ATTENTION_LENGTH = 256
 
@@ -50,31 +54,80 @@ def room(lengths: Tensor) -> Tensor:
 
 
 def in_chunks(
-    compute: Callable[[Tensor, int], tuple[Tensor, ...]], lengths: Tensor, max_tokens: int | None = None
+    compute: Callable[..., tuple[Tensor, ...]],
+    lengths: Tensor,
+    network: nn.Module,
+    max_tokens: int | None = None,
+    inputs: Sequence[Tensor] = (),
 ) -> list[tuple[Tensor, tuple[Tensor, ...]]]:
-    """Compute something of rows, chunk by chunk.
+    """Compute something of rows, chunk by chunk: on a CPU in as many threads as torch has, see :func:`one_by_one`.
 
     Parameters
     ----------
     compute : callable
-        Row numbers ``[P]`` and the longest of their lengths to tensors.
+        Row numbers ``[P]``, the longest of their lengths and the ``inputs`` to tensors.
     lengths : Tensor
         int ``[R]``, tokens of each row.
+    network : nn.Module
+        Whose parameters ``compute`` uses. It uses no others, and no other tensors that have gradients.
     max_tokens : int, optional
         What chunks beyond about that many tokens need for the backward pass is not stored but computed again then,
         which takes a third more time. See :func:`room`. None: all is stored.
+    inputs : sequence of Tensor
+        What else ``compute`` takes, through which gradients go.
 
     Returns
     -------
     list of tuple
         Of each chunk: its rows, int64 ``[P]``, and what ``compute`` returned for them.
     """
-    parts = chunks(lengths)
+    if not len(lengths):
+        return []
+    alone = lengths.is_cuda or one_by_one(network)
+    parts = chunks(lengths) if alone else even_chunks(lengths)
     stored = fitting(lengths, parts, max_tokens)
-    return [
-        (rows, stored_or_again(compute, store)(rows, int(lengths[rows[0]])))
-        for rows, store in zip(parts, stored, strict=True)
-    ]
+
+    def piece(rows: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return compute(rows, int(lengths[rows[0]]), *inputs)
+
+    if alone:
+        return [(rows, stored_or_again(piece, store)(rows, *inputs)) for rows, store in zip(parts, stored, strict=True)]
+    learnt = list(network.parameters())
+    if torch.is_grad_enabled() and any(x.requires_grad for x in (*inputs, *learnt)):
+        results = Pieces.apply(piece, parts, stored, len(inputs), *inputs, *learnt)
+        width = len(results) // len(parts)
+        return [(rows, results[n * width : (n + 1) * width]) for n, rows in enumerate(parts)]
+    return list(zip(parts, side_by_side(lambda rows: piece(rows, *inputs), parts), strict=True))
+
+
+def one_by_one(network: nn.Module) -> bool:
+    """Whether a network takes one chunk after the other, each operation in all threads, also on a CPU.
+
+    With dropout, since the random numbers of a chunk are the same again in this order only; compiled by torch, which
+    would compile the same thing for each thread until it gave up.
+    """
+    parts = list(network.modules())
+    drawn = any(isinstance(part, nn.Dropout) and part.p > 0 and part.training for part in parts)
+    return drawn or any(getattr(part, "compiled", False) for part in parts)
+
+
+def even_chunks(lengths: Tensor) -> list[Tensor]:
+    """:func:`chunks` of about equal size, as many for each of torch's threads where they are not too small for it."""
+    most, threads, tokens = CHUNK[lengths.device.type], torch.get_num_threads(), int(lengths.sum())
+    fewest = len(chunks(lengths, most))
+    number = min(-(-fewest // threads) * threads, tokens // (most // SMALLEST_CHUNK))
+    if 0 < number < threads:
+        # So many that each has the same number of threads, and none is left without work.
+        number = threads // -(-threads // number)
+    number = max(fewest, number)
+    size = max(1.0, tokens / number)
+    while size < most:
+        parts = chunks(lengths, int(size))
+        if len(parts) <= number:
+            return parts
+        # Padding, and what is left over, made more of them.
+        size *= 1.02
+    return chunks(lengths, most)
 
 
 def fitting(lengths: Tensor, parts: Sequence[Tensor], max_tokens: int | None) -> list[bool]:

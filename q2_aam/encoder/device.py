@@ -85,6 +85,8 @@ def compile_layers(network: nn.Module, device: str) -> None:
         )
     for encoder in (network.asv_encoder, network.sample_encoder):
         encoder.transformer.compile(dynamic=True)
+        # Asked by q2_aam.encoder.chunks.one_by_one.
+        encoder.transformer.compiled = True
 
 
 @contextlib.contextmanager

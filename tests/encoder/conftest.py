@@ -16,6 +16,13 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture(params=[1, 2, 3])
+def threads(request, one_thread):
+    """Torch's threads, set to each of a few numbers."""
+    torch.set_num_threads(request.param)
+    return request.param
+
+
 @pytest.fixture(scope="session")
 def simulated():
     """A study of 24 samples with a phylogeny and a numeric target."""

@@ -1,11 +1,9 @@
-from functools import partial
-
 import pytest
 import torch
 
 from q2_aam.encoder import chunks as module
 from q2_aam.encoder.batches import BatchKey, CommunityDataset
-from q2_aam.encoder.chunks import chunks, in_chunks, in_order, room
+from q2_aam.encoder.chunks import CHUNK, chunks, even_chunks, in_chunks, in_order, room
 from q2_aam.study.tokenizer import PAD
 from tests import tiny
 
@@ -49,19 +47,19 @@ class Exponentials(torch.nn.Module):
         return self.weight[rows].exp() * longest, inputs[rows].exp() * longest
 
 
-def test_in_order_puts_results_where_their_rows_were(small_chunks):
-    parts = in_chunks(lambda rows, longest: (LENGTHS[rows],), LENGTHS)
+def test_in_order_puts_results_where_their_rows_were(small_chunks, threads):
+    parts = in_chunks(lambda rows, longest: (LENGTHS[rows],), LENGTHS, torch.nn.Identity())
     rows, results = zip(*parts, strict=True)
     assert len(rows) > 3
     assert torch.equal(in_order(rows, [result for (result,) in results]), LENGTHS)
 
 
 @pytest.mark.parametrize("max_tokens", [None, 40, 0])
-def test_what_is_computed_again_has_the_same_gradients(small_chunks, max_tokens):
+def test_what_is_computed_again_has_the_same_gradients(small_chunks, threads, max_tokens):
     """Beyond the budget, and only there, a chunk is computed twice."""
     network, inputs = Exponentials(), torch.rand(10, requires_grad=True)
     # The inputs may be the end of a graph, into which gradients go on.
-    parts = in_chunks(partial(network.compute, inputs=inputs * 2), LENGTHS, max_tokens)
+    parts = in_chunks(network.compute, LENGTHS, network, max_tokens, [inputs * 2])
     once = len(network.calls)
     own, others = (torch.cat(part) for part in zip(*(results for _, results in parts), strict=True))
     (own.sum() + others.sum()).backward()
@@ -82,35 +80,66 @@ def room_of(parts):
     return torch.stack([room(LENGTHS[rows]).sum() for rows, _ in parts]).cumsum(0).tolist()
 
 
-def test_results_that_are_not_used_have_no_part_in_gradients(small_chunks):
+def test_results_that_are_not_used_have_no_part_in_gradients(small_chunks, threads):
     network, inputs = Exponentials(), torch.rand(10, requires_grad=True)
-    parts = in_chunks(partial(network.compute, inputs=inputs), LENGTHS)
+    parts = in_chunks(network.compute, LENGTHS, network, None, [inputs])
     # Of the first chunk both, of the second the inputs, of the others nothing.
     (parts[0][1][0].sum() + parts[0][1][1].sum() + parts[1][1][1].sum()).backward()
     assert set(network.weight.grad.nonzero().flatten().tolist()) == set(parts[0][0].tolist())
     assert set(inputs.grad.nonzero().flatten().tolist()) == set(torch.cat([parts[0][0], parts[1][0]]).tolist())
 
 
-def test_nothing_has_no_chunks():
+def test_nothing_has_no_chunks(threads):
+    network = Exponentials()
     for max_tokens in (None, 0):
-        assert in_chunks(lambda rows, longest: (LENGTHS[rows],), LENGTHS[:0], max_tokens) == []
+        assert in_chunks(network.compute, LENGTHS[:0], network, max_tokens, [torch.zeros(0)]) == []
+
+
+@pytest.mark.parametrize(
+    "rows, longest", [(1351, 31), (7, 151), (600, 27), (1, 151), (9000, 31), (160, 149), (3, 9000)]
+)
+@pytest.mark.parametrize("spread", [0.0, 0.7])
+def test_threads_have_as_many_chunks_each(threads, rows, longest, spread):
+    lengths = (longest * (1 - spread * torch.rand(rows, generator=torch.Generator().manual_seed(0)))).long()
+    parts = even_chunks(lengths)
+    assert sorted(torch.cat(parts).tolist()) == list(range(rows))
+    most = CHUNK["cpu"]
+    sizes = [len(part) * int(lengths[part[0]]) for part in parts]
+    assert max(sizes) <= 1.3 * max(most, longest)
+    if rows * longest > 2 * threads * most // 4 and rows > 3:
+        assert len(parts) % threads == 0
+        # None is left with a row or two.
+        assert min(sizes) > 0.3 * max(sizes)
+    # Nor are there more than it takes.
+    assert len(parts) <= max(1, -(-rows * longest // most) + threads - 1)
 
 
 @pytest.mark.parametrize("lengths", [9000 * [0], [5000] + 300 * [10], [9000, 1], 600 * [4100]])
-def test_a_long_row_is_not_what_all_others_are_filled_up_to(lengths):
+def test_a_long_row_is_not_what_all_others_are_filled_up_to(threads, lengths):
     lengths = torch.tensor(lengths)
-    parts = chunks(lengths)
+    parts = even_chunks(lengths)
     assert sorted(torch.cat(parts).tolist()) == list(range(len(lengths)))
     assert sum(len(part) * int(lengths[part[0]]) for part in parts) <= 2 * lengths.sum()
 
 
-def test_dropout_is_drawn_once(small_chunks):
-    """What is computed again draws the same again."""
+def test_little_work_is_shared_out_without_idle_threads():
+    """Some 21 chunks that are large enough would leave 11 of 32 threads without work."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(32)
+        parts = even_chunks(torch.full((1400,), 31))
+    finally:
+        torch.set_num_threads(before)
+    assert len(parts) == 16
+
+
+def test_dropout_is_drawn_for_one_chunk_after_the_other(small_chunks, threads):
+    """The same in each run; and what is computed again draws the same again."""
     network = torch.nn.Sequential(torch.nn.Linear(1, 50), torch.nn.Dropout(0.5))
 
     def slopes(max_tokens):
         torch.manual_seed(3)
-        parts = in_chunks(lambda rows, longest: (network(LENGTHS[rows, None].float()),), LENGTHS, max_tokens)
+        parts = in_chunks(lambda rows, longest: (network(LENGTHS[rows, None].float()),), LENGTHS, network, max_tokens)
         network.zero_grad()
         result = torch.cat([result for _, (result,) in parts])
         result.sum().backward()
@@ -134,8 +163,7 @@ def gradients(network, max_tokens=None):
     masked &= data.tokens[:, 1:] != PAD
     hidden = data.mask & (torch.rand(data.mask.shape, generator=torch.Generator().manual_seed(1)) < 0.4)
     encoding = network(data.tokens, data.asv_index, data.abundance, data.mask, max_tokens)
-    guesses = network.guess_nucleotides(data.tokens, data.tokens, masked, max_tokens)
-    logits, letters = map(torch.cat, zip(*(guess() for guess in guesses), strict=True))
+    logits, letters = network.guess_nucleotides(data.tokens, data.tokens, masked, max_tokens)
     guessed, shares = network.guess_abundances(
         encoding.asv_embeddings, data.asv_index, data.abundance, data.mask, hidden, max_tokens
     )
@@ -150,11 +178,14 @@ def gradients(network, max_tokens=None):
 
 
 @pytest.mark.parametrize("max_tokens", [None, 100, 1])
-def test_chunks_and_recomputation_change_neither_outputs_nor_gradients(monkeypatch, max_tokens):
+def test_chunks_and_recomputation_change_neither_outputs_nor_gradients(monkeypatch, threads, max_tokens):
     network = tiny.network()
     network.asv_encoder.anchor_on(batch().tokens)
     torch.nn.init.constant_(network.sample_encoder.membership.bias, -1.0)
+    # Plain chunks, one after the other, are the oracle of those side by side.
+    monkeypatch.setattr(module, "one_by_one", lambda network: True)
     outputs, slopes = gradients(network)
+    monkeypatch.undo()
     monkeypatch.setitem(module.CHUNK, "cpu", 40)
     again, other = gradients(network, max_tokens)
     for before, after in zip([*outputs, *slopes], [*again, *other], strict=True):

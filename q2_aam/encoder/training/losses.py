@@ -1,7 +1,5 @@
 """The named losses. Each is a mean over what it counts, in float32."""
 
-from collections.abc import Callable, Sequence
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -25,31 +23,9 @@ def unifrac_loss(predicted: Tensor, unifrac: Tensor) -> Tensor:
     return mean_or_zero((pairs(predicted) - pairs(unifrac)).square())
 
 
-def nucleotide_loss(
-    guesses: Sequence[Callable[[], tuple[Tensor, Tensor]]], count: int, record: Callable[[Tensor, Tensor], None]
-) -> Tensor:
-    """Cross entropy of masked nucleotides.
-
-    Parameters
-    ----------
-    guesses : sequence of callable
-        One a chunk, to logits ``[M, 4]`` and tokens ``[M]`` (A, C, G, T).
-    count : int
-        Masked nucleotides of all chunks.
-    record : callable
-        Is given the logits, without gradients, and tokens of each chunk.
-
-    Returns
-    -------
-    Tensor
-        Scalar; zero where nothing is masked.
-    """
-    total = 0.0
-    for guess in guesses:
-        logits, tokens = guess()
-        record(logits.detach(), tokens)
-        total = total + F.cross_entropy(logits.float(), tokens.long() - A, reduction="sum") / max(1, count)
-    return total
+def nucleotide_loss(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Mean cross entropy of masked nucleotides, logits ``[M, 4]`` and tokens ``[M]`` (A, C, G, T); zero for none."""
+    return F.cross_entropy(logits.float(), tokens.long() - A, reduction="sum") / max(1, len(tokens))
 
 
 def count_loss(predicted: Tensor, log_share: Tensor) -> Tensor:

@@ -70,8 +70,9 @@ def nucleotide(data: LossInput) -> Loss:
     tokens_stored = data.batch.tokens if data.rows is None else data.batch.tokens[data.rows]
     stored = int(room(network.asv_encoder.lengths(tokens_stored)).sum())
     max_tokens = max(0, data.settings.runtime.max_tokens - stored)
-    n, guesses = int(mask.sum()), network.guess_nucleotides(tokens, masked_tokens, mask, max_tokens)
-    return nucleotide_loss(guesses, n, data.meter.add_nucleotides), n
+    logits, true = network.guess_nucleotides(tokens, masked_tokens, mask, max_tokens)
+    data.meter.add_nucleotides(logits.detach(), true)
+    return nucleotide_loss(logits, true), len(true)
 
 
 def count(data: LossInput) -> Loss:

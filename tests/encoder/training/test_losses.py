@@ -1,5 +1,4 @@
 import math
-from functools import partial
 
 import pytest
 import torch
@@ -37,22 +36,18 @@ def test_mean_or_zero_of_nothing_is_part_of_the_graph():
     assert mean_or_zero(torch.tensor([1.0, 2.0])).item() == 1.5
 
 
-def guessed(logits, tokens):
-    return nucleotide_loss([lambda: (logits, tokens)], len(tokens), lambda *seen: None)
-
-
 def test_nucleotide_loss_by_hand():
     """A, C, G, T are tokens 1 to 4 and logits 0 to 3."""
     logits = torch.tensor([[0.0, 0.0, 0.0, 0.0], [math.log(3), 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, math.log(3)]])
     tokens = torch.tensor([2, 1, 4], dtype=torch.uint8)
-    assert guessed(logits, tokens).item() == pytest.approx((math.log(4) + 2 * math.log(2)) / 3, rel=1e-5)
-    wrong = guessed(logits[2:], torch.tensor([1], dtype=torch.uint8))
+    assert nucleotide_loss(logits, tokens).item() == pytest.approx((math.log(4) + 2 * math.log(2)) / 3, rel=1e-5)
+    wrong = nucleotide_loss(logits[2:], torch.tensor([1], dtype=torch.uint8))
     assert wrong.item() == pytest.approx(math.log(6), rel=1e-5)
-    assert guessed(torch.zeros(0, 4), torch.zeros(0, dtype=torch.uint8)).item() == 0
+    assert nucleotide_loss(torch.zeros(0, 4), torch.zeros(0, dtype=torch.uint8)).item() == 0
 
 
 def test_nucleotide_loss_is_float32_of_bf16_logits():
-    assert guessed(torch.zeros(1, 4, dtype=torch.bfloat16), torch.tensor([1])).dtype == torch.float32
+    assert nucleotide_loss(torch.zeros(1, 4, dtype=torch.bfloat16), torch.tensor([1])).dtype == torch.float32
 
 
 def test_count_loss_by_hand():
@@ -83,23 +78,3 @@ def test_weighted_batches_add_up_to_the_whole():
     whole = target_loss(logits, codes, weights)
     parts = [target_loss(logits[part], codes[part], weights) for part in (slice(0, 3), slice(3, 6))]
     assert whole.item() == pytest.approx(sum(parts).item() / 2, rel=1e-5)
-
-
-@pytest.mark.parametrize("gradients", [True, False])
-def test_the_nucleotide_loss_of_chunks_is_that_of_the_whole(gradients):
-    torch.manual_seed(0)
-    weight = torch.nn.Parameter(torch.randn(3, 4))
-    chunks = [(torch.randn(size, 3), torch.randint(1, 5, (size,), dtype=torch.uint8)) for size in (5, 1, 7)]
-    guesses = [partial(lambda inputs, tokens: (inputs @ weight, tokens), *chunk) for chunk in chunks]
-    seen = []
-    with torch.set_grad_enabled(gradients):
-        loss = nucleotide_loss(guesses, 13, lambda *guess: seen.append(guess))
-        logits, tokens = (torch.cat(part) for part in zip(*(guess() for guess in guesses), strict=True))
-        expected = torch.nn.functional.cross_entropy(logits, tokens.long() - 1)
-    torch.testing.assert_close(loss, expected)
-    for shown, whole in zip(zip(*seen, strict=True), (logits, tokens), strict=True):
-        assert torch.equal(torch.cat(shown), whole)
-        assert not torch.cat(shown).requires_grad
-    assert loss.requires_grad == gradients
-    if gradients:
-        torch.testing.assert_close(*(torch.autograd.grad(x, weight)[0] for x in (loss, expected)))
