@@ -38,7 +38,8 @@ from q2_aam.types import AAMModel, AAMTrainingLog, Encoder, Novelty, PredictionI
 ANY_TABLE = FeatureTable[Frequency | RelativeFrequency | PresenceAbsence]
 INTERVALS_OR_PROBABILITIES = (
     "How certain each prediction is: for a numeric column the 90% interval, for a categorical one the probability of each "
-    "class, both calibrated on samples that were not learnt from."
+    "class as if all classes were equally frequent (those of a rare class are too high), both by the errors on samples that "
+    "were not learnt from."
 )
 LOG = "What the training run leaves to look at: history, TensorBoard event files, plots. See summarize-training."
 METADATA = (
