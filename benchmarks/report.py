@@ -20,6 +20,8 @@ SECTIONS = {
     "skill": "scores.md",
     "skill-half": "scores.md",
     "skill-other": "scores.md",
+    "probabilities": "probabilities.md",
+    "stacking": "probabilities.md",
     "step": "speed.md",
     "predict": "speed.md",
     "distances": "scale.md",

@@ -69,7 +69,8 @@ class Study:
         self.name = folder.name
         self.table = biom.load_table(str(folder / "table.biom"))
         self.sequences = DNAFASTAFormat(str(folder / "sequences.fasta"), "r")
-        self.phylogeny = NewickFormat(str(folder / "tree.nwk"), "r")
+        tree = folder / "tree.nwk"
+        self.phylogeny = NewickFormat(str(tree), "r") if tree.exists() else None
         self.metadata = qiime2.Metadata.load(str(folder / "metadata.tsv"))
         self.groups, self.targets = groups, targets
         frame = self.metadata.to_dataframe().reindex(self.table.ids())

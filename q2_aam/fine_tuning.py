@@ -9,7 +9,7 @@ from q2_aam.encoder.aam import AAM
 from q2_aam.encoder.batches import CommunityDataset
 from q2_aam.encoder.device import resolve_device, resolve_precision, use_threads
 from q2_aam.encoder.encoder import TRAINING_STATE, Encoder
-from q2_aam.encoder.pretraining import asvs_of, best_scores, data_summary, settings_for, starting_network
+from q2_aam.encoder.pretraining import best_scores, settings_for, starting_network
 from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.trainer import TrainingResult, train
 from q2_aam.heads.linear import LinearHead, fit_linear
@@ -17,9 +17,10 @@ from q2_aam.predictor import Predictor, covariates_of, encode_target, features_o
 from q2_aam.settings import Embedding as EmbeddingSettings
 from q2_aam.settings import FineTuning, measured_names
 from q2_aam.study.covariates import Covariates
-from q2_aam.study.folds import two_parts
 from q2_aam.study.study import Study
+from q2_aam.study.summary import asvs_of, data_summary
 from q2_aam.study.tables import name_ids
+from q2_aam.study.two_parts import two_parts
 
 
 class FineTuned(NamedTuple):
@@ -86,7 +87,7 @@ def fine_tune(encoder: Encoder, study: Study, settings: FineTuning | None = None
         )
         predictor = Predictor.from_out_of_fold(
             tuned, head, target, study, validation_rows, encoded[validation_rows], head.outputs(features),
-            stage="validation", covariates=covariates, scores=best_scores(result),
+            stage="validation", decision=settings.decision, covariates=covariates, scores=best_scores(result),
             seen_asvs=np.union1d(asvs_of(study, train_rows), encoder.seen_asvs),
             settings={**settings.to_dict(), "metric": metric}, random_seed=seed, token_limit=sampling.token_limit,
             data=data_summary(study, train_rows, validation_rows),

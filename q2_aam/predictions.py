@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
-from q2_aam.evaluation.calibration import apply_interval, fit_temperature, residual_interval
+from q2_aam.evaluation.calibration import apply_interval, class_probabilities, fit_temperature, residual_interval
 from q2_aam.evaluation.metrics import classification_scores, regression_scores
 from q2_aam.evaluation.scores import names_of
 from q2_aam.study.communities import Communities
@@ -31,18 +30,22 @@ class Calibration:
         that was logged is off by a factor rather than by an amount; the inverse keeps order, so that the interval holds
         as often in the target's own units.
     temperature : float or None
-        What logits are divided by before they are probabilities; None for numbers.
+        What outputs for equally frequent classes are divided by before the classes' shares of the samples learnt from
+        make them probabilities; None for numbers.
+    decision : str or None
+        Which class is named: of :data:`q2_aam.settings.DECISIONS`; None for numbers.
     """
 
     intervals: dict | None = None
     temperature: float | None = None
+    decision: str | None = None
 
     @classmethod
-    def fit(cls, target: Target, encoded: np.ndarray, outputs: np.ndarray) -> "Calibration":
+    def fit(cls, target: Target, encoded: np.ndarray, outputs: np.ndarray, decision: str) -> "Calibration":
         """Learn it from samples that were not learnt from: encoded targets ``[N]`` and a head's outputs ``[N, O]``."""
         if target.kind == "numeric":
             return cls(intervals=residual_interval(encoded, outputs[:, 0]))
-        return cls(temperature=fit_temperature(outputs, encoded))
+        return cls(temperature=fit_temperature(outputs, encoded, target.class_shares), decision=decision)
 
     def apply(self, target: Target, sample_ids: np.ndarray, outputs: np.ndarray) -> pd.DataFrame:
         """Intervals (``lower``, ``upper``, own units) or probabilities (a column a class) by sample ID."""
@@ -50,8 +53,20 @@ class Calibration:
         if target.kind == "numeric":
             lower, upper = (target.decode(end) for end in apply_interval(outputs[:, 0], self.intervals))
             return pd.DataFrame({"lower": lower, "upper": upper}, index=index)
-        logits = outputs.astype(np.float64) / self.temperature
-        return pd.DataFrame(softmax(logits, axis=1), index=index, columns=target.classes)
+        probabilities = class_probabilities(outputs, target.class_shares, self.temperature)
+        return pd.DataFrame(probabilities, index=index, columns=target.classes)
+
+    def decide(self, target: Target, outputs: np.ndarray) -> np.ndarray:
+        """Predicted numbers, or names of classes, of a head's outputs ``[N, O]``.
+
+        `balanced` names the class that speaks for itself most if classes count alike, which is what balanced accuracy
+        asks for; `likeliest` that of the highest probability, which accuracy asks for.
+        """
+        if target.kind == "numeric":
+            return target.decode(outputs[:, 0])
+        if self.decision == "likeliest":
+            outputs = class_probabilities(outputs, target.class_shares, self.temperature)
+        return target.decode(outputs.argmax(1))
 
     def caution(self) -> str | None:
         """What too few samples mean for the intervals; None where there are enough."""
@@ -87,9 +102,8 @@ class Predictions:
     @classmethod
     def of(cls, target: Target, calibration: Calibration, sample_ids: np.ndarray, outputs: np.ndarray, **further):
         """From a head's outputs ``[N, O]``."""
-        column = outputs[:, 0] if target.kind == "numeric" else outputs.argmax(1)
         index = pd.Index(sample_ids, name="SampleID")
-        values = pd.Series(target.decode(column), index=index, name="prediction")
+        values = pd.Series(calibration.decide(target, outputs), index=index, name="prediction")
         return cls(values, calibration.apply(target, sample_ids, outputs), **further)
 
 

@@ -9,7 +9,6 @@ import scipy.sparse as sp
 from q2_aam.encoder.device import use_threads
 from q2_aam.encoder.encoder import Encoder
 from q2_aam.encoder.files import MISFIT, as_arrays, as_tensors, package_versions, read_model, tokenizer_of, write_model
-from q2_aam.encoder.pretraining import asvs_of, data_summary
 from q2_aam.heads import head_class
 from q2_aam.heads.features import Features, known_to_others
 from q2_aam.heads.folds import inner_folds
@@ -28,6 +27,7 @@ from q2_aam.settings import Embedding as EmbeddingSettings
 from q2_aam.settings import Fitting
 from q2_aam.study.covariates import Covariates
 from q2_aam.study.study import Study
+from q2_aam.study.summary import asvs_of, data_summary
 from q2_aam.study.tables import keep_columns
 from q2_aam.study.targets import Target
 
@@ -105,7 +105,7 @@ class Predictor:
         return cls.from_out_of_fold(
             encoder, head, target, study, np.flatnonzero(predicted), encoded[predicted], outputs[predicted],
             stage="out-of-fold", settings=asdict(settings), covariates=covariates, seen_asvs=seen_asvs,
-            random_seed=settings.random_seed, token_limit=settings.token_limit,
+            random_seed=settings.random_seed, token_limit=settings.token_limit, decision=settings.decision,
             data=data_summary(study, np.arange(len(study)), np.arange(0)),
         )  # fmt: skip
 
@@ -121,13 +121,14 @@ class Predictor:
         outputs: np.ndarray,
         *,
         stage: str,
+        decision: str,
         covariates: Covariates | None,
         seen_asvs: np.ndarray,
         scores: dict | None = None,
         **facts,
     ) -> "Predictor":
         """A predictor with what outputs ``[M, O]`` for samples ``rows [M]`` that were not learnt from say of it."""
-        calibration = Calibration.fit(target, encoded, outputs)
+        calibration = Calibration.fit(target, encoded, outputs, decision)
         caution = calibration.caution()
         predictions = Predictions.of(
             target, calibration, study.communities.sample_ids[rows], outputs, cautions=(caution,) if caution else ()
@@ -145,6 +146,7 @@ class Predictor:
             head=head.name,
             intervals=calibration.intervals,
             temperature=calibration.temperature,
+            decision=calibration.decision,
             encoder=encoder.summary(),
             **facts,
         )
@@ -218,7 +220,7 @@ class Predictor:
             check_head(head, target, covariates, encoder)
         except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(MISFIT) from error
-        calibration = Calibration(description.intervals, description.temperature)
+        calibration = Calibration(description.intervals, description.temperature, description.decision)
         return cls(encoder, head, target, calibration, description, covariates, seen_asvs)
 
 

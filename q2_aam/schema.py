@@ -4,11 +4,12 @@ import json
 import sys
 from dataclasses import asdict, dataclass, fields
 
-from q2_aam.settings import HEADS, TRANSFORMS, Architecture
+from q2_aam.settings import DECISIONS, HEADS, TRANSFORMS, Architecture
 
-# 4: one encoder and one head. 1 to 3 had the network's own head in the weights, and trees and kernels under names of
-# their own; their encoders are read still.
-SCHEMA_VERSION = 4
+# 5: probabilities refer to the classes' shares, and the decision is said. 4: one encoder and one head, as today. 1 to 3
+# had the network's own head in the weights, and trees and kernels under names of their own. Encoders of all are read.
+SCHEMA_VERSION = 5
+FIRST_OF_THESE_KEYS = 4
 
 
 class SchemaError(ValueError):
@@ -19,9 +20,7 @@ def check_schema_version(name: str, content: dict, known: int):
     """Refuse files of a later version by saying so, before their other keys look wrong."""
     version = content.get("schema_version")
     if version is None:
-        raise SchemaError(
-            f"{name} lacks the key schema_version: it is not a file of q2-aam, or a damaged one."
-        )
+        raise SchemaError(f"{name} lacks the key schema_version: it is not a file of q2-aam, or a damaged one.")
     if not is_integer(version) or version < 1:
         wrong_value(name, "schema_version", version, f"a whole number from 1 to {known}")
     if version > known:
@@ -36,17 +35,13 @@ def check_keys(name: str, content: dict, keys: tuple, within: str = ""):
     missing = [key for key in keys if key not in content]
     if missing:
         where = f"{name}: {within}" if within else name
-        raise SchemaError(
-            f"{where} lacks the keys {', '.join(missing)}: it is incomplete. Make the artifact again with "
-            "q2-aam."
-        )
+        keys = ", ".join(missing)
+        raise SchemaError(f"{where} lacks the keys {keys}: it is incomplete. Make the artifact again with q2-aam.")
 
 
 def wrong_value(name: str, key: str, value, must: str):
     """Refuse a value of a JSON object, saying what it must be."""
-    raise SchemaError(
-        f"{name}: {key} is {json.dumps(value)}; it must be {must}. Make the artifact again with q2-aam."
-    )
+    raise SchemaError(f"{name}: {key} is {json.dumps(value)}; it must be {must}. Make the artifact again with q2-aam.")
 
 
 def is_integer(value) -> bool:
@@ -83,10 +78,8 @@ def check_target(name: str, kind, target):
             wrong_value(name, "target", target, "null, as kind is encoder")
         return
     if not isinstance(target, dict):
-        raise SchemaError(
-            f"{name}: kind is {kind}, but target is {json.dumps(target)}: what it predicts is unknown. Train "
-            "the model again with `qiime aam fit`."
-        )
+        unknown = f"kind is {kind}, but target is {json.dumps(target)}: what it predicts is unknown."
+        raise SchemaError(f"{name}: {unknown} Train the model again with `qiime aam fit`.")
     check_keys(name, target, TARGET_KEYS, "target")
     if target["kind"] != expected:
         wrong_value(name, "target.kind", target["kind"], f'"{expected}", as kind is {kind}')
@@ -116,29 +109,32 @@ def _check_classes(name: str, expected: str, classes, weights):
         wrong_value(name, "target.class_weights", weights, f"a list of {len(classes)} numbers, one for each class")
 
 
-def check_intervals(name: str, kind: str, intervals):
-    """The intervals, which a regressor has and nothing else has."""
-    if kind != "regressor":
-        if intervals is not None:
-            wrong_value(name, "intervals", intervals, f"null, as kind is {kind}")
-        return
-    if not isinstance(intervals, dict):
-        wrong_value(name, "intervals", intervals, "an object ({...}), as kind is regressor")
-    check_keys(name, intervals, ("half_width", "coverage"), "intervals")
-    if not is_finite(intervals["half_width"]) or intervals["half_width"] < 0:
-        wrong_value(name, "intervals.half_width", intervals["half_width"], "a number from 0")
-    if not is_finite(intervals["coverage"]) or not 0 < intervals["coverage"] < 1:
-        wrong_value(name, "intervals.coverage", intervals["coverage"], "a number between 0 and 1")
+def belongs(name: str, key: str, value, kind: str, owner: str) -> bool:
+    """Whether models of this kind have this; refuses a value where they have not."""
+    if kind != owner and value is not None:
+        wrong_value(name, key, value, f"null, as kind is {kind}")
+    return kind == owner
 
 
-def check_temperature(name: str, kind: str, temperature):
-    """What a classifier's logits are divided by."""
-    if kind != "classifier":
-        if temperature is not None:
-            wrong_value(name, "temperature", temperature, f"null, as kind is {kind}")
-        return
-    if not is_finite(temperature) or temperature <= 0:
-        wrong_value(name, "temperature", temperature, "a number above 0")
+def check_certainty(name: str, kind: str, content: dict):
+    """What a regressor's intervals, or a classifier's probabilities and classes, are made by."""
+    intervals, temperature = content["intervals"], content["temperature"]
+    if belongs(name, "intervals", intervals, kind, "regressor"):
+        if not isinstance(intervals, dict):
+            wrong_value(name, "intervals", intervals, "an object ({...}), as kind is regressor")
+        check_keys(name, intervals, ("half_width", "coverage"), "intervals")
+        if not is_finite(intervals["half_width"]) or intervals["half_width"] < 0:
+            wrong_value(name, "intervals.half_width", intervals["half_width"], "a number from 0")
+        if not is_finite(intervals["coverage"]) or not 0 < intervals["coverage"] < 1:
+            wrong_value(name, "intervals.coverage", intervals["coverage"], "a number between 0 and 1")
+    if belongs(name, "temperature", temperature, kind, "classifier"):
+        if not is_finite(temperature) or temperature <= 0:
+            wrong_value(name, "temperature", temperature, "a number above 0")
+    decision = content.get("decision", DECISIONS[0])
+    # Of earlier versions encoders alone are read, which have none.
+    if content["schema_version"] == SCHEMA_VERSION and belongs(name, "decision", decision, kind, "classifier"):
+        if decision not in DECISIONS:
+            wrong_value(name, "decision", decision, f"one of {', '.join(DECISIONS)}")
 
 
 def check_architecture(name: str, architecture: dict):
@@ -220,7 +216,9 @@ class ModelDescription:
     intervals: dict | None = None
     """Half width of a regressor's intervals, in the transform's units."""
     temperature: float | None = None
-    """What a classifier's logits are divided by."""
+    """What a classifier's outputs are divided by before the classes' shares make them probabilities."""
+    decision: str | None = None
+    """Which class a classifier names."""
     encoder: dict | None = None
     """What is known about the encoder that was begun with or that is inside; null where there was none."""
     sha256: str = ""
@@ -253,8 +251,9 @@ OLD_KEYS = "schema_version kind sha256 architecture tokenizer target training ra
 def check_description(content: dict, name: str = "model.json") -> None:
     """Refuse a description that lacks something, or contradicts itself."""
     check_schema_version(name, content, SCHEMA_VERSION)
-    old = content["schema_version"] < SCHEMA_VERSION
-    check_keys(name, content, OLD_KEYS.split() if old else DESCRIPTION_KEYS)
+    old = content["schema_version"] < FIRST_OF_THESE_KEYS
+    new = set() if content["schema_version"] == SCHEMA_VERSION else {"decision"}
+    check_keys(name, content, OLD_KEYS.split() if old else [key for key in DESCRIPTION_KEYS if key not in new])
     for key in ("architecture", "tokenizer", "training" if old else "settings", "versions", "data", "scores"):
         if not isinstance(content[key], dict):
             wrong_value(name, key, content[key], "an object ({...})")
@@ -267,8 +266,7 @@ def check_description(content: dict, name: str = "model.json") -> None:
     if old:
         return
     check_covariates(name, kind, content["covariates"])
-    check_intervals(name, kind, content["intervals"])
-    check_temperature(name, kind, content["temperature"])
+    check_certainty(name, kind, content)
     check_head(name, kind, content["head"])
     _check_count(name, "token_limit", content["token_limit"])
     if not (content["encoder"] is None or isinstance(content["encoder"], dict)):
@@ -291,6 +289,8 @@ def upgraded(content: dict, name: str) -> dict:
             f"{content['schema_version']}; this one reads {SCHEMA_VERSION}). Fit it again with `qiime aam fit` and the "
             "encoder that it was made with: encoders of earlier versions are still read."
         )
+    if content["schema_version"] >= FIRST_OF_THESE_KEYS:
+        return {"decision": None, **content}
     training = content["training"]
     limit = training.get("sampling", {}).get("token_limit") if isinstance(training.get("sampling"), dict) else None
     _check_count(name, "training.sampling.token_limit", limit)

@@ -108,3 +108,10 @@ def test_actions_have_as_few_parameters_as_the_design_says():
         counts[name] = sum(not kind.startswith("Metadata") for kind in types.values())
     assert counts.keys() == MOST_PARAMETERS.keys()
     assert {name: count for name, count in counts.items() if count > MOST_PARAMETERS[name]} == {}
+
+
+def test_fit_and_predict_load_no_lightning():
+    """It takes as long to load as a small table takes to predict."""
+    command = "import sys, q2_aam.predictor; print(sorted({'lightning', 'torch._dynamo'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "[]", done.stderr

@@ -39,7 +39,7 @@ def classes():
 def test_intervals_hold_nine_in_ten_in_the_targets_own_units(transform):
     target, values, encoded = numeric(transform)
     outputs = (encoded + 0.3 * encoded.std() * np.random.default_rng(1).normal(size=40)).astype(np.float32)[:, None]
-    predicted = Predictions.of(target, Calibration.fit(target, encoded, outputs), IDS, outputs)
+    predicted = Predictions.of(target, Calibration.fit(target, encoded, outputs, "balanced"), IDS, outputs)
     np.testing.assert_allclose(predicted.values, target.decode(outputs[:, 0]))
     assert predicted.values.name == "prediction" and predicted.values.index.name == "SampleID"
     lower, upper = predicted.certainty["lower"], predicted.certainty["upper"]
@@ -54,31 +54,49 @@ def test_intervals_hold_nine_in_ten_in_the_targets_own_units(transform):
 
 def test_too_few_samples_for_intervals_are_told():
     target, _, encoded = numeric()
-    few = Calibration.fit(target, encoded[:5], encoded[:5, None] + np.float32(0.1))
+    few = Calibration.fit(target, encoded[:5], encoded[:5, None] + np.float32(0.1), "balanced")
     assert few.caution() == (
         "The samples are too few (5) for intervals of 90%: they are as wide as the largest error among them instead. "
         "Add samples."
     )
     assert few.intervals["half_width"] == pytest.approx(0.1, rel=1e-4)
-    assert Calibration.fit(target, encoded, encoded[:, None]).caution() is None
+    assert Calibration.fit(target, encoded, encoded[:, None], "balanced").caution() is None
     assert Calibration(temperature=1.0).caution() is None
 
 
-def test_probabilities_are_tempered_logits():
-    target, values, encoded = classes()
-    logits = np.random.default_rng(2).normal(size=(40, 3)).astype(np.float32)
-    logits[np.arange(40), encoded] += 1
-    calibration = Calibration.fit(target, encoded, logits)
-    predicted = Predictions.of(target, calibration, IDS, logits)
+def classified(decision):
+    target, _, encoded = classes()
+    outputs = np.random.default_rng(2).normal(size=(40, 3)).astype(np.float32)
+    outputs[np.arange(40), encoded] += 1
+    calibration = Calibration.fit(target, encoded, outputs, decision)
+    return target, encoded, outputs, calibration, Predictions.of(target, calibration, IDS, outputs)
+
+
+def test_probabilities_are_tempered_outputs_and_the_shares_of_the_classes():
+    target, encoded, outputs, calibration, predicted = classified("balanced")
     assert list(predicted.certainty.columns) == ["a", "b", "c"]
-    np.testing.assert_allclose(predicted.certainty, softmax(logits / calibration.temperature, axis=1), rtol=1e-6)
-    assert list(predicted.values) == [target.classes[code] for code in logits.argmax(1)]
+    np.testing.assert_allclose(target.class_shares, [0.25, 0.25, 0.5])
+
+    def probabilities(temperature):
+        return softmax(outputs / temperature + np.log([0.25, 0.25, 0.5]), axis=1)
 
     def log_loss(temperature):
-        return -np.log(softmax(logits / temperature, axis=1)[np.arange(40), encoded]).mean()
+        return -np.log(probabilities(temperature)[np.arange(40), encoded]).mean()
 
+    np.testing.assert_allclose(predicted.certainty, probabilities(calibration.temperature), rtol=1e-6)
     best = log_loss(calibration.temperature)
     assert best < log_loss(0.7 * calibration.temperature) and best < log_loss(1.5 * calibration.temperature)
+
+
+def test_the_class_that_is_named_is_a_decision_apart():
+    target, _, outputs, _, balanced = classified("balanced")
+    likeliest = classified("likeliest")[-1]
+    pd.testing.assert_frame_equal(balanced.certainty, likeliest.certainty)
+    assert list(balanced.values) == [target.classes[code] for code in outputs.argmax(1)]
+    # The largest factor by which a probability exceeds the class's share.
+    assert list(balanced.values) == list((balanced.certainty / target.class_shares).idxmax(axis=1))
+    assert list(likeliest.values) == list(likeliest.certainty.idxmax(axis=1))
+    assert (likeliest.values == "c").sum() > (balanced.values == "c").sum()
 
 
 def test_scores_that_samples_do_not_define_are_left_out():

@@ -46,7 +46,7 @@ def test_what_was_saved_predicts_the_same_to_the_last_bit(tmp_path, head, kind, 
     # The encoder inside is as good as its own file.
     assert np.array_equal(loaded.encoder.seen_asvs, encoder().seen_asvs)
     assert loaded.encoder.summary() == encoder().summary() and loaded.encoder.metric == "unweighted"
-    assert json.loads((tmp_path / "made" / "model" / "model.json").read_text())["schema_version"] == 4
+    assert json.loads((tmp_path / "made" / "model" / "model.json").read_text())["schema_version"] == 5
     # Once more, and nothing has changed.
     loaded.save(tmp_path / "again")
     assert_same(Predictor.load(tmp_path / "again").predict(samples), fitted.predict(samples))
@@ -68,15 +68,18 @@ def test_predictors_and_encoders_are_not_taken_for_each_other(tmp_path):
         Encoder.load(tmp_path / "predictor")
 
 
-@pytest.mark.parametrize("schema_version", [1, 2, 3])
+@pytest.mark.parametrize("schema_version", [1, 2, 3, 4])
 def test_models_of_earlier_versions_are_refused_in_a_sentence(tmp_path, schema_version):
     predictor("linear", "categorical").save(tmp_path)
     facts = json.loads((tmp_path / "model.json").read_text())
-    facts |= {"schema_version": schema_version, "training": facts.pop("settings")}
+    facts["schema_version"] = schema_version
+    facts.pop("decision")
+    if schema_version < 4:
+        facts["training"] = facts.pop("settings")
     (tmp_path / "model.json").write_text(json.dumps(facts))
     message = (
         f"model.json: this classifier was made by an earlier q2-aam (schema version {schema_version}; this one reads "
-        "4). Fit it again with `qiime aam fit` and the encoder that it was made with: encoders of earlier versions are "
+        "5). Fit it again with `qiime aam fit` and the encoder that it was made with: encoders of earlier versions are "
         "still read."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

@@ -31,8 +31,8 @@ def cross_validate(
     missing_features=Reading.missing_features,
     head=Fitting.head,
     target_transform=Fitting.target_transform,
+    decision=Fitting.decision,
     token_limit=Fitting.token_limit,
-    batch_size=Fitting.batch_size,
     device=Fitting.device,
     threads=Fitting.threads,
     random_seed=Fitting.random_seed,
@@ -169,13 +169,13 @@ class Pipeline:
             **labels,
             **reading,
             **covariates,
-            **self._some("sequences", "head", "target_transform", "token_limit", "batch_size", "device", "threads"),
+            **self._some("sequences", "head", "target_transform", "decision", "token_limit", "device", "threads"),
         )
         predicted = self.actions["predict"](
             table=test_table,
             model=model,
             **reading,
-            **self._some("sequences", "covariates", "batch_size", "device", "threads"),
+            **self._some("sequences", "covariates", "device", "threads"),
         )
         [baselines] = self.actions["predict_baselines"](
             train_table=train_table,
@@ -194,8 +194,7 @@ class Pipeline:
             table=table,
             epochs=self.arguments["pretrain_epochs"],
             random_seed=seed,
-            **self._some("sequences", "phylogeny", "encoder", "missing_features", "token_limit", "batch_size"),
-            **self._some("device", "threads"),
+            **self._some("sequences", "phylogeny", "encoder", "missing_features", "token_limit", "device", "threads"),
         )
         return model
 

@@ -34,6 +34,7 @@ def fit(
     missing_features: str = Reading.missing_features,
     head: str = Fitting.head,
     target_transform: str = Fitting.target_transform,
+    decision: str = Fitting.decision,
     token_limit: int = Fitting.token_limit,
     batch_size: int = Fitting.batch_size,
     device: str = Fitting.device,

@@ -111,7 +111,7 @@ class Encoder:
         known = {**dict.fromkeys(("settings", "data", "scores", "versions"), {}), **(description.encoder or {})}
         own = replace(
             description, kind="encoder", target=None, covariates=None, head=None, intervals=None, temperature=None,
-            encoder=None, **known,
+            decision=None, encoder=None, **known,
         )  # fmt: skip
         return cls.from_content({**content, "seen_asvs": content["encoder_asvs"]}, own)
 

@@ -8,6 +8,8 @@ from importlib import metadata
 from pathlib import Path
 
 import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from q2_aam.encoder.aam import AAM
 from q2_aam.schema import ModelDescription
@@ -131,6 +133,15 @@ def read_model(directory: str | Path) -> tuple[dict, ModelDescription]:
     return content, description
 
 
+class _NoDraws(TorchFunctionMode):
+    """Random numbers are not drawn: on the device of empty networks, to draw them loads torch's compiler (2 s)."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func in (torch.Tensor.normal_, nn.init.normal_):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
 def network_of(content: dict, architecture: Architecture) -> AAM:
     """The network of a model's weights, in evaluation mode.
 
@@ -146,7 +157,7 @@ def network_of(content: dict, architecture: Architecture) -> AAM:
         raise ValueError(MISFIT)
     try:
         # Networks on this device take no memory: sizes that are not those of the weights are never made.
-        with torch.device("meta"):
+        with torch.device("meta"), _NoDraws():
             expected = AAM(architecture).state_dict()
         if any(shapes.get(name) != tensor.shape for name, tensor in expected.items()):
             raise ValueError(MISFIT)

@@ -21,8 +21,9 @@ from q2_aam.encoder.training.starting import start_from_data
 from q2_aam.encoder.training.trainer import TrainingResult, train
 from q2_aam.schema import ModelDescription
 from q2_aam.settings import USUAL_METRIC, Architecture, Training
-from q2_aam.study.folds import two_parts
 from q2_aam.study.study import Study
+from q2_aam.study.summary import asvs_of, data_summary
+from q2_aam.study.two_parts import two_parts
 
 
 class Pretraining(NamedTuple):
@@ -120,32 +121,6 @@ def settings_for(settings: Training, samples: int) -> Training:
     """The same settings with a number of epochs in place of ``auto``."""
     processes = settings.runtime.devices * settings.runtime.num_nodes
     return replace(settings, optimization=settings.optimization.of(samples, processes))
-
-
-def asvs_of(study: Study, rows: np.ndarray) -> np.ndarray:
-    """Hashes of the ASVs that some samples hold, int64 ``[V]``, sorted."""
-    communities = study.communities
-    return np.unique(communities.hashes[communities.subset(rows).present_asvs()])
-
-
-def data_summary(study: Study, train_rows: np.ndarray, validation_rows: np.ndarray) -> dict:
-    """Sizes of what is learnt from, and of what was left out of it, for ``model.json``."""
-    communities, depths = study.communities, study.depths()[train_rows]
-    return {
-        "samples": len(study),
-        "training_samples": len(train_rows),
-        "validation_samples": len(validation_rows),
-        "features": communities.n_features,
-        "asvs": len(communities.tokens),
-        "reads": float(communities.counts.sum(dtype=np.float64)),
-        "values": study.values,
-        "depth": {
-            "lowest": float(depths.min()),
-            "median": float(np.median(depths)),
-            "highest": float(depths.max()),
-        },
-        **study.record,
-    }
 
 
 def best_scores(result: TrainingResult) -> dict[str, float]:

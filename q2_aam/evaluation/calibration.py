@@ -9,10 +9,12 @@ import math
 import numpy as np
 
 COVERAGE = 0.9  # of the intervals that models are saved with
-# Natural logarithms between which a temperature is sought: probabilities from all but certain to all but equal.
-LOG_TEMPERATURES = (-5.0, 3.0)
-# No class is impossible because it got no vote.
-LEAST_SHARE = 1e-3
+# Natural logarithms between which a temperature is sought: probabilities from all but certain to the classes' shares.
+LOG_TEMPERATURES = (-5.0, 7.0)
+# Logarithm of a probability that rounds to 0.
+LEAST_LOG = -700.0
+# What a forest's probabilities are mixed with, evenly: no class is impossible because it got no vote.
+EVEN_SHARE = 1e-3
 
 
 def residual_interval(truth, predicted, coverage: float = COVERAGE) -> dict:
@@ -95,45 +97,78 @@ def apply_interval(predicted, interval: dict) -> tuple:
 
 
 def with_equal_priors(probabilities, frequency) -> np.ndarray:
-    """How likely classes would be if they counted alike, of estimators whose probabilities follow their frequency.
+    """Probabilities of classes as if these were equally frequent, of estimators whose own follow the frequencies.
+
+    They are mixed with equal ones in the end, so that none is 0. Before the division, the same amount would weigh the
+    more the rarer a class is: with 1 of 1,001 samples it would have half of the probability where it got no vote.
 
     Parameters
     ----------
     probabilities : array_like of float `[N, K]`
-        Of each class.
+        Of each class, not negative, not all 0 in a row.
     frequency : array_like of float `[K]`
         Share of each class in the training samples, above 0.
 
     Returns
     -------
     numpy.ndarray
-        float64 `[N, K]`, all above 0; rows do not add up to 1.
+        float64 `[N, K]`, all above 0; rows add up to 1.
 
     References
     ----------
     Saerens M, Latinne P, Decaestecker C (2002). Adjusting the outputs of a classifier to new a priori probabilities: a
     simple procedure. Neural Computation 14(1):21-41.
     """
-    return (np.asarray(probabilities, dtype=np.float64) + LEAST_SHARE) / np.asarray(frequency, dtype=np.float64)
+    return mixed_with_even(np.asarray(probabilities, dtype=np.float64) / np.asarray(frequency, dtype=np.float64))
 
 
-def fit_temperature(logits, codes) -> float:
-    """Number by which logits are divided so that their softmax says how often the class is the true one.
+def mixed_with_even(shares: np.ndarray) -> np.ndarray:
+    """Numbers ``[N, K]`` that are not negative as probabilities, all above 0."""
+    return (1 - EVEN_SHARE) * shares / shares.sum(1, keepdims=True) + EVEN_SHARE / shares.shape[1]
 
-    The class that is named does not change. It minimises the cross entropy of out-of-fold predictions, drawn towards 1
-    as if by one more sample: few samples that are all predicted right would otherwise make the predictor certain.
+
+def class_probabilities(outputs, shares, temperature: float = 1.0) -> np.ndarray:
+    """Probabilities of classes as frequent as these shares, of outputs for classes that count alike.
 
     Parameters
     ----------
-    logits : array_like of float `[N, K]`
-        Out of fold.
+    outputs : array_like of float `[N, K]`
+        Logits, or logarithms of probabilities, of equally frequent classes.
+    shares : array_like of float `[K]`
+        Share of each class in the samples learnt from, above 0.
+    temperature : float
+        What outputs are divided by: the larger, the less they say beside the shares.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 `[N, K]`; rows add up to 1.
+    """
+    from scipy.special import softmax
+
+    return softmax(np.asarray(outputs, dtype=np.float64) / temperature + np.log(shares), axis=1)
+
+
+def fit_temperature(outputs, codes, shares) -> float:
+    """Temperature of :func:`class_probabilities` with which these say how often a class is the true one.
+
+    It minimises the cross entropy of out-of-fold predictions, drawn towards 1 as if by one more sample: few samples
+    that are all predicted right would otherwise make the predictor certain. The pull on what is above 1 has a bound, so
+    that outputs which tell nothing leave little more than the shares, also where a class is rare.
+
+    Parameters
+    ----------
+    outputs : array_like of float `[N, K]`
+        Out of fold, of equally frequent classes.
     codes : array_like of int `[N]`
         True class of each, 0 to K - 1.
+    shares : array_like of float `[K]`
+        Share of each class in the samples learnt from.
 
     Returns
     -------
     float
-        Above 1 where the probabilities were too extreme, below 1 where they were too even.
+        Above 1 where the outputs were too extreme, below 1 where they were too even.
 
     Raises
     ------
@@ -145,17 +180,18 @@ def fit_temperature(logits, codes) -> float:
     Guo C, Pleiss G, Sun Y, Weinberger KQ (2017). On calibration of modern neural networks. ICML 70:1321-1330.
     """
     from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax
 
-    logits, codes = np.asarray(logits, dtype=np.float64), np.asarray(codes)
-    if logits.ndim != 2 or len(logits) != len(codes) or len(codes) == 0:
+    outputs, codes = np.asarray(outputs, dtype=np.float64), np.asarray(codes)
+    if outputs.ndim != 2 or len(outputs) != len(codes) or len(codes) == 0:
         raise ValueError(
-            f"A temperature needs a row of out-of-fold logits for each of one or more samples, not {logits.shape} for "
-            f"{len(codes)}."
+            f"A temperature needs a row of out-of-fold outputs for each of one or more samples, not {outputs.shape} "
+            f"for {len(codes)}."
         )
 
     def cross_entropy(log_temperature: float) -> float:
-        log_likelihood = log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(codes)), codes]
-        return (log_temperature**2 / 2 - log_likelihood.sum()) / len(codes)
+        found = class_probabilities(outputs, shares, np.exp(log_temperature))[np.arange(len(codes)), codes]
+        pull = log_temperature if log_temperature < 0 else 1 - np.exp(-log_temperature)
+        with np.errstate(divide="ignore"):
+            return (pull**2 / 2 - np.maximum(np.log(found), LEAST_LOG).sum()) / len(codes)
 
     return float(np.exp(minimize_scalar(cross_entropy, bounds=LOG_TEMPERATURES, method="bounded").x))

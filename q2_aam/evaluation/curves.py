@@ -125,9 +125,9 @@ def reliability_bins(correct, confidence) -> tuple:
     Parameters
     ----------
     correct : numpy.ndarray of bool `[N]`
-        Whether the prediction is right.
+        Whether the prediction is right; of one class: whether the sample is of it.
     confidence : numpy.ndarray of float `[N]`
-        Probability given to the predicted class.
+        Probability given to the predicted class, or to the one class.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def reliability_bins(correct, confidence) -> tuple:
 
 
 def calibration_error_by_chance(confidence, random_state: int = 0) -> float:
-    """Expected calibration error of probabilities that hold exactly, for want of more samples.
+    """Expected calibration error of exact probabilities, for want of more samples.
 
     In a bin of few samples the share that is right differs from the probability by chance, so that no classifier has a
     calibration error of 0.
@@ -172,7 +172,7 @@ def calibration_error_by_chance(confidence, random_state: int = 0) -> float:
     Parameters
     ----------
     confidence : numpy.ndarray of float `[N]`
-        Probability given to the predicted class.
+        Probability given to the predicted class, or to one class whatever is predicted.
     random_state : int
         Seed of the draws.
 

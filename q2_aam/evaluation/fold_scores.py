@@ -104,8 +104,8 @@ def merge_repeats(runs: list[FoldPredictions], kind: str, sample_ids) -> tuple[p
     certainty : pandas.DataFrame
         Mean of the ends of a sample's intervals, or of its probabilities.
     predicted : pandas.DataFrame
-        Numbers: the mean of a sample's predictions. Classes: ours is that of the highest mean probability, those of
-        the others are the most frequent (of equally frequent ones the first by name).
+        Numbers: the mean of a sample's predictions. Classes: the one named most often; of those named equally often
+        ours is the one of the highest mean probability, the others' the first by name.
     """
     certainty = pd.concat([run.certainty for run in runs])
     certainty = certainty.groupby(level=0, sort=False).mean().loc[list(sample_ids)]
@@ -116,5 +116,8 @@ def merge_repeats(runs: list[FoldPredictions], kind: str, sample_ids) -> tuple[p
         predicted = by_sample.agg(lambda names: names.mode().iloc[0])
     predicted = predicted.loc[list(sample_ids)]
     if kind == "categorical":
-        predicted[OURS] = certainty.idxmax(axis=1)
+        names = pd.concat([run.predicted[OURS] for run in runs])
+        named = pd.crosstab(names.index, names).reindex(index=certainty.index, columns=certainty.columns, fill_value=0)
+        most = named.eq(named.max(axis=1), axis=0)
+        predicted[OURS] = certainty.where(most).idxmax(axis=1)
     return certainty, predicted

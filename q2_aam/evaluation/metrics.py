@@ -81,7 +81,8 @@ def classification_scores(truth, predicted, probabilities=None, classes=None) ->
     -------
     dict
         ``samples``, ``classes``; the registry's scores of classes (means over the classes where defined); ``per_class``
-        (list of dicts: class, support, predicted, precision, recall, f1, roc_auc, average_precision);
+        (list of dicts: class, support, predicted, precision, recall, f1, roc_auc, average_precision, mean_probability,
+        calibration_error, calibration_error_by_chance);
         ``confusion_matrix`` (`[K][K]` counts, rows true, columns predicted); ``baseline`` (``value``: the largest class
         of `truth`; the same scores, with the classes' shares of `truth` as probabilities). With probabilities also what
         :func:`_pictures` returns. Without them these and the scores that need them are None.
@@ -141,7 +142,7 @@ def _pictures(truth, predicted, probabilities, classes) -> dict:
 
 
 def _per_class(truth, predicted, probabilities, classes) -> list:
-    """Scores of each class; the areas are None without probabilities."""
+    """Scores of each class; what needs probabilities is None without them."""
     measures = precision_recall_f1(truth, predicted, len(classes))
     rows = []
     for k, name in enumerate(classes):
@@ -149,8 +150,19 @@ def _per_class(truth, predicted, probabilities, classes) -> list:
         row.update(zip(("precision", "recall", "f1"), (values[k] for values in measures), strict=True))
         for area, function in (("roc_auc", curves.roc_area), ("average_precision", curves.average_precision)):
             row[area] = None if probabilities is None else function(truth == k, probabilities[:, k])
+        row.update(_class_calibration(truth == k, None if probabilities is None else probabilities[:, k]))
         rows.append(row)
     return rows
+
+
+def _class_calibration(is_class: np.ndarray, probability: np.ndarray | None) -> dict:
+    """How far one class's probabilities, in all samples, are from how often it is the true one."""
+    names = ("mean_probability", "calibration_error", "calibration_error_by_chance")
+    if probability is None:
+        return dict.fromkeys(names)
+    error = curves.reliability_bins(is_class, probability)[1]
+    chance = curves.calibration_error_by_chance(probability)
+    return dict(zip(names, (float(probability.mean()), error, chance), strict=True))
 
 
 def _confusion_matrix(truth, predicted, n_classes) -> list:

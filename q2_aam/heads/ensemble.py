@@ -98,6 +98,19 @@ class EnsembleHead:
     ) -> Fit:
         """Fit all heads, and choose their weights by the inner folds; see :meth:`q2_aam.heads.protocol.Head.fit`."""
         settings = {"random_seed": random_seed, "threads": threads}
+        kernel, parts, relevance = cls.out_of_fold(features, target, folds, **settings)
+        weights = ensemble_weights(parts, relevance, target, folds.groups)
+        trees = [
+            kind.grow(features, target, kernel.landmarks, **settings) if weight else None
+            for weight, kind in zip(weights[1:], (TreesHead, AbundanceTrees), strict=True)
+        ]
+        return Fit(cls(kernel, *trees, weights), weighted_mean(parts, sample_weights(weights, relevance)))
+
+    @staticmethod
+    def out_of_fold(
+        features: Features, target: np.ndarray, folds: Folds, **settings
+    ) -> tuple[KernelHead, np.ndarray, np.ndarray]:
+        """A fitted kernel head; out-of-fold outputs of the three heads ``[3, N, O]``; the relevance of abundances."""
         kernel, kernel_outputs = KernelHead.fit(features, target, folds, **settings)
         parts = np.full((3, *kernel_outputs.shape), np.nan, dtype=np.float32)
         parts[0] = kernel_outputs
@@ -109,12 +122,7 @@ class EnsembleHead:
             abundance_trees = AbundanceTrees.grow(old, target[train], landmarks, INNER_SHARE, **settings)
             parts[2][test] = abundance_trees.outputs(new, landmarks)
             relevance[test] = abundance_trees.relevance(new, landmarks)
-        weights = ensemble_weights(parts, relevance, target, folds.groups)
-        trees = [
-            kind.grow(features, target, kernel.landmarks, **settings) if weight else None
-            for weight, kind in zip(weights[1:], (TreesHead, AbundanceTrees), strict=True)
-        ]
-        return Fit(cls(kernel, *trees, weights), weighted_mean(parts, sample_weights(weights, relevance)))
+        return kernel, parts, relevance
 
     def outputs(self, features: Features) -> np.ndarray:
         """Target in the transform's units, or logarithms of probabilities: float32 ``[M, O]``."""

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
-from q2_aam.evaluation.calibration import with_equal_priors
+from q2_aam.evaluation.calibration import mixed_with_even
 from q2_aam.heads.features import Features, known_weight, poor_richness
 from q2_aam.heads.folds import n_outputs
 from q2_aam.heads.kernel import ROWS
@@ -44,7 +44,8 @@ class Trees:
     threshold: np.ndarray
     """float64 ``[Z]``"""
     value: np.ndarray
-    """float32 ``[Z, O]``, of a leaf: the target in the transform's units, or how likely each class is (any scale)."""
+    """float32 ``[Z, O]``, of a leaf: the target in the transform's units, or for each class its share of the leaf's
+    samples over its share of all samples."""
 
     @classmethod
     def grow(
@@ -100,7 +101,7 @@ class Trees:
         )
 
     def means(self, numbers: np.ndarray | sp.csr_matrix) -> np.ndarray:
-        """Mean of the leaves that samples ``[M, F]`` come to, ``[M, O]``; of classes, such that they add up to 1."""
+        """Mean of the leaves that samples ``[M, F]`` come to, ``[M, O]``; of classes, probabilities above 0."""
         if numbers.shape[1] != self.width:
             raise ValueError(
                 f"The trees read {self.width} numbers a sample, but these samples have {numbers.shape[1]}. Predict "
@@ -117,7 +118,7 @@ class Trees:
                 beyond = chunk[rows, self.column[node]] > self.threshold[node]
                 node = self.children[node, beyond.astype(np.intp)]
             means[start : start + ROWS] = self.value[node].mean(1, dtype=np.float64)
-        return means if means.shape[1] == 1 else means / means.sum(1, keepdims=True)
+        return means if means.shape[1] == 1 else mixed_with_even(means)
 
     def to_tensors(self) -> dict[str, np.ndarray]:
         return {name: np.asarray(part) for name, part in vars(self).items()}
@@ -146,7 +147,7 @@ class Trees:
             and ((trees.children >= own) & (trees.children < nodes)).all()
             and ((trees.children == own).all(1) == (trees.children == own).any(1)).all()
             and ((trees.column >= 0) & (trees.column < trees.width)).all()
-            and (trees.value.shape[1] == 1 or (trees.value > 0).all())
+            and (trees.value.shape[1] == 1 or ((trees.value >= 0).all() and (trees.value.sum(1) > 0).all()))
         )
         if not fits:
             raise ValueError("The trees of a stored head do not fit together.")
@@ -154,13 +155,13 @@ class Trees:
 
 
 def _likelihoods(value: np.ndarray, target: np.ndarray, outputs: int) -> np.ndarray:
-    """How likely classes are in nodes ``[Z, O]`` if they count alike, from the samples of each class in the nodes."""
+    """Share of each class among the samples in nodes, over its share of all samples ``[Z, O]``."""
     codes, sizes = np.unique(target, return_counts=True)
     shares = np.zeros((len(value), outputs))
     shares[:, codes] = value / value.sum(1, keepdims=True)
     frequency = np.ones(outputs)
     frequency[codes] = sizes / len(target)
-    return with_equal_priors(shares, frequency)
+    return shares / frequency
 
 
 def as_outputs(means: np.ndarray) -> np.ndarray:

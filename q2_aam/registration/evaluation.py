@@ -14,7 +14,6 @@ from q2_aam.framework import Categorical, List, MetadataColumn, Numeric, TypeMap
 from q2_aam.registration import examples, parameters
 from q2_aam.registration.learning import ANY_TABLE
 from q2_aam.registration.parameters import (
-    BATCH_SIZE,
     COVARIATE_READING,
     FITTING,
     FOLDS,
@@ -197,7 +196,6 @@ def register_cross_validate(plugin) -> None:
         parameters={
             "metadata": MetadataColumn[T_column],
             "groups": parameters.GROUPS[0],
-            "batch_size": BATCH_SIZE[0],
             **types(*tables),
         },
         outputs=[
@@ -217,7 +215,6 @@ def register_cross_validate(plugin) -> None:
         parameter_descriptions={
             "metadata": "Column to predict. Samples without a value are left out, with a count.",
             "groups": parameters.GROUPS[1],
-            "batch_size": "Samples at a time. In pretraining, samples a step.",
             **descriptions(*tables),
             "covariates": parameters.COVARIATES[1] + "A forest of these alone is then among the baselines.",
             "target_transform": "What a numeric column is learnt as, on the training samples of each fold.",

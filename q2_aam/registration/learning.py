@@ -38,8 +38,7 @@ from q2_aam.types import AAMModel, AAMTrainingLog, Encoder, Novelty, PredictionI
 ANY_TABLE = FeatureTable[Frequency | RelativeFrequency | PresenceAbsence]
 INTERVALS_OR_PROBABILITIES = (
     "How certain each prediction is: for a numeric column the 90% interval, for a categorical one the probability of each "
-    "class as if all classes were equally frequent (those of a rare class are too high), both by the errors on samples that "
-    "were not learnt from."
+    "class (as frequent as among the samples learnt from), both by the errors on samples that were not learnt from."
 )
 LOG = "What the training run leaves to look at: history, TensorBoard event files, plots. See summarize-training."
 METADATA = (
@@ -176,6 +175,7 @@ def register_fine_tune(plugin) -> None:
             **types(*tables),
             "epochs": parameters.COUNT,
             "target_transform": FITTING["target_transform"][0],
+            "decision": FITTING["decision"][0],
             "monitor": Str % Choices(FINE_TUNE_MONITORS),
             "validation_share": parameters.INNER_SHARE,
             "unifrac_weight": parameters.WEIGHT,
@@ -199,6 +199,7 @@ def register_fine_tune(plugin) -> None:
             "covariates": parameters.COVARIATES[1] + "predict needs them, too.",
             "epochs": "Most passes over the training samples.",
             "target_transform": FITTING["target_transform"][1],
+            "decision": FITTING["decision"][1],
             "monitor": parameters.MONITOR
             + " r2, mae and rmse are measured for a numeric column, the accuracies for a categorical one.",
             "validation_share": "Share of the samples kept apart (whole groups where groups are given) to pick the best "

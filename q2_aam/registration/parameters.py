@@ -4,6 +4,7 @@ from q2_aam.framework import Bool, Categorical, Choices, Float, Int, List, Metad
 from q2_aam.settings import (
     ASV_CACHES,
     AUTO_STEPS,
+    DECISIONS,
     DEVICES,
     FEWEST_EPOCHS,
     HEADS,
@@ -84,6 +85,12 @@ FITTING = {
         Str % Choices(TRANSFORMS),
         "What a numeric column is learnt as; predictions are always in its own units. log1p is log(1 + x), then zscore. A "
         "categorical column takes none.",
+    ),
+    "decision": (
+        Str % Choices(DECISIONS),
+        "Which class is named of a categorical column. balanced: the one whose probability exceeds its share of the samples "
+        "learnt from by the largest factor, which finds rare classes (best for balanced accuracy). likeliest: the one of the "
+        "highest probability (best for accuracy). Probabilities are the same in both. A numeric column has no use for it.",
     ),
     "token_limit": (COUNT, "Most ASVs read of a sample, the most abundant."),
 }
@@ -178,7 +185,7 @@ FOLDS = {
     "repeats": (
         COUNT,
         "Times that all is done, each with other folds and another seed (random_seed, the next one, ...). The "
-        "predictions that come out are then the means, and of classes the likeliest.",
+        "predictions that come out are then the means, and of classes those named most often.",
     ),
     "pretraining": (
         Str % Choices(PRETRAINING),

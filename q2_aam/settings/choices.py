@@ -20,6 +20,8 @@ DEVICES = ("auto", "cpu", "cuda")
 NON_FINITE = ("error", "skip")
 ASV_CACHES = ("memory", "disk")
 HEADS = ("ensemble", "kernel", "trees", "linear")
+# Which class is named: the one that stands out if classes count alike, or the one of the highest probability.
+DECISIONS = ("balanced", "likeliest")
 METRIC_CHOICES = ("auto", *METRICS)
 # What an epoch measures beside its losses.
 UNIFRAC_METRICS = ("unifrac_rmse", "unifrac_r")

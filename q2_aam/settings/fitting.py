@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from q2_aam.settings.choices import (
     ASV_CACHES,
+    DECISIONS,
     DEVICES,
     HEADS,
     MISSING_COVARIATES,
@@ -76,6 +77,9 @@ class Fitting(Embedding):
     target_transform: str = USUAL_TRANSFORM
     """What a numeric column is learnt as."""
 
+    decision: str = DECISIONS[0]
+    """Which class is named of a categorical column."""
+
     random_seed: int = Runtime.random_seed
     """Seed of everything random."""
 
@@ -83,6 +87,7 @@ class Fitting(Embedding):
         super().__post_init__()
         check_choice(self, "head", HEADS)
         check_choice(self, "target_transform", TRANSFORMS)
+        check_choice(self, "decision", DECISIONS)
         check_seed(self)
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from q2_aam.settings.choices import (
     AUTO_STEPS,
+    DECISIONS,
     DEVICES,
     FEWEST_EPOCHS,
     LOSS_TERMS,
@@ -240,10 +241,13 @@ class FineTuning(Training):
     sampling: Sampling = field(default_factory=Sampling)
     target_transform: str = USUAL_TRANSFORM
     """What a numeric column is learnt as."""
+    decision: str = DECISIONS[0]
+    """Which class is named of a categorical column."""
 
     def __post_init__(self):
         super().__post_init__()
         check_choice(self, "target_transform", TRANSFORMS)
+        check_choice(self, "decision", DECISIONS)
         if not self.sampling.validation_share:
             raise ValueError(
                 "validation_share is 0, but fine-tuning needs validation samples: they pick the best epoch and tell "

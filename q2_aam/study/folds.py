@@ -1,6 +1,6 @@
-"""Samples in parts: folds of a cross-validation, or two parts by a share.
+"""Folds of a cross-validation, or of the inner one by which a head is chosen.
 
-The members of a group (a subject, a household, a study) are always in the same part: repeated measures of one subject
+The members of a group (a subject, a household, a study) are always in the same fold: repeated measures of one subject
 look alike, and a model that has seen the subject would be praised for recognising it.
 """
 
@@ -16,10 +16,6 @@ from q2_aam.study.tables import name_ids
 # Random ways to make folds of whole groups, among which the most even one is taken that leaves no class unlearnt: at
 # most, and times the groups, since scikit-learn takes some 0.3 ms for a group.
 _WAYS, _WAYS_TIMES_GROUPS = 30, 3000
-# Random ways to make two parts of whole groups: cheaper ones.
-_CUTS = 100
-# A part of whole groups that misses its share by more than this is worth a warning.
-_SHARE_TOLERANCE = 0.1
 
 
 def grouped_folds(
@@ -49,8 +45,9 @@ def grouped_folds(
     random_seed : int
         The same seed gives the same folds. Folds that are all groups one by one are the same with any seed.
     partial : bool
-        Make fewer folds where samples or groups are few, and leave out folds whose training samples lack a class,
-        instead of refusing: some samples may then be predicted in no fold, and there may be no fold at all.
+        Make fewer folds where samples or groups are few, and learn from samples without which a class could not be
+        learnt in every fold, instead of refusing: those are predicted in no fold (:func:`never_tested` says which),
+        and there may be no fold at all.
 
     Returns
     -------
@@ -64,14 +61,12 @@ def grouped_folds(
         If there are too few samples or groups, a sample has no group or no class, or the samples of a class cannot
         be in two folds or more.
     """
-    labels = None if classes is None else _codes(classes, n_samples, "class")
-    members = None if groups is None else _codes(groups, n_samples, "group")
+    labels = None if classes is None else codes_of(classes, n_samples, "class")
+    members = None if groups is None else codes_of(groups, n_samples, "group")
     if partial:
-        folds = _possible(folds, labels, members, n_samples)
-        if folds < 2:
-            return []
+        return _partial_folds(n_samples, folds, labels, members, random_seed)
     many = _check_sizes(n_samples, folds, members, leave_one_group_out)
-    if labels is not None and not partial:
+    if labels is not None:
         _refuse_lonely_classes(np.asarray(classes, dtype=object), labels, members)
         largest = int(np.bincount(labels).max())
         if not leave_one_group_out and largest < folds:
@@ -81,9 +76,9 @@ def grouped_folds(
             )
     ways = _ways(n_samples, folds, labels, members, leave_one_group_out, random_seed)
     tests = min(ways, key=lambda tests: _unevenness(tests, labels, n_samples))
-    if partial:
-        tests = [rows for rows in tests if not _unevenness([rows], labels, n_samples)[0]]
-    elif _unevenness(tests, labels, n_samples)[0]:
+    if not leave_one_group_out:
+        tests = _spread(tests, labels, np.arange(n_samples) if members is None else members)
+    if _unevenness(tests, labels, n_samples)[0]:
         raise ValueError(
             f"The {many} cannot be parted into {len(tests)} folds such that none is empty and every class is left to "
             "learn from in each. Give fewer folds, another random_seed, or a column of smaller groups."
@@ -91,70 +86,13 @@ def grouped_folds(
     return [(np.setdiff1d(np.arange(n_samples), rows), np.sort(rows)) for rows in tests]
 
 
-def two_parts(
-    n_samples: int,
-    share: float,
-    *,
-    groups: Sequence | None = None,
-    classes: Sequence | None = None,
-    random_seed: int = 0,
-    name: str = "second part",
-) -> tuple[np.ndarray, np.ndarray]:
-    """Part samples in two: a second part with a share of them, for validation say, and a first one with the others.
-
-    Parameters
-    ----------
-    n_samples : int
-        Number of samples, N.
-    share : float
-        Share of the samples in the second part, from 0 (none) to below 1. Unless it is 0, at least one sample, or one
-        group, is in either part.
-    groups : sequence or pd.Series, optional
-        Group of each sample [N]. The samples of a group are in the same part.
-    classes : sequence or pd.Series, optional
-        Class of each sample [N]. Both parts get the classes in like shares as far as that is possible, and every class
-        is in the first part unless groups or too few samples forbid it.
-    random_seed : int
-        The same seed gives the same parts.
-    name : str
-        What the second part is called in messages.
-
-    Returns
-    -------
-    first, second : np.ndarray
-        Rows, int64, each ascending; together they are 0 .. N - 1.
-
-    Raises
-    ------
-    ValueError
-        If the share is out of range, if a sample has no group or no class, or if there are too few samples or groups to
-        have some in either part.
-
-    Warns
-    -----
-    UserWarning
-        If the groups are so large or so few that the share is missed by more than 0.1.
-    """
-    if not 0 <= share < 1:
-        raise ValueError(f"The share of the {name} is {share}; it must be at least 0 and below 1.")
-    labels = np.zeros(n_samples, dtype=int) if classes is None else _codes(classes, n_samples, "class")
-    members = None if groups is None else _codes(groups, n_samples, "group")
-    if share == 0:
-        return np.arange(n_samples), np.arange(0)
-    if n_samples < 2:
-        raise ValueError(
-            f"Two parts need two samples or more, but there is {n_samples}. Set the share of the {name} to 0, or add "
-            "samples."
-        )
-    generator = np.random.default_rng(random_seed)
-    if members is None:
-        second = _share_of_samples(labels, share, generator)
-    else:
-        second = _share_of_groups(members, labels, share, generator, name)
-    return np.flatnonzero(~second), np.flatnonzero(second)
+def never_tested(classes: Sequence, groups: Sequence | None = None) -> np.ndarray:
+    """Which samples partial folds learn from only: the group (or sample) that all of a class is in, bool ``[N]``."""
+    labels = codes_of(classes, len(classes), "class")
+    return _alone(labels, np.arange(len(labels)) if groups is None else codes_of(groups, len(labels), "group"))
 
 
-def _codes(values: Sequence, n_samples: int, what: str) -> np.ndarray:
+def codes_of(values: Sequence, n_samples: int, what: str) -> np.ndarray:
     """Groups or classes as numbers from 0, in the plain order of their names."""
     values = values if isinstance(values, pd.Series) else pd.Series(np.asarray(values, dtype=object))
     if len(values) != n_samples:
@@ -179,6 +117,59 @@ def _check_sizes(n_samples: int, folds: int, members: np.ndarray | None, leave_o
             + ("." if members is None else " or a column of smaller groups.")
         )
     return f"{n_units} {units}"
+
+
+def _alone(labels: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """Samples of the units (groups, or samples) that hold a class alone, bool ``[N]``."""
+    held = np.unique(np.stack([labels, units], 1), axis=0)
+    classes, n_units = np.unique(held[:, 0], return_counts=True)
+    return np.isin(units, held[np.isin(held[:, 0], classes[n_units == 1]), 1])
+
+
+def _partial_folds(n_samples, folds, labels, members, random_seed) -> list[tuple[np.ndarray, np.ndarray]]:
+    """As many folds as there can be, of all samples that some other group stands in for in every class."""
+    units = np.arange(n_samples) if members is None else members
+    labels = np.zeros(n_samples, dtype=int) if labels is None else labels
+    one_class = not labels.any()
+    tested = np.arange(n_samples) if one_class else np.flatnonzero(~_alone(labels, units))
+    # Numbers without gaps.
+    some = np.unique(labels[tested], return_inverse=True)[1]
+    some_members = None if members is None else np.unique(members[tested], return_inverse=True)[1]
+    folds = _possible(folds, some, some_members, len(tested)) if len(tested) else 0
+    if folds < 2:
+        return []
+    ways = _ways(len(tested), folds, None if one_class else some, some_members, False, random_seed)
+    ways = [[tested[rows] for rows in tests] for tests in ways]
+    tests = min(ways, key=lambda tests: _unevenness(tests, labels, n_samples))
+    tests = [rows for rows in _spread(tests, labels, units) if not _unevenness([rows], labels, n_samples)[0]]
+    return [(np.setdiff1d(np.arange(n_samples), rows), np.sort(rows)) for rows in tests]
+
+
+def _spread(tests: list[np.ndarray], labels: np.ndarray | None, units: np.ndarray) -> list[np.ndarray]:
+    """The same folds, but that a unit (a group, or a sample) of each class that is in one fold alone changes folds.
+
+    Of many ways that are drawn none may leave every class to learn from, where many classes have two groups.
+    """
+    if labels is None:
+        return tests
+    n_classes, fold_of = labels.max() + 1, np.full(len(labels), -1)
+    for number, rows in enumerate(tests):
+        fold_of[rows] = number
+    for _ in range(n_classes):
+        held = np.stack([np.bincount(labels[fold_of == fold], minlength=n_classes) for fold in range(-1, len(tests))])
+        lonely = np.flatnonzero((held[1:] == held.sum(0)).any(0) & (held.sum(0) > 0))
+        moved = False
+        for label in lonely:
+            inside = np.unique(units[labels == label])
+            if len(inside) > 1:
+                sizes = np.bincount(fold_of[fold_of >= 0], minlength=len(tests))
+                sizes[fold_of[labels == label][0]] = len(labels) + 1
+                smallest = inside[np.argmin([(units == unit).sum() for unit in inside])]
+                fold_of[units == smallest] = np.argmin(sizes)
+                moved = True
+        if not moved:
+            break
+    return [np.flatnonzero(fold_of == fold) for fold in range(len(tests))]
 
 
 def _possible(folds: int, labels: np.ndarray | None, members: np.ndarray | None, n_samples: int) -> int:
@@ -245,51 +236,3 @@ def _refuse_lonely_classes(names: np.ndarray, labels: np.ndarray, members: np.nd
             f"{len(lonely)} classes {what}: {name_ids(lonely)}. Where these are predicted, none is left to learn "
             "the class from. Leave the samples of these classes out, or join the classes with others."
         )
-
-
-def _share_of_samples(labels: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
-    """Which samples are in the second part, bool ``[N]``: of each class its share, whole, the sum right."""
-    counts = np.bincount(labels)
-    # One sample of each class stays in the first part; where no class has two, there would be no second one.
-    most = counts - 1 if counts.max() > 1 else counts
-    total = min(int(np.clip(round(len(labels) * share), 1, len(labels) - 1)), most.sum())
-    quota = np.minimum(np.floor(share * counts), most).astype(int)
-    by_chance = 1e-6 * generator.random(len(counts))
-    while quota.sum() < total:
-        quota[np.argmax(np.where(quota < most, share * counts - quota + by_chance, -np.inf))] += 1
-    order = np.lexsort((generator.random(len(labels)), labels))
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return rank < quota[labels]
-
-
-def _share_of_groups(
-    members: np.ndarray, labels: np.ndarray, share: float, generator: np.random.Generator, name: str
-) -> np.ndarray:
-    """Which samples are in the second part, bool ``[N]``: of many random choices of whole groups the nearest one."""
-    sizes, counts = np.bincount(members), np.bincount(labels)
-    if len(sizes) < 2:
-        raise ValueError(
-            "All samples are of one group: two parts need two groups or more. Choose another group column, leave it "
-            f"out, or set the share of the {name} to 0."
-        )
-
-    def misfit(second: np.ndarray) -> tuple[int, float]:
-        """Classes lost to the first part, then how far share and classes are off."""
-        here = np.bincount(labels[second], minlength=len(counts))
-        classes_off = 0.5 * np.abs(here / second.sum() - counts / len(labels)).sum()
-        return int((here == counts).sum()), abs(second.mean() - share) + classes_off
-
-    choices = []
-    for _ in range(_CUTS):
-        order = generator.permutation(len(sizes))
-        shares = np.cumsum(sizes[order])[:-1] / len(members)
-        choices.append(np.isin(members, order[: 1 + np.argmin(np.abs(shares - share))]))
-    second = min(choices, key=misfit)
-    if abs(second.mean() - share) > _SHARE_TOLERANCE:
-        warnings.warn(
-            f"The {name} has {second.sum()} of {len(members)} samples ({second.mean():.0%} instead of "
-            f"{share:.0%}): the samples of a group stay together, and the {len(sizes)} groups are few or uneven.",
-            stacklevel=3,
-        )
-    return second

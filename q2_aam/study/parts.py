@@ -8,9 +8,9 @@ import pandas as pd
 
 from q2_aam.settings import ON_MISSING
 from q2_aam.study.covariates import Covariates
-from q2_aam.study.folds import two_parts
 from q2_aam.study.metadata import choose_columns, is_numeric, match_metadata
 from q2_aam.study.tables import keep_samples
+from q2_aam.study.two_parts import two_parts
 
 
 def samples_with_values(

@@ -139,6 +139,12 @@ class Target:
         weights = compute_class_weight("balanced", classes=np.arange(len(classes)), y=codes)
         return cls(name=name, kind="categorical", classes=classes.tolist(), class_weights=weights.tolist())
 
+    @property
+    def class_shares(self) -> np.ndarray:
+        """Share of each class in the samples learnt from, float64 ``[K]``."""
+        shares = 1 / np.array(self.class_weights, dtype=np.float64)
+        return shares / shares.sum()
+
     def encode(self, values: pd.Series) -> np.ndarray:
         """Turn the column's values into what the network is trained on.
 

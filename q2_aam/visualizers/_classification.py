@@ -121,7 +121,7 @@ def _scores_table(page, evaluation, scores, others):
             text += " (without probabilities)"
         headers = {label: label for label in others}
     notes = baseline_notes(evaluation) if others else ""
-    page.section("Scores", f"{text}.{notes} A dash is a score that these samples do not define.")
+    page.section("Scores", f"{text}.{notes} A dash is a score that these samples do not define.{_decision(evaluation)}")
     table = score_table("categorical", needs, scores, {"always_the_largest_class": scores["baseline"], **others})
     page.table("scores", table, {"score": "Score", "model": "Model", **headers, "meaning": "Meaning"})
     classes = pd.DataFrame(scores["per_class"])
@@ -129,7 +129,28 @@ def _scores_table(page, evaluation, scores, others):
     headers.update({"recall": "Recall", "f1": "F1"})
     if len(needs) > 1:
         headers.update({"roc_auc": "Area under ROC", "average_precision": "Area under precision-recall"})
+        headers.update({"mean_probability": "Mean probability", "calibration_error": "Calibration error"})
+        headers["calibration_error_by_chance"] = "By chance"
     page.table("classes", classes, headers, "Each class")
+
+
+def _decision(evaluation):
+    """A sentence on named classes that are not the likeliest, and what naming those would score; empty without any."""
+    from ..evaluation.metrics import classification_scores
+
+    frame, probabilities = evaluation.frame, evaluation.probabilities
+    if probabilities is None:
+        return ""
+    likeliest = probabilities.idxmax(axis=1)[frame.index]
+    other = (likeliest != frame["predicted"]).sum()
+    if not other:
+        return ""
+    scores = classification_scores(frame["true"], likeliest)
+    return (
+        f" Of {some(frame, 'sample')}, {other:,} are said to be of a class that is not the likeliest: in the decision "
+        "'balanced' classes count alike, so that rare ones are found. Naming the likeliest class instead would score a "
+        f"balanced accuracy of {number(scores['balanced_accuracy'])} and an accuracy of {number(scores['accuracy'])}."
+    )
 
 
 def _confusion(page, scores):
@@ -150,7 +171,8 @@ def _probabilities(page, scores):
     page.section(
         "Probabilities",
         "How well the probabilities part a class from the rest, at every threshold, and whether they are right as "
-        "numbers. Click a class in a legend to see its curve alone; shift-click adds another.",
+        "numbers: they refer to classes as frequent as among the samples learnt from. Click a class in a legend to see "
+        "its curve alone; shift-click adds another.",
     )
     curves = scores["roc_curves"]
     first = f" The {MAX_CURVES} largest classes." if len(curves) > MAX_CURVES else ""

@@ -56,9 +56,10 @@ def test_classifier_leaves_predictions_and_probabilities(study, tuned_classifier
     model.validate("max")
     assert list(certainty.columns) == ["forest", "grassland", "wetland"]
     np.testing.assert_allclose(certainty.sum(axis=1), 1, atol=1e-12)
-    assert (certainty.idxmax(axis=1) == predictions).all()
     truth = study.frame["habitat"][predictions.index]
     facts = description(model)
+    weights = pd.Series(facts["target"]["class_weights"], facts["target"]["classes"])
+    assert ((certainty * weights).idxmax(axis=1) == predictions).all()
     assert facts["kind"] == "classifier" and facts["intervals"] is None and facts["temperature"] > 0
     assert facts["scores"]["validation/accuracy"] == pytest.approx((truth == predictions).mean())
     assert len(list((log.path / "plots").glob("*.png"))) >= 1

@@ -28,7 +28,7 @@ def test_regressor_leaves_predictions_and_intervals_of_all_samples(study, regres
     assert list(certainty.columns) == ["lower", "upper"]
     assert ((certainty["lower"] <= predictions) & (predictions <= certainty["upper"])).all()
     facts = description(model)
-    assert (facts["schema_version"], facts["kind"], facts["head"]) == (4, "regressor", "ensemble")
+    assert (facts["schema_version"], facts["kind"], facts["head"]) == (5, "regressor", "ensemble")
     assert facts["data"]["samples"] == facts["data"]["training_samples"] == 48
     assert facts["data"]["validation_samples"] == 0 and facts["target"]["name"] == "ph"
     truth = study.frame["ph"][predictions.index]
@@ -68,7 +68,8 @@ def test_classifier_leaves_predictions_and_probabilities(study, classifier):
     assert list(predictions.index) == list(study.table.ids())
     assert list(certainty.columns) == ["forest", "grassland", "wetland"]
     np.testing.assert_allclose(certainty.sum(axis=1), 1, atol=1e-12)
-    assert (certainty.idxmax(axis=1) == predictions).all()
+    shares = study.frame["habitat"].value_counts(normalize=True)
+    assert ((certainty / shares).idxmax(axis=1) == predictions).all()
     truth = study.frame["habitat"][predictions.index]
     facts = description(model)
     assert facts["kind"] == "classifier" and facts["intervals"] is None and facts["temperature"] > 0

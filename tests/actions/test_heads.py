@@ -105,17 +105,18 @@ def test_classes(study, encoder, classifier, head):
     model, predictions, certainty = classifier if head == "ensemble" else run_fit(study, "habitat", encoder, head=head)
     truth = study.frame["habitat"].loc[predictions.index]
     assert list(predictions.index) == list(study.table.ids()) and (predictions == truth).mean() > 0.4
-    facts = description(model)
+    facts, shares = description(model), study.frame["habitat"].value_counts(normalize=True)
     assert facts["temperature"] > 0 and facts["head"] == head and facts["intervals"] is None
     assert facts["scores"]["out-of-fold/accuracy"] == pytest.approx((predictions == truth).mean())
-    assert np.allclose(certainty.sum(axis=1), 1) and list(certainty.idxmax(axis=1)) == list(predictions)
+    assert np.allclose(certainty.sum(axis=1), 1) and list((certainty / shares).idxmax(axis=1)) == list(predictions)
     again, probabilities, _ = run_predict(study, model)
     assert (again == study.frame["habitat"].loc[again.index]).mean() > (predictions == truth).mean() - 0.05
-    assert list(probabilities.idxmax(axis=1)) == list(again)
+    assert list((probabilities / shares).idxmax(axis=1)) == list(again)
     if head == "kernel":
         loaded = Predictor.load(str(model))
         logits = loaded.head.outputs(loaded.head.landmarks)
-        assert np.allclose(probabilities, softmax(logits / facts["temperature"], axis=1), atol=1e-4)
+        logits = logits / facts["temperature"] + np.log(shares[list(probabilities)].to_numpy())
+        assert np.allclose(probabilities, softmax(logits, axis=1), atol=1e-4)
 
 
 def test_the_ensemble_is_the_default(study, encoder, regressor):
@@ -149,7 +150,7 @@ def test_new_asvs_beside_many_known_ones_change_little(study, regressor, tmp_pat
     assert off[richness >= np.quantile(richness, 0.25)].max() < 1e-3
 
 
-def test_model_json_is_of_schema_4(fitted):
+def test_model_json_is_of_schema_5(fitted):
     facts = json.loads((fitted[1][0].path / "model.json").read_text())
-    assert facts["schema_version"] == 4 and facts["token_limit"] == Fitting.token_limit
+    assert facts["schema_version"] == 5 and facts["token_limit"] == Fitting.token_limit
     assert set(facts["settings"]) == set(Fitting.__dataclass_fields__) and "training" not in facts

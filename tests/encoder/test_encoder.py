@@ -11,7 +11,7 @@ from q2_aam.encoder.encoder import Encoder
 from q2_aam.predictor import Predictor
 from q2_aam.settings import Embedding, Fitting
 from q2_aam.simulation.study import simulate_study
-from q2_aam.study.folds import two_parts
+from q2_aam.study.two_parts import two_parts
 from tests.encoder.small import SIZES, training
 
 

@@ -89,7 +89,7 @@ def test_an_encoder_comes_back_with_identical_outputs(tmp_path):
 def test_model_json_describes_all_that_is_needed(tmp_path):
     encoder = saved(tmp_path)
     description = json.loads((tmp_path / DESCRIPTION).read_text())
-    assert description["schema_version"] == 4
+    assert description["schema_version"] == 5
     assert description["architecture"] == encoder.network.architecture.to_dict()
     assert description["tokenizer"] == {
         "vocabulary": ["PAD", "A", "C", "G", "T", "N", "START", "MASK"],
@@ -152,6 +152,19 @@ def test_encoders_of_earlier_versions_are_read(tmp_path, schema_version):
     assert loaded.description.token_limit == 512 and loaded.metric == "generalized"
     pairs = zip(loaded.network.state_dict().values(), encoder.network.state_dict().values(), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
+
+
+def test_an_encoder_of_schema_4_is_read(tmp_path):
+    """It lacks what only fitted models have."""
+    encoder = saved(tmp_path)
+    old = json.loads((tmp_path / DESCRIPTION).read_text())
+    assert old.pop("decision") is None
+    old["schema_version"] = 4
+    edit_weights(tmp_path, description_sha256=digest_of(old))
+    sha256 = json.loads((tmp_path / DESCRIPTION).read_text())["sha256"]
+    (tmp_path / DESCRIPTION).write_text(json.dumps({**old, "sha256": sha256}))
+    loaded = Encoder.load(tmp_path)
+    assert loaded.description.settings == encoder.description.settings and loaded.description.decision is None
 
 
 @pytest.mark.parametrize(
@@ -281,13 +294,13 @@ def test_an_unknown_setting_of_the_architecture_is_refused(tmp_path):
 
 def test_a_newer_schema_and_another_alphabet_are_refused(tmp_path):
     saved(tmp_path)
-    edit(tmp_path, schema_version=5)
+    edit(tmp_path, schema_version=6)
     message = (
-        "model.json was made by a newer q2-aam (schema version 5, while this one reads up to 4): update q2-aam."
+        "model.json was made by a newer q2-aam (schema version 6, while this one reads up to 5): update q2-aam."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         Encoder.load(tmp_path)
-    edit(tmp_path, schema_version=4, tokenizer={"vocabulary": ["PAD", "T", "G"], "max_length": 30})
+    edit(tmp_path, schema_version=5, tokenizer={"vocabulary": ["PAD", "T", "G"], "max_length": 30})
     message = "The model was trained with another alphabet of tokens. Use the q2-aam that made it."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         Encoder.load(tmp_path)

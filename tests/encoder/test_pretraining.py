@@ -11,9 +11,10 @@ import torch
 from q2_aam.encoder import pretraining
 from q2_aam.encoder.batches import BatchKey
 from q2_aam.encoder.encoder import Encoder
-from q2_aam.encoder.pretraining import asvs_of, pretrain, run_directory
+from q2_aam.encoder.pretraining import pretrain, run_directory
 from q2_aam.settings import Architecture, Objective, Optimization
 from q2_aam.simulation.study import simulate_study
+from q2_aam.study.summary import asvs_of
 from q2_aam.study.tokenizer import PAD
 from tests.encoder.small import SIZES, training
 

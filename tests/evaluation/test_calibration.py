@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from q2_aam.evaluation.calibration import apply_interval, fit_temperature, residual_interval
+from q2_aam.evaluation.calibration import (
+    apply_interval,
+    class_probabilities,
+    fit_temperature,
+    residual_interval,
+    with_equal_priors,
+)
+
+EVEN = np.full(3, 1 / 3)
 
 
 @pytest.mark.parametrize("n, rank", [(9, 9), (10, 10), (19, 18), (29, 27), (99, 90), (100, 91), (69, 63)])
@@ -62,19 +70,61 @@ def test_a_temperature_undoes_logits_that_are_too_extreme():
     logits = rng.normal(0, 1.5, (4000, 3))
     probabilities = softmax(logits, axis=1)
     codes = np.array([rng.choice(3, p=row) for row in probabilities])
-    assert fit_temperature(logits, codes) == pytest.approx(1, abs=0.06)
-    assert fit_temperature(4 * logits, codes) == pytest.approx(4, rel=0.06)
-    assert fit_temperature(logits / 10, codes) == pytest.approx(0.1, rel=0.06)
+    assert fit_temperature(logits, codes, EVEN) == pytest.approx(1, abs=0.06)
+    assert fit_temperature(4 * logits, codes, EVEN) == pytest.approx(4, rel=0.06)
+    assert fit_temperature(logits / 10, codes, EVEN) == pytest.approx(0.1, rel=0.06)
 
 
 def test_few_samples_that_are_all_right_do_not_make_it_certain():
-    assert 0.2 < fit_temperature(np.array([[2.0, 0.0], [0.0, 2.0]]), [0, 1]) < 1
-    assert fit_temperature(np.array([[2.0, 0.0]] * 2000), [0] * 2000) < 0.22
+    assert 0.2 < fit_temperature(np.array([[2.0, 0.0], [0.0, 2.0]]), [0, 1], [0.5, 0.5]) < 1
+    assert fit_temperature(np.array([[2.0, 0.0]] * 2000), [0] * 2000, [0.5, 0.5]) < 0.22
 
 
 @pytest.mark.parametrize(
     ("logits", "codes"), [(np.zeros((0, 2)), []), (np.zeros((3, 2)), [0, 1]), (np.zeros(3), [0] * 3)]
 )
 def test_a_temperature_of_nothing_is_refused(logits, codes):
-    with pytest.raises(ValueError, match="^A temperature needs a row of out-of-fold logits for each of one or more"):
-        fit_temperature(logits, codes)
+    with pytest.raises(ValueError, match="^A temperature needs a row of out-of-fold outputs for each of one or more"):
+        fit_temperature(logits, codes, [0.5, 0.5])
+
+
+def test_a_class_of_one_sample_is_not_likely_where_it_got_no_vote():
+    """1 of 1,001: smoothing before the division would give it half of the probability in every sample."""
+    frequency = np.array([1, 1000]) / 1001
+    found = with_equal_priors(np.array([[0.0, 1.0], [0.5, 0.5]]), frequency)
+    assert np.allclose(found, [[0.0005, 0.9995], [0.999 * 1000 / 1001 + 0.0005, 0.999 / 1001 + 0.0005]])
+    assert found.min() > 0 and np.allclose(found.sum(1), 1)
+
+
+def test_probabilities_are_of_classes_as_frequent_as_those_learnt_from():
+    """Bayes's rule by hand: outputs are logarithms of likelihoods, whatever their sum."""
+    shares, likelihoods = np.array([0.1, 0.9]), np.array([[0.7, 0.3], [0.2, 0.2]])
+    found = class_probabilities(np.log(likelihoods) + 3, shares)
+    assert np.allclose(found, [[0.07 / 0.34, 0.27 / 0.34], [0.1, 0.9]])
+    # The higher the temperature, the nearer the shares.
+    assert np.allclose(class_probabilities(np.log(likelihoods), shares, 1e6), shares, atol=1e-5)
+
+
+@pytest.mark.parametrize("shares", [[0.5, 0.5], [0.9, 0.1], [0.98, 0.02], [0.8, 0.1, 0.04, 0.03, 0.02, 0.01]])
+def test_without_a_signal_probabilities_are_the_shares(shares):
+    rng = np.random.default_rng(0)
+    codes = rng.choice(len(shares), 400, p=shares)
+    shares = np.bincount(codes, minlength=len(shares)) / 400
+    outputs = rng.normal(0, 1, (400, len(shares)))
+    found = class_probabilities(outputs, shares, fit_temperature(outputs, codes, shares))
+    assert -np.log(found[np.arange(400), codes]).mean() < 1.011 * -(shares * np.log(shares)).sum()
+
+
+@pytest.mark.parametrize("minority", [0.5, 0.1, 0.02])
+def test_with_a_signal_the_minority_has_the_probability_that_is_true(minority):
+    """Samples of two classes on a line, and outputs that are twice too sure of likelihoods: all is known exactly."""
+    rng = np.random.default_rng(1)
+    codes = (rng.random(20000) < minority).astype(int)
+    place = rng.normal(codes, 1)
+    log_ratio = place - 0.5
+    outputs = 2 * np.stack([np.zeros_like(place), log_ratio], 1)
+    shares = np.array([1 - minority, minority])
+    exact = 1 / (1 + np.exp(-(log_ratio + np.log(minority / (1 - minority)))))
+    temperature = fit_temperature(outputs, codes, shares)
+    assert temperature == pytest.approx(2, rel=0.15)
+    assert np.abs(class_probabilities(outputs, shares, temperature)[:, 1] - exact).max() < 0.05

@@ -117,11 +117,25 @@ def test_classification_scores_by_hand():
         "f1": 0.0,
         "roc_auc": None,
         "average_precision": None,
+        "mean_probability": None,
+        "calibration_error": None,
+        "calibration_error_by_chance": None,
     }
     assert scores["baseline"]["value"] == "a"
     assert scores["baseline"]["accuracy"] == pytest.approx(1 / 2)
     assert scores["baseline"]["balanced_accuracy"] == pytest.approx(1 / 3)
     assert scores["log_loss"] is None and scores["roc_curves"] is None
+
+
+def test_every_class_has_a_calibration_error_of_its_own():
+    """Right on average over the named classes, wrong of the rare one, whose probability is five times too high."""
+    rng = np.random.default_rng(0)
+    truth = np.where(rng.random(5000) < 0.1, "rare", "common")
+    probabilities = np.tile([0.5, 0.5], (5000, 1))
+    scores = plain(classification_scores(truth, ["common"] * 5000, probabilities, ["common", "rare"]))
+    rare = scores["per_class"][1]
+    assert rare["calibration_error"] == pytest.approx(0.5 - (truth == "rare").mean())
+    assert rare["mean_probability"] == 0.5 and rare["calibration_error_by_chance"] < 0.02
 
 
 def test_classification_scores_agree_with_scikit_learn():

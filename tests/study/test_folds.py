@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from q2_aam.study.folds import grouped_folds
+from q2_aam.study.folds import grouped_folds, never_tested
 
 
 def check_cover(parts, n_samples):
@@ -149,11 +149,37 @@ def test_partial_folds_are_fewer_where_groups_are_few():
     assert sorted(row for _, test in folds for row in test) == list(range(9))
 
 
-def test_partial_folds_leave_out_those_that_would_leave_a_class_unlearnt():
+def test_partial_folds_always_learn_from_the_one_group_of_a_class():
     # Class y is in group a alone: where it is predicted, nothing is left to learn it from.
-    folds = grouped_folds(8, 4, groups=list("aabbccdd"), classes=list("yyxxxxxx"), partial=True)
+    groups, classes = list("aabbccdd"), list("yyxxxxxx")
+    folds = grouped_folds(8, 4, groups=groups, classes=classes, partial=True)
     assert len(folds) == 3
     assert sorted(row for _, test in folds for row in test) == [2, 3, 4, 5, 6, 7]
+    assert all({0, 1} <= set(train) for train, _ in folds)
+    assert never_tested(classes, groups).tolist() == [True, True] + [False] * 6
+
+
+def test_a_class_of_one_sample_costs_no_other_sample_its_prediction():
+    classes = ["rare"] + ["common"] * 29
+    folds = grouped_folds(30, 10, classes=classes, partial=True)
+    assert len(folds) == 10
+    assert sorted(row for _, test in folds for row in test) == list(range(1, 30))
+    assert never_tested(classes).tolist() == [True] + [False] * 29
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_classes_of_two_groups_each_are_never_in_one_fold(seed):
+    """Twenty of them: no random way of making three folds keeps all apart."""
+    groups = np.repeat(np.arange(40), 3)
+    classes = groups // 2
+    folds = grouped_folds(120, 3, groups=groups, classes=classes, random_seed=seed, partial=True)
+    assert len(folds) == 3
+    assert sorted(row for _, test in folds for row in test) == list(range(120))
+    for train, test in folds:
+        assert set(classes[train]) == set(range(20)) and not set(groups[train]) & set(groups[test])
+        assert 20 <= len(test) <= 60
+    outer = grouped_folds(120, 3, groups=groups, classes=classes, random_seed=seed)
+    assert all(set(classes[train]) == set(range(20)) for train, _ in outer)
 
 
 def test_partial_folds_may_be_none():

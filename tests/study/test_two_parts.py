@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from q2_aam.study.folds import two_parts
+from q2_aam.study.two_parts import two_parts
 
 
 @pytest.fixture(autouse=True)

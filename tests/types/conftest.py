@@ -49,7 +49,7 @@ def write_torch_file(path, pickled=b"\x80\x02}.", names=("data.pkl", "version"))
 def describe(folder, kind="regressor", **changes):
     """Write model.json beside best_model.pt; a change to ... takes a key out."""
     content = {
-        "schema_version": 4,
+        "schema_version": 5,
         "kind": kind,
         "sha256": hashlib.sha256((folder / "best_model.pt").read_bytes()).hexdigest(),
         "architecture": {"dim": 8, "sample_layers": 2, "sample": {"layers": 2}},
@@ -66,6 +66,7 @@ def describe(folder, kind="regressor", **changes):
         "scores": {"val/r2": 0.1 + 0.2},
         "intervals": INTERVALS if kind == "regressor" else None,
         "temperature": 1.5 if kind == "classifier" else None,
+        "decision": "balanced" if kind == "classifier" else None,
         **changes,
     }
     content = {key: value for key, value in content.items() if value is not ...}

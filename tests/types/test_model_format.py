@@ -213,24 +213,24 @@ def test_a_description_that_is_no_json_object_is_refused(text, sentence, level, 
 
 
 AGAIN = " Make the artifact again with q2-aam."
-CLASSIFIER = {"kind": "classifier", "intervals": None, "temperature": 1.0}
+CLASSIFIER = {"kind": "classifier", "intervals": None, "temperature": 1.0, "decision": "balanced"}
 CONTRADICTIONS = [
     (
         {"kind": ..., "tokenizer": ..., "scores": ...},
         "model.json lacks the keys kind, tokenizer, scores: it is incomplete." + AGAIN,
     ),
     (
-        {"schema_version": 5, "kind": ...},
-        "model.json was made by a newer q2-aam (schema version 5, while this one reads up to 4): update "
+        {"schema_version": 6, "kind": ...},
+        "model.json was made by a newer q2-aam (schema version 6, while this one reads up to 5): update "
         "q2-aam.",
     ),
     (
         {"schema_version": "1"},
-        'model.json: schema_version is "1"; it must be a whole number from 1 to 4.' + AGAIN,
+        'model.json: schema_version is "1"; it must be a whole number from 1 to 5.' + AGAIN,
     ),
     (
         {"schema_version": True},
-        "model.json: schema_version is true; it must be a whole number from 1 to 4." + AGAIN,
+        "model.json: schema_version is true; it must be a whole number from 1 to 5." + AGAIN,
     ),
     (
         {"kind": "regressor", "target": None},
@@ -356,6 +356,14 @@ CONTRADICTIONS = [
         "model.json: temperature is 0; it must be a number above 0." + AGAIN,
     ),
     (
+        {"decision": "balanced"},
+        'model.json: decision is "balanced"; it must be null, as kind is regressor.' + AGAIN,
+    ),
+    (
+        {**CLASSIFIER, "target": CLASSES_TARGET, "decision": None},
+        "model.json: decision is null; it must be one of balanced, likeliest." + AGAIN,
+    ),
+    (
         {"temperature": 2.0},
         "model.json: temperature is 2.0; it must be null, as kind is regressor." + AGAIN,
     ),
@@ -456,6 +464,7 @@ def old(kind, **changes):
         "head": ...,
         "encoder": ...,
         "temperature": ...,
+        "decision": ...,
         **changes,
     }
 
@@ -492,6 +501,6 @@ def test_a_fitted_model_of_an_earlier_schema_is_refused_with_what_to_do(model_fo
     with pytest.raises(SchemaError) as error:
         ModelDescription.from_dict(json.loads((model_folder / "model.json").read_text()))
     assert str(error.value) == (
-        "model.json: this regressor was made by an earlier q2-aam (schema version 3; this one reads 4). Fit it again "
+        "model.json: this regressor was made by an earlier q2-aam (schema version 3; this one reads 5). Fit it again "
         "with `qiime aam fit` and the encoder that it was made with: encoders of earlier versions are still read."
     )

@@ -104,7 +104,7 @@ def test_a_model_as_dictionary(model_folder):
 def test_a_model_as_metadata_has_a_setting_a_row(model_folder):
     describe(model_folder, "classifier", random_seed=None)
     metadata = Artifact.import_data("AAMModel[Classifier]", str(model_folder)).view(qiime2.Metadata)
-    assert metadata.id_count == 28
+    assert metadata.id_count == 29
     values = metadata.get_column("value").to_series()
     expected = {
         "kind": "classifier",

@@ -167,3 +167,33 @@ def test_a_score_is_one_entry(tmp_path, monkeypatch, certain):
 
 def _least(truth, predicted, probabilities):
     return float(probabilities.min())
+
+
+def test_the_page_says_what_the_decision_does(tmp_path):
+    """Rare classes are named below half of the probability: how often, and what the likeliest class would score."""
+    ids = [f"S{k}" for k in range(10)]
+    rare = pd.Series([0.3, 0.3, 0.3] + [0.05] * 7, index=ids)
+    probabilities = pd.DataFrame({"common": 1 - rare, "rare": rare})
+    truth = ["rare"] * 2 + ["common"] * 8
+    predicted = ["rare"] * 3 + ["common"] * 7
+    evaluate(
+        str(tmp_path),
+        predictions_of(dict(zip(ids, predicted, strict=True))),
+        categorical(dict(zip(ids, truth, strict=True))),
+        probabilities,
+    )
+    assert (
+        "Of 10 samples, 3 are said to be of a class that is not the likeliest: in the decision 'balanced' classes "
+        "count alike, so that rare ones are found. Naming the likeliest class instead would score a balanced accuracy "
+        "of 0.500 and an accuracy of 0.800."
+    ) in read_page(tmp_path).text
+    by_class = pd.read_csv(tmp_path / "classes.tsv", sep="\t").set_index("class")
+    assert by_class.loc["rare", "mean_probability"] == pytest.approx(0.125)
+    assert by_class.loc["rare", "calibration_error"] == pytest.approx((3 * (2 / 3 - 0.3) + 7 * 0.05) / 10)
+
+
+def test_a_page_of_likeliest_classes_says_nothing_of_it(tmp_path):
+    ids, truth, predicted, probabilities = classification(["a", "b"])
+    predicted, truth = (dict(zip(ids, names, strict=True)) for names in (predicted, truth))
+    evaluate(str(tmp_path), predictions_of(predicted), categorical(truth), probabilities)
+    assert "not the likeliest" not in read_page(tmp_path).text
