@@ -138,6 +138,25 @@ def novelty_caution(novelty: pd.DataFrame) -> str | None:
     )
 
 
+def unpredicted_caution(study: Study, rows: np.ndarray) -> str | None:
+    """Which samples (rows) have no out-of-fold prediction, and why; None where there are none."""
+    if not len(rows):
+        return None
+    # Without groups each sample is one.
+    groups = pd.Series(study.target.index, study.target.index) if study.groups is None else study.groups
+    each = groups.groupby(study.target).nunique()
+    classes = name_ids(sorted(each.index[each == 1]))
+    why = (
+        f"Each is the only one of its class ({classes}), which could not be learnt without it"
+        if study.groups is None
+        else f"Their groups ({groups.name}) hold all of a class ({classes}), which could not be learnt without them"
+    )
+    return (
+        f"{len(rows)} of {len(study)} samples have no out-of-fold prediction: "
+        f"{name_ids(study.communities.sample_ids[rows])}. {why}: how well it is predicted is not known."
+    )
+
+
 def prediction_scores(kind: str, truth: pd.Series, predicted: pd.Series) -> dict[str, float]:
     """Scores of predicted values of a kind, by name; one that the samples do not define is left out."""
     scores = (regression_scores if kind == "numeric" else classification_scores)(truth, predicted)

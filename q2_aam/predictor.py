@@ -21,6 +21,7 @@ from q2_aam.predictions import (
     novelty_of,
     prediction_scores,
     refuse_other_values,
+    unpredicted_caution,
 )
 from q2_aam.schema import ModelDescription
 from q2_aam.settings import Embedding as EmbeddingSettings
@@ -101,12 +102,14 @@ class Predictor:
                 features, encoded, folds, random_seed=settings.random_seed, threads=threads
             )
         predicted = np.isfinite(outputs[:, 0])
+        unpredicted = unpredicted_caution(study, np.flatnonzero(~predicted))
         seen_asvs = np.union1d(asvs_of(study, np.arange(len(study))), encoder.seen_asvs)
         return cls.from_out_of_fold(
             encoder, head, target, study, np.flatnonzero(predicted), encoded[predicted], outputs[predicted],
             stage="out-of-fold", settings=asdict(settings), covariates=covariates, seen_asvs=seen_asvs,
             random_seed=settings.random_seed, token_limit=settings.token_limit, decision=settings.decision,
             data=data_summary(study, np.arange(len(study)), np.arange(0)),
+            cautions=(unpredicted,),
         )  # fmt: skip
 
     @classmethod
@@ -125,14 +128,14 @@ class Predictor:
         covariates: Covariates | None,
         seen_asvs: np.ndarray,
         scores: dict | None = None,
+        cautions: tuple[str | None, ...] = (),
         **facts,
     ) -> "Predictor":
         """A predictor with what outputs ``[M, O]`` for samples ``rows [M]`` that were not learnt from say of it."""
         calibration = Calibration.fit(target, encoded, outputs, decision)
-        caution = calibration.caution()
-        predictions = Predictions.of(
-            target, calibration, study.communities.sample_ids[rows], outputs, cautions=(caution,) if caution else ()
-        )
+        cautions = tuple(caution for caution in (calibration.caution(), *cautions) if caution)
+        sample_ids = study.communities.sample_ids[rows]
+        predictions = Predictions.of(target, calibration, sample_ids, outputs, cautions=cautions)
         measured = prediction_scores(target.kind, study.target.iloc[rows], predictions.values)
         architecture = encoder.network.architecture
         description = ModelDescription(

@@ -106,9 +106,28 @@ def test_a_class_of_one_group_is_learnt_from(study, encoder):
     groups = pd.Series([f"g{i // 6}" for i in range(48)], index=study.table.ids(), name="plot")
     with told() as messages:
         model, predictions, certainty = run_fit(study, as_column(classes), encoder, groups=as_column(groups))
-    assert messages == []
+    ids = list(study.table.ids()[:6])
+    assert messages == [
+        f"6 of 48 samples have no out-of-fold prediction: {', '.join(ids[:5])}, ... (6 in all). Their groups "
+        "(plot) hold all of a class (rare), which could not be learnt without them: how well it is predicted is not "
+        "known."
+    ]
     assert set(predictions.index) == set(study.table.ids()[6:]) and list(certainty) == ["common", "other", "rare"]
     assert run_predict(study, model)[0].iloc[:6].eq("rare").mean() > 0.5
+
+
+def test_a_class_of_one_sample_leaves_all_others_their_out_of_fold_prediction(study, encoder):
+    classes = pd.Series(np.where(np.arange(48) % 3 == 0, "other", "common"), index=study.table.ids(), name="kind")
+    classes.iloc[7] = "only"
+    with told() as messages:
+        model, predictions, certainty = run_fit(study, as_column(classes), encoder)
+    [message] = messages
+    name = study.table.ids()[7]
+    assert message == (
+        f"1 of 48 samples have no out-of-fold prediction: {name}. Each is the only one of its class (only), which "
+        "could not be learnt without it: how well it is predicted is not known."
+    )
+    assert set(predictions.index) == set(study.table.ids()) - {name} and (certainty["only"] < 0.5).all()
 
 
 # In the target's own units
