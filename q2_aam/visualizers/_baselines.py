@@ -1,5 +1,7 @@
 """What the page of `evaluate` makes of predictions of baselines for the same samples."""
 
+import numpy as np
+
 from ._page import number
 from ._samples import listed, rows_of
 from ._scores import answer
@@ -53,14 +55,13 @@ def baseline_notes(evaluation) -> str:
     return "".join(f" {entry.note}" for entry in entries if entry.note)
 
 
-def baseline_verdict(page, name: str, scores: dict, others: dict):
+def baseline_verdict(page, evaluation, scores: dict, others: dict):
     """Say whether the model is better than the best of the baselines.
 
     Parameters
     ----------
     page : Page
-    name : str
-        The metadata column.
+    evaluation : Evaluation
     scores : dict
         The model's.
     others : dict
@@ -69,9 +70,10 @@ def baseline_verdict(page, name: str, scores: dict, others: dict):
     numeric = "mae" in scores
     key = "mae" if numeric else "balanced_accuracy"
     best = (min if numeric else max)(others, key=lambda method: others[method][key])
-    own, bar = scores[key], others[best][key]
-    gain = (1 - own / bar if bar else -1.0 if own else 0.0) if numeric else own - bar
-    word, level = answer(gain)
+    own, bar, name = scores[key], others[best][key], evaluation.name
+    rival = evaluation.baselines.iloc[:, list(others).index(best)]
+    gain = bar - own if numeric else own - bar
+    word, level, interval = answer(gain, evaluation, gain_over(evaluation, rival, numeric))
     if numeric:
         text = (
             f"The predictions of '{name}' are off by {number(own)} on average. Those of the best baseline, "
@@ -82,7 +84,29 @@ def baseline_verdict(page, name: str, scores: dict, others: dict):
             f"On average over the classes of '{name}', {own:.1%} of a class's samples are predicted right (balanced "
             f"accuracy); by the best baseline, {_in_text(best)}, {bar:.1%}"
         )
-    page.verdict(f"Better than the baselines: {word}.", f"{text}.", level)
+    page.verdict(f"Better than the baselines: {word}.", f"{text}. {interval}", level)
+
+
+def gain_over(evaluation, rival, numeric: bool):
+    """By how much the model is better than other predictions (a value, or one a sample), as a function of rows.
+
+    Of numbers, how much smaller the mean absolute error is; of classes, how much higher the balanced accuracy.
+    """
+    frame = evaluation.frame
+    truth, mine = frame["true"].to_numpy(), frame["predicted"].to_numpy()
+    theirs = np.broadcast_to(np.asarray(rival, dtype=mine.dtype), mine.shape)
+    if numeric:
+        gains = np.abs(theirs - truth) - np.abs(mine - truth)
+        return lambda rows: gains[rows].mean()
+    gains = (mine == truth).astype(float) - (theirs == truth)
+    codes = np.unique(truth, return_inverse=True)[1]
+
+    def balanced(rows) -> float:
+        sizes = np.bincount(codes[rows])
+        sums = np.bincount(codes[rows], gains[rows])
+        return (sums[sizes > 0] / sizes[sizes > 0]).mean()
+
+    return balanced
 
 
 def _in_text(label: str) -> str:

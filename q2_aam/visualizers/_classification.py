@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from ._baselines import baseline_notes, baseline_scores, baseline_verdict
+from ._baselines import baseline_notes, baseline_scores, baseline_verdict, gain_over
 from ._folds import folds_section
 from ._page import number
 from ._samples import listed, some
-from ._scores import answer, score_table
+from ._scores import MODEL_COLUMNS, answer, interval_note, score_table, table_intervals
 
 N_WORST = 10  # mistakes that are listed, those of the highest probability first
 N_NOVELTY_BINS = 5
@@ -45,9 +45,9 @@ def classification_page(page, evaluation):
     page.write_table("predictions", samples.rename(columns={"sample": "sample-id"}))
     others = baseline_scores(evaluation, "categorical")
     if others and len(set(frame["true"])) > 1:
-        baseline_verdict(page, evaluation.name, scores, others)
+        baseline_verdict(page, evaluation, scores, others)
     else:
-        _verdict(page, scores)
+        _verdict(page, evaluation, scores)
     _scores_table(page, evaluation, scores, others)
     if evaluation.fold_scores is not None:
         folds_section(page, evaluation.fold_scores)
@@ -81,7 +81,7 @@ def _classes(page, frame, probabilities):
     return [*probabilities.columns, *unknown]
 
 
-def _verdict(page, scores):
+def _verdict(page, evaluation, scores):
     baseline = scores["baseline"]
     largest = baseline["value"]
     support = max(row["support"] for row in scores["per_class"])
@@ -94,14 +94,14 @@ def _verdict(page, scores):
         )
         return
     gain = scores["balanced_accuracy"] - baseline["balanced_accuracy"]
-    word, level = answer(gain)
+    word, level, interval = answer(gain, evaluation, gain_over(evaluation, largest, numeric=False))
     page.verdict(
         f"Better than always predicting the largest class: {word}.",
         f"On average over the classes, {scores['balanced_accuracy']:.1%} of a class's samples are predicted "
         f"right (balanced accuracy). Always predicting '{largest}', the class of {support:,} of the "
         f"{scores['samples']:,} samples, would get {baseline['balanced_accuracy']:.1%}. Of all samples, "
         f"{scores['accuracy']:.1%} are predicted right; always '{largest}' would get "
-        f"{baseline['accuracy']:.1%}.",
+        f"{baseline['accuracy']:.1%}. {interval}",
         level,
     )
 
@@ -120,10 +120,12 @@ def _scores_table(page, evaluation, scores, others):
         if len(needs) > 1:
             text += " (without probabilities)"
         headers = {label: label for label in others}
-    notes = baseline_notes(evaluation) if others else ""
+    intervals = table_intervals("categorical", evaluation, _arrays(evaluation, scores["classes"]))
+    notes = (baseline_notes(evaluation) if others else "") + interval_note(evaluation, intervals)
     page.section("Scores", f"{text}.{notes} A dash is a score that these samples do not define.{_decision(evaluation)}")
-    table = score_table("categorical", needs, scores, {"always_the_largest_class": scores["baseline"], **others})
-    page.table("scores", table, {"score": "Score", "model": "Model", **headers, "meaning": "Meaning"})
+    beside = {"always_the_largest_class": scores["baseline"], **others}
+    table = score_table("categorical", needs, scores, beside, intervals)
+    page.table("scores", table, {**MODEL_COLUMNS, **headers, "meaning": "Meaning"})
     classes = pd.DataFrame(scores["per_class"])
     headers = {"class": "Class", "support": "Samples", "predicted": "Predicted", "precision": "Precision"}
     headers.update({"recall": "Recall", "f1": "F1"})
@@ -132,6 +134,17 @@ def _scores_table(page, evaluation, scores, others):
         headers.update({"mean_probability": "Mean probability", "calibration_error": "Calibration error"})
         headers["calibration_error_by_chance"] = "By chance"
     page.table("classes", classes, headers, "Each class")
+
+
+def _arrays(evaluation, classes) -> dict:
+    """What the scores are computed from: numbers of the classes, and probabilities where there are some."""
+    frame, probabilities = evaluation.frame, evaluation.probabilities
+    truth, predicted = (pd.Index(classes).get_indexer(frame[name].astype(str)) for name in ("true", "predicted"))
+    arrays = {"predictions": (truth, predicted)}
+    if probabilities is not None:
+        shares = probabilities.reindex(index=frame.index, columns=classes, fill_value=0.0).to_numpy()
+        arrays["probabilities"] = (truth, predicted, shares / shares.sum(axis=1, keepdims=True))
+    return arrays
 
 
 def _decision(evaluation):

@@ -1,10 +1,10 @@
 """What the page of `evaluate` shows of numeric predictions."""
 
-from ._baselines import baseline_notes, baseline_scores, baseline_verdict
+from ._baselines import baseline_notes, baseline_scores, baseline_verdict, gain_over
 from ._folds import folds_section
 from ._page import number
 from ._samples import some
-from ._scores import answer, score_table
+from ._scores import MODEL_COLUMNS, answer, interval_note, score_table, table_intervals
 
 N_WORST = 10  # samples listed with the largest errors
 
@@ -25,9 +25,9 @@ def regression_page(page, evaluation):
     scores = regression_scores(frame["true"], frame["predicted"])
     others = baseline_scores(evaluation, "numeric")
     if others and scores["baseline"]["mae"]:
-        baseline_verdict(page, evaluation.name, scores, others)
+        baseline_verdict(page, evaluation, scores, others)
     else:
-        _verdict(page, scores, evaluation.name)
+        _verdict(page, evaluation, scores)
     samples = frame.rename_axis("sample").reset_index()
     samples["error"] = samples["predicted"] - samples["true"]
     samples["absolute_error"] = samples["error"].abs()
@@ -42,8 +42,8 @@ def regression_page(page, evaluation):
     _worst(page, samples)
 
 
-def _verdict(page, scores, name):
-    error, bar = scores["mae"], scores["baseline"]["mae"]
+def _verdict(page, evaluation, scores):
+    error, bar, name = scores["mae"], scores["baseline"]["mae"], evaluation.name
     median = number(scores["baseline"]["value"])
     if bar == 0:
         page.verdict(
@@ -53,12 +53,13 @@ def _verdict(page, scores, name):
         )
         return
     change = 1 - error / bar
-    word, level = answer(change)
+    gain_of = gain_over(evaluation, scores["baseline"]["value"], numeric=True)
+    word, level, interval = answer(bar - error, evaluation, gain_of)
     page.verdict(
         f"Better than always predicting the median: {word}.",
         f"The predictions of '{name}' are off by {number(error)} on average. Predicting {median}, the "
         f"median of these samples' true values, for every sample would be off by {number(bar)}. The model's "
-        f"error is {abs(change):.0%} {'smaller' if change >= 0 else 'larger'}.",
+        f"error is {abs(change):.0%} {'smaller' if change >= 0 else 'larger'}. {interval}",
         level,
     )
 
@@ -70,6 +71,9 @@ def _scores_table(page, evaluation, scores, others):
     if "lower" in frame:
         needs.append("intervals")
         values.update(interval_scores(frame["true"], frame["lower"], frame["upper"]))
+    columns = {"predictions": ("true", "predicted"), "intervals": ("true", "lower", "upper")}
+    arrays = {need: [frame[name].to_numpy(dtype=float) for name in columns[need]] for need in needs}
+    intervals = table_intervals("numeric", evaluation, arrays)
     text = (
         "Each score stands beside that of an answer that looks at no sample: the median of the true values "
         "evaluated here, for every sample."
@@ -79,9 +83,10 @@ def _scores_table(page, evaluation, scores, others):
         text = "Each score stands beside those of the baselines, which predicted the same samples."
         text += baseline_notes(evaluation)
         headers = {label: label for label in others}
-    page.section("Scores", f"{text} A dash is a score that these samples do not define.")
-    table = score_table("numeric", needs, values, {"always_the_median": scores["baseline"], **others})
-    page.table("scores", table, {"score": "Score", "model": "Model", **headers, "meaning": "Meaning"})
+    note = interval_note(evaluation, intervals)
+    page.section("Scores", f"{text}{note} A dash is a score that these samples do not define.")
+    table = score_table("numeric", needs, values, {"always_the_median": scores["baseline"], **others}, intervals)
+    page.table("scores", table, {**MODEL_COLUMNS, **headers, "meaning": "Meaning"})
 
 
 def _scatter(page, samples, scores, name):

@@ -35,6 +35,17 @@ class Evaluation:
     fold_scores: pd.DataFrame | None = None
     notes: list = field(default_factory=list)
 
+    @property
+    def units(self) -> list[np.ndarray]:
+        """Rows of each group, where there are groups; else each sample alone: what is drawn anew for intervals."""
+        from ..evaluation.bootstrap import rows_of_groups
+
+        return rows_of_groups(self.frame["group"] if "group" in self.frame else range(len(self.frame)))
+
+    def described_units(self) -> str:
+        """'34 groups' or '60 samples'."""
+        return some(self.units, "group" if "group" in self.frame else "sample")
+
 
 def read_predictions(path) -> pd.Series:
     """Predictions as text, by sample ID.

@@ -2,8 +2,13 @@
 
 import pandas as pd
 
+from ._page import number
 
-def score_table(kind: str, needs, values: dict, beside: dict) -> pd.DataFrame:
+# Headings of the first columns of a table of scores.
+MODEL_COLUMNS = {"score": "Score", "model": "Model", "low": "From", "high": "To"}
+
+
+def score_table(kind: str, needs, values: dict, beside: dict, intervals: dict) -> pd.DataFrame:
     """The scores that a page shows, a row each.
 
     Parameters
@@ -16,11 +21,13 @@ def score_table(kind: str, needs, values: dict, beside: dict) -> pd.DataFrame:
         The model's scores, by name.
     beside : dict
         Those of what stands beside the model, by the name of its column; a score that is not there is None.
+    intervals : dict
+        Lower and upper end of the model's scores, by name; empty where there are none.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `score`, `model`, those of `beside`, `meaning`.
+        Columns `score`, `model`, `low`, `high`, those of `beside`, `meaning`.
     """
     from ..evaluation.scores import scores_of
 
@@ -28,6 +35,7 @@ def score_table(kind: str, needs, values: dict, beside: dict) -> pd.DataFrame:
         {
             "score": score.label,
             "model": values.get(score.name),
+            **dict(zip(("low", "high"), intervals.get(score.name) or (None, None), strict=True)),
             **{column: scores.get(score.name) for column, scores in beside.items()},
             "meaning": score.meaning,
         }
@@ -37,11 +45,59 @@ def score_table(kind: str, needs, values: dict, beside: dict) -> pd.DataFrame:
     return pd.DataFrame(rows, dtype=object)
 
 
-def answer(gain: float) -> tuple[str, str]:
-    """Whether a model is better, in a word, and the colour of it, by a gain of which 0.05 counts."""
-    if gain > 0.05:
-        return "yes", "success"
-    return ("hardly", "warning") if gain > 0 else ("no", "danger")
+def table_intervals(kind: str, evaluation, arrays: dict) -> dict:
+    """95% intervals of the model's scores, by name: groups (or samples) are drawn anew.
+
+    Parameters
+    ----------
+    kind : {'numeric', 'categorical'}
+    evaluation : Evaluation
+    arrays : dict
+        What the scores are computed from, by what they need (:func:`q2_aam.evaluation.scores.values_of`).
+    """
+    from ..evaluation.bootstrap import TABLE_DRAWS, score_intervals
+    from ..evaluation.scores import values_of
+
+    def scores(rows) -> dict:
+        found = {}
+        for needs, parts in arrays.items():
+            found.update(values_of(kind, needs, *(part[rows] for part in parts)))
+        return found
+
+    return score_intervals(scores, evaluation.units, TABLE_DRAWS)
+
+
+def interval_note(evaluation, intervals: dict) -> str:
+    """A sentence on the intervals of a table, after a blank."""
+    from ..evaluation.bootstrap import FEWEST_GROUPS
+
+    if not intervals:
+        return f" There are no intervals: they take {FEWEST_GROUPS} groups or samples, and here are fewer."
+    return f" From and to: 95% intervals of the model's scores, with the {evaluation.described_units()} drawn anew."
+
+
+def answer(gain: float, evaluation, gain_of) -> tuple[str, str, str]:
+    """Whether the model is better: a word, its colour, and a sentence with the interval of the gain.
+
+    Parameters
+    ----------
+    gain : float
+        How much better the model is.
+    evaluation : Evaluation
+    gain_of : callable
+        Of rows the gain, None where they do not define it.
+    """
+    from ..evaluation.bootstrap import FEWEST_GROUPS, score_intervals
+
+    units = evaluation.described_units()
+    ends = score_intervals(lambda rows: {"gain": gain_of(rows)}, evaluation.units).get("gain")
+    if ends is None:
+        return "cannot tell", "warning", f"From {units} nothing can be said of the next ones; it takes {FEWEST_GROUPS}."
+    low, high = ends
+    word, level = ("yes", "success") if low > 0 else ("no", "danger") if high < 0 else ("cannot tell", "warning")
+    return word, level, (
+        f"The difference is {number(gain)} (95% interval {number(low)} to {number(high)}, with the {units} drawn anew)."
+    )
 
 
 def capital(label: str) -> str:

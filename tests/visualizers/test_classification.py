@@ -75,7 +75,8 @@ def test_classification_page_with_everything(tmp_path, classes):
     assert samples["probability"].to_numpy() == pytest.approx(probabilities.max(axis=1).to_numpy())
 
     page = read_page(tmp_path)
-    assert "Better than always predicting the largest class: yes." in page.text
+    assert "Better than always predicting the largest class: cannot tell." in page.text
+    assert "From 4 groups nothing can be said of the next ones; it takes 6." in page.text
     assert f"{expected['balanced accuracy']:.1%} of a class's samples are predicted right" in page.text
     for name in ("confusion_matrix", "roc", "precision_recall", "reliability", "accuracy_by_group"):
         assert {f"./{name}.png", f"./{name}.svg"} <= set(page.links), name
@@ -162,7 +163,10 @@ def test_a_score_is_one_entry(tmp_path, monkeypatch, certain):
     row = [row for row in read_page(tmp_path).tables[0] if row[0] == "least <probability>"]
     least = f"{probabilities.to_numpy().min():.3f}"
     share = f"{pd.Series(truth).value_counts(normalize=True).min():.3f}"
-    assert row == ([["least <probability>", least, share, "Of any <class>."]] if certain else [])
+    # Draws can only miss the least.
+    ends = row[0][2:4] if certain else None
+    assert not certain or ends[0] == least <= ends[1]
+    assert row == ([["least <probability>", least, *ends, share, "Of any <class>."]] if certain else [])
 
 
 def _least(truth, predicted, probabilities):

@@ -64,11 +64,14 @@ def test_regression_page_with_everything(tmp_path):
     )
 
     page = read_page(tmp_path)
-    shown = {row[0]: row[1:3] for row in page.tables[0][1:]}
+    # Five sites: too few to draw anew.
+    shown = {row[0]: [row[1], row[4]] for row in page.tables[0][1:]}
+    assert all(row[2:4] == ["–", "–"] for row in page.tables[0][1:])
+    assert "There are no intervals: they take 6 groups or samples, and here are fewer." in page.text
     assert shown["R²"] == [f"{expected['R²']:.3f}", f"{metrics.r2_score(truth, median):.3f}"]
     assert shown["Spearman correlation"][1] == "–"
     error, bar = expected["mean absolute error"], metrics.mean_absolute_error(truth, median)
-    assert "Better than always predicting the median: yes." in page.text
+    assert "Better than always predicting the median: cannot tell." in page.text
     assert f"The predictions of 'ph' are off by {error:.3f} on average." in page.text
     assert f"would be off by {bar:.3f}. The model's error is {1 - error / bar:.0%} smaller." in page.text
     assert "40 samples with a prediction and a true value." in page.text
@@ -98,7 +101,11 @@ def test_regression_page_with_nothing_but_predictions(tmp_path):
         numeric(dict(zip(ids, truth, strict=True))),
     )
     page = read_page(tmp_path)
-    assert "Groups" not in page.text and "Novelty" not in page.text and "intervals" not in page.text
+    assert "Groups" not in page.text and "Novelty" not in page.text and "prediction intervals" not in page.text
+    assert "Better than always predicting the median: yes." in page.text
+    assert "From and to: 95% intervals of the model's scores, with the 40 samples drawn anew." in page.text
+    low, high = (float(cell) for cell in page.tables[0][1][2:4])
+    assert low < metrics.r2_score(truth, predicted) < high < low + 0.6
     assert_works_offline(tmp_path)
 
 
@@ -146,7 +153,7 @@ def test_what_the_samples_cannot_tell_stands_in_a_box_of_its_own(tmp_path):
 
 def test_where_nothing_speaks_against_the_samples_there_is_no_box(tmp_path):
     truth = {f"S{k}": 4 + k / 7 for k in range(50)}
-    groups = categorical({name: f"site {k % 5}" for k, name in enumerate(truth)}, "site")
+    groups = categorical({name: f"site {k % 10}" for k, name in enumerate(truth)}, "site")
     evaluate(str(tmp_path), predictions_of(truth), numeric(truth), groups=groups)
     assert cautions_of(tmp_path)[0] == []
     assert "cannot tell" not in read_page(tmp_path).text
@@ -206,7 +213,8 @@ def test_a_score_is_one_entry(tmp_path, monkeypatch):
     )
     page = read_page(tmp_path)
     errors = [f"{np.abs(values - truth).max():.3f}" for values in (predicted, np.median(truth))]
-    assert ["largest error", *errors, "The largest <error>."] in page.tables[0]
+    [row] = [row for row in page.tables[0] if row[0] == "largest error"]
+    assert [row[1], *row[4:]] == [*errors, "The largest <error>."] and float(row[2]) <= float(row[3]) == float(row[1])
     assert page.tables[1] == [["Method", "Largest error"], ["q2-aam", "3.000 ± 1.414"]]
     assert "<error>" not in (tmp_path / "index.html").read_text(encoding="utf-8")
 
