@@ -88,7 +88,7 @@ def fine_tune(encoder: Encoder, study: Study, settings: FineTuning | None = None
         predictor = Predictor.from_out_of_fold(
             tuned, head, target, study, validation_rows, encoded[validation_rows], head.outputs(features),
             stage="validation", decision=settings.decision, covariates=covariates, scores=best_scores(result),
-            seen_asvs=np.union1d(asvs_of(study, train_rows), encoder.seen_asvs),
+            seen_asvs=asvs_of(study, train_rows),
             settings={**settings.to_dict(), "metric": metric}, random_seed=seed, token_limit=sampling.token_limit,
             data=data_summary(study, train_rows, validation_rows),
         )  # fmt: skip

@@ -41,10 +41,12 @@ class Calibration:
     decision: str | None = None
 
     @classmethod
-    def fit(cls, target: Target, encoded: np.ndarray, outputs: np.ndarray, decision: str) -> "Calibration":
-        """Learn it from samples that were not learnt from: encoded targets ``[N]`` and a head's outputs ``[N, O]``."""
+    def fit(
+        cls, target: Target, encoded: np.ndarray, outputs: np.ndarray, decision: str, groups: np.ndarray | None = None
+    ) -> "Calibration":
+        """Learn it from samples that were not learnt from: encoded targets ``[N]``, outputs ``[N, O]``, groups."""
         if target.kind == "numeric":
-            return cls(intervals=residual_interval(encoded, outputs[:, 0]))
+            return cls(intervals=residual_interval(encoded, outputs[:, 0], groups=groups))
         return cls(temperature=fit_temperature(outputs, encoded, target.class_shares), decision=decision)
 
     def apply(self, target: Target, sample_ids: np.ndarray, outputs: np.ndarray) -> pd.DataFrame:
@@ -69,12 +71,14 @@ class Calibration:
         return target.decode(outputs.argmax(1))
 
     def caution(self) -> str | None:
-        """What too few samples mean for the intervals; None where there are enough."""
+        """What too few samples or groups mean for the intervals; None where there are enough."""
         if self.intervals is None or self.intervals["enough"]:
             return None
+        groups = self.intervals["groups"]
+        few, number = ("samples", self.intervals["residuals"]) if groups is None else ("groups", groups)
         return (
-            f"The samples are too few ({self.intervals['residuals']}) for intervals of "
-            f"{self.intervals['coverage']:.0%}: they are as wide as the largest error among them instead. Add samples."
+            f"The {few} are too few ({number}) for intervals of {self.intervals['coverage']:.0%}: these are as wide as "
+            f"the largest error instead. Add {few}."
         )
 
 

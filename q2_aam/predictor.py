@@ -12,6 +12,7 @@ from q2_aam.encoder.files import MISFIT, as_arrays, as_tensors, package_versions
 from q2_aam.heads import head_class
 from q2_aam.heads.features import Features, known_to_others
 from q2_aam.heads.folds import inner_folds
+from q2_aam.heads.neighbours import Neighbours
 from q2_aam.heads.protocol import Head
 from q2_aam.predictions import (
     Calibration,
@@ -48,7 +49,10 @@ class Predictor:
     covariates : Covariates or None
         Metadata columns that are read beside the community.
     seen_asvs : np.ndarray
-        int64 ``[V]``, sorted, hashes of the ASVs of all samples that the encoder or the head has learnt from.
+        int64 ``[V]``, sorted, hashes of the ASVs of all samples that were learnt from; not of those that the encoder
+        was pretrained on.
+    neighbours : Neighbours or None
+        How far training samples lie from each other; None where the head holds none to compare with.
     out_of_fold : Predictions or None
         Of the samples learnt from, each by models that had not learnt from it; None in a predictor that was loaded.
 
@@ -73,6 +77,7 @@ class Predictor:
     covariates: Covariates | None = None
     seen_asvs: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     out_of_fold: Predictions | None = None
+    neighbours: Neighbours | None = None
 
     @classmethod
     def fit(cls, encoder: Encoder, study: Study, settings: Fitting | None = None) -> "Predictor":
@@ -103,13 +108,14 @@ class Predictor:
             )
         predicted = np.isfinite(outputs[:, 0])
         unpredicted = unpredicted_caution(study, np.flatnonzero(~predicted))
-        seen_asvs = np.union1d(asvs_of(study, np.arange(len(study))), encoder.seen_asvs)
+        seen_asvs = asvs_of(study, np.arange(len(study)))
+        neighbours = Neighbours.of(head.landmarks, folds.groups[folds.landmarks])
         return cls.from_out_of_fold(
             encoder, head, target, study, np.flatnonzero(predicted), encoded[predicted], outputs[predicted],
             stage="out-of-fold", settings=asdict(settings), covariates=covariates, seen_asvs=seen_asvs,
             random_seed=settings.random_seed, token_limit=settings.token_limit, decision=settings.decision,
             data=data_summary(study, np.arange(len(study)), np.arange(0)),
-            cautions=(unpredicted,),
+            cautions=(unpredicted,), neighbours=neighbours,
         )  # fmt: skip
 
     @classmethod
@@ -129,10 +135,12 @@ class Predictor:
         seen_asvs: np.ndarray,
         scores: dict | None = None,
         cautions: tuple[str | None, ...] = (),
+        neighbours: Neighbours | None = None,
         **facts,
     ) -> "Predictor":
         """A predictor with what outputs ``[M, O]`` for samples ``rows [M]`` that were not learnt from say of it."""
-        calibration = Calibration.fit(target, encoded, outputs, decision)
+        groups = None if study.groups is None else study.groups.to_numpy()[rows]
+        calibration = Calibration.fit(target, encoded, outputs, decision, groups)
         cautions = tuple(caution for caution in (calibration.caution(), *cautions) if caution)
         sample_ids = study.communities.sample_ids[rows]
         predictions = Predictions.of(target, calibration, sample_ids, outputs, cautions=cautions)
@@ -153,7 +161,7 @@ class Predictor:
             encoder=encoder.summary(),
             **facts,
         )
-        return cls(encoder, head, target, calibration, description, covariates, seen_asvs, predictions)
+        return cls(encoder, head, target, calibration, description, covariates, seen_asvs, predictions, neighbours)
 
     def predict(self, study: Study, settings: EmbeddingSettings | None = None) -> Predictions:
         """Predict the samples of a study.
@@ -180,8 +188,11 @@ class Predictor:
         if self.head.known_asvs is not None:
             known = keep_columns(known, np.isin(communities.hashes, self.head.known_asvs))
         with use_threads(settings):
-            outputs = self.head.outputs(features_of(self.encoder, study, self.covariates, known, settings))
+            features = features_of(self.encoder, study, self.covariates, known, settings)
+            outputs = self.head.outputs(features)
         novelty = novelty_of(communities, ~np.isin(communities.hashes, self.seen_asvs))
+        if self.neighbours is not None:
+            novelty = novelty.assign(**self.neighbours.columns(features.presence, self.head.landmarks))
         cautions = [novelty_caution(novelty), depth_caution(study, self.description.data)]
         if self.covariates is not None:
             cautions += self.covariates.extrapolations(study.covariates)
@@ -200,6 +211,8 @@ class Predictor:
         content = self.encoder.to_content()
         asvs = {"seen_asvs": self.seen_asvs, "encoder_asvs": self.encoder.seen_asvs}
         content |= as_tensors({name: np.unique(hashes).astype(np.int64) for name, hashes in asvs.items()})
+        if self.neighbours is not None:
+            content |= as_tensors({"neighbours": self.neighbours.distances})
         write_model(directory, {**content, "head": as_tensors(self.head.to_tensors())}, self.description)
 
     @classmethod
@@ -218,13 +231,16 @@ class Predictor:
         covariates = Covariates.from_dict(description.covariates)
         try:
             seen_asvs = content["seen_asvs"].numpy()
+            neighbours = Neighbours(content["neighbours"].numpy()) if "neighbours" in content else None
             encoder = Encoder.inside(content, description)
             head = head_class(description.head).from_tensors(as_arrays(content["head"]))
             check_head(head, target, covariates, encoder)
+            if neighbours and not (head.landmarks and len(neighbours.distances)):
+                raise ValueError(MISFIT)
         except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(MISFIT) from error
         calibration = Calibration(description.intervals, description.temperature, description.decision)
-        return cls(encoder, head, target, calibration, description, covariates, seen_asvs)
+        return cls(encoder, head, target, calibration, description, covariates, seen_asvs, None, neighbours)
 
 
 def encode_target(study: Study, transform: str, rows: np.ndarray | None = None) -> tuple[Target, np.ndarray]:

@@ -56,8 +56,11 @@ def test_too_few_samples_for_intervals_are_told():
     target, _, encoded = numeric()
     few = Calibration.fit(target, encoded[:5], encoded[:5, None] + np.float32(0.1), "balanced")
     assert few.caution() == (
-        "The samples are too few (5) for intervals of 90%: they are as wide as the largest error among them instead. "
-        "Add samples."
+        "The samples are too few (5) for intervals of 90%: these are as wide as the largest error instead. Add samples."
+    )
+    of_groups = Calibration.fit(target, encoded, encoded[:, None], "balanced", np.arange(40) // 8)
+    assert of_groups.caution() == (
+        "The groups are too few (5) for intervals of 90%: these are as wide as the largest error instead. Add groups."
     )
     assert few.intervals["half_width"] == pytest.approx(0.1, rel=1e-4)
     assert Calibration.fit(target, encoded, encoded[:, None], "balanced").caution() is None

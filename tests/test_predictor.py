@@ -9,6 +9,7 @@ import torch
 from q2_aam import predictor as module
 from q2_aam.evaluation.metrics import regression_scores
 from q2_aam.heads import head_class
+from q2_aam.heads.features import predicted_unifrac
 from q2_aam.predictor import Predictor, encode_target
 from q2_aam.settings import Embedding, Fitting
 from q2_aam.study.tables import keep_columns
@@ -198,12 +199,36 @@ def test_order_batches_and_company_change_nothing(head):
     assert again.novelty.loc[expected.novelty.index].equals(expected.novelty)
 
 
-def test_novelty_is_about_the_encoder_and_the_samples_learnt_from():
+def test_novelty_is_about_the_samples_learnt_from_whatever_the_encoder_has_read():
     fitted, samples = predictor("kernel", "numeric"), new_samples()
-    known = np.union1d(encoder().seen_asvs, study("numeric").communities.hashes)
+    known = study("numeric").communities.hashes
+    few = study("numeric").subset(np.arange(10))
+    with few_trees():
+        novelty = Predictor.fit(encoder(), few, Fitting(threads=1)).predict(study("numeric")).novelty
+    read = np.isin(study("numeric").communities.hashes, encoder().seen_asvs)
+    assert read.all() and novelty["unseen_asvs"].sum() > 0 and (novelty["unseen_asvs"].iloc[:10] == 0).all()
     new = ~np.isin(samples.communities.hashes, known)
     counts = samples.communities.counts.toarray()
     novelty = fitted.predict(samples).novelty
     np.testing.assert_array_equal(novelty["unseen_asvs"], (counts[:, new] > 0).sum(1))
     np.testing.assert_allclose(novelty["unseen_read_share"], counts[:, new].sum(1) / counts.sum(1))
     assert new.any() and (fitted.predict(study("numeric")).novelty["unseen_asvs"] == 0).all()
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_how_far_a_sample_lies_from_its_nearest_training_samples(head):
+    fitted, samples = predictor(head, "numeric"), study("numeric")
+    novelty = fitted.predict(samples).novelty
+    if head not in ("ensemble", "kernel"):
+        assert fitted.neighbours is None and "nearest_percentile" not in novelty
+        return
+    presence = fitted.head.landmarks.presence
+    apart = predicted_unifrac(presence, presence).astype(float)
+    own = np.sort(apart + np.diag(np.full(SAMPLES, np.inf)), axis=1)[:, :5].mean(1)
+    np.testing.assert_allclose(fitted.neighbours.distances, np.sort(own), rtol=1e-5)
+    # Among its nearest ones is the sample itself, at no distance.
+    expected = np.sort(apart, axis=1)[:, :5].mean(1)
+    np.testing.assert_allclose(novelty["nearest_distance"], expected, atol=1e-5)
+    rank = [100 * (own < distance).mean() for distance in novelty["nearest_distance"]]
+    np.testing.assert_allclose(novelty["nearest_percentile"], rank, atol=100 / SAMPLES + 1e-6)
+    assert novelty["nearest_percentile"].between(0, 100).all()

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.stats import t as student_t
 
 from q2_aam.heads.features import Features, known_richness, poor_richness, square_root_abundances
 from q2_aam.heads.folds import balanced_losses
@@ -18,11 +17,10 @@ ABUNDANCE_TREES = 100
 ABUNDANCE_LEAF = 3
 # ASVs whose abundances the trees read: those that most samples hold, so that time grows no further.
 MAX_ASVS = 2_000
-# Of kernel, trees on the embedding and trees on abundances: where nothing tells, and all that may be chosen.
-DEFAULT_WEIGHTS = (0.5, 0.5, 0.0)
-WEIGHTS = [(k / 10, e / 10, (10 - k - e) / 10) for k in range(1, 11) for e in range(11 - k)]
-# Of the test over the groups by which other weights have to err less.
-CONFIDENCE = 0.95
+# Of kernel, trees on the embedding and trees on abundances: among these the weights that err least are sought.
+WEIGHTS = np.array([(k / 10, e / 10, (10 - k - e) / 10) for k in range(11) for e in range(11 - k)])
+# Times that groups are drawn anew, and groups that even weights count for.
+DRAWS, EVEN_GROUPS = 200, 20
 
 
 @dataclass(frozen=True)
@@ -68,21 +66,15 @@ class EnsembleHead:
     name: ClassVar[str] = "ensemble"
 
     kernel: KernelHead
-    embedding_trees: TreesHead | None
-    """Trees on the sample embedding; None where they have no weight."""
-    abundance_trees: AbundanceTrees | None
-    """Trees on abundances of ASVs; None where they have no weight."""
+    embedding_trees: TreesHead
+    abundance_trees: AbundanceTrees
     weights: tuple[float, float, float]
     """Of the kernel head, of the trees on the embedding and of those on abundances; they add up to 1."""
 
     def __post_init__(self):
         weights = np.array(self.weights, dtype=np.float64)
-        # The kernel has a say always: the others have none of some samples.
-        if not (weights.shape == (3,) and weights[0] > 0 and weights.min() >= 0 and np.isclose(weights.sum(), 1)):
-            raise ValueError(f"An ensemble head needs three weights that add up to 1, but has {self.weights}.")
-        for trees, weight in zip((self.embedding_trees, self.abundance_trees), weights[1:], strict=True):
-            if (trees is None) != (weight == 0):
-                raise ValueError("An ensemble head has trees where these have weight, and not otherwise.")
+        if not (weights.shape == (3,) and weights.min() > 0 and np.isclose(weights.sum(), 1)):
+            raise ValueError(f"An ensemble head needs three weights above 0 that add up to 1, but has {self.weights}.")
 
     @property
     def landmarks(self) -> Features:
@@ -99,11 +91,8 @@ class EnsembleHead:
         """Fit all heads, and choose their weights by the inner folds; see :meth:`q2_aam.heads.protocol.Head.fit`."""
         settings = {"random_seed": random_seed, "threads": threads}
         kernel, parts, relevance = cls.out_of_fold(features, target, folds, **settings)
-        weights = ensemble_weights(parts, relevance, target, folds.groups)
-        trees = [
-            kind.grow(features, target, kernel.landmarks, **settings) if weight else None
-            for weight, kind in zip(weights[1:], (TreesHead, AbundanceTrees), strict=True)
-        ]
+        weights = ensemble_weights(parts, relevance, target, folds.groups, random_seed)
+        trees = [kind.grow(features, target, kernel.landmarks, **settings) for kind in (TreesHead, AbundanceTrees)]
         return Fit(cls(kernel, *trees, weights), weighted_mean(parts, sample_weights(weights, relevance)))
 
     @staticmethod
@@ -126,14 +115,9 @@ class EnsembleHead:
 
     def outputs(self, features: Features) -> np.ndarray:
         """Target in the transform's units, or logarithms of probabilities: float32 ``[M, O]``."""
-        kernel = self.kernel.outputs(features)
-        parts = [kernel, *(np.zeros_like(kernel) for _ in range(2))]
-        relevance = np.ones(len(features))
-        if self.embedding_trees is not None:
-            parts[1] = self.embedding_trees.outputs(features)
-        if self.abundance_trees is not None:
-            parts[2] = self.abundance_trees.outputs(features, self.landmarks)
-            relevance = self.abundance_trees.relevance(features, self.landmarks)
+        parts = [self.kernel.outputs(features), self.embedding_trees.outputs(features)]
+        parts.append(self.abundance_trees.outputs(features, self.landmarks))
+        relevance = self.abundance_trees.relevance(features, self.landmarks)
         return weighted_mean(parts, sample_weights(self.weights, relevance))
 
     def describe(self) -> str:
@@ -144,48 +128,43 @@ class EnsembleHead:
         )
 
     def to_tensors(self) -> dict[str, np.ndarray | dict]:
-        tensors = {"kernel": self.kernel.to_tensors(), "weights": np.array(self.weights, dtype=np.float64)}
-        if self.embedding_trees is not None:
+        return {
+            "kernel": self.kernel.to_tensors(),
+            "weights": np.array(self.weights, dtype=np.float64),
             # Known ASVs are those of the kernel's landmarks.
-            tensors["embedding_trees"] = self.embedding_trees.trees.to_tensors()
-        if self.abundance_trees is not None:
-            tensors["abundance_trees"] = self.abundance_trees.trees.to_tensors()
-            tensors["asvs"] = self.abundance_trees.asvs
-        return tensors
+            "embedding_trees": self.embedding_trees.trees.to_tensors(),
+            "abundance_trees": self.abundance_trees.trees.to_tensors(),
+            "asvs": self.abundance_trees.asvs,
+        }
 
     @classmethod
     def from_tensors(cls, tensors: dict) -> "EnsembleHead":
-        kinds = {"kernel": "dict", "weights": "f1", "embedding_trees": "dict?", "abundance_trees": "dict?"}
-        parts = checked_parts(tensors, **kinds, asvs="i1?")
-        kernel = KernelHead.from_tensors(parts["kernel"])
+        kinds = {"kernel": "dict", "weights": "f1", "embedding_trees": "dict", "abundance_trees": "dict", "asvs": "i1"}
+        parts = checked_parts(tensors, **kinds)
+        kernel, asvs = KernelHead.from_tensors(parts["kernel"]), parts["asvs"]
         landmarks, n_covariates = kernel.landmarks, kernel.n_covariates
-        embedding_trees = abundance_trees = None
-        if "embedding_trees" in parts:
-            trees = Trees.from_tensors(parts["embedding_trees"])
-            _check_fit(trees, 2 * landmarks.presence.shape[1] + n_covariates, kernel)
-            embedding_trees = TreesHead(trees, landmarks.hashes, poor_richness(landmarks), n_covariates)
-        if "abundance_trees" in parts:
-            trees, asvs = Trees.from_tensors(parts["abundance_trees"]), parts["asvs"]
-            _check_fit(trees, len(asvs) + n_covariates, kernel)
-            if not ((np.diff(asvs) > 0).all() and np.isin(asvs, landmarks.hashes).all()):
-                raise ValueError("The ASVs of a stored ensemble head are not sorted, or no landmark holds them.")
-            abundance_trees = AbundanceTrees(trees, asvs)
+        if not ((np.diff(asvs) > 0).all() and np.isin(asvs, landmarks.hashes).all()):
+            raise ValueError("The ASVs of a stored ensemble head are not sorted, or no landmark holds them.")
+        widths = {"embedding_trees": 2 * landmarks.presence.shape[1], "abundance_trees": len(asvs)}
+        trees = {name: Trees.from_tensors(parts[name]) for name in widths}
+        for name, width in widths.items():
+            if trees[name].width != width + n_covariates or trees[name].value.shape[1] != len(kernel.bias):
+                raise ValueError("The trees of a stored ensemble head do not fit its kernel head.")
+        embedding_trees = TreesHead(
+            trees["embedding_trees"], landmarks.hashes, poor_richness(landmarks), n_covariates
+        )  # fmt: skip
+        abundance_trees = AbundanceTrees(trees["abundance_trees"], asvs)
         return cls(kernel, embedding_trees, abundance_trees, tuple(parts["weights"].tolist()))
 
 
-def _check_fit(trees: Trees, width: int, kernel: KernelHead) -> None:
-    if trees.width != width or trees.value.shape[1] != len(kernel.bias):
-        raise ValueError("The trees of a stored ensemble head do not fit its kernel head.")
-
-
 def ensemble_weights(
-    parts: np.ndarray, relevance: np.ndarray, target: np.ndarray, groups: np.ndarray
+    parts: np.ndarray, relevance: np.ndarray, target: np.ndarray, groups: np.ndarray, random_seed: int = 0
 ) -> tuple[float, float, float]:
-    """Weights of the heads that err least on samples that none of them was fitted to, where that is certain.
+    """Weights of heads by how they err on samples that none of them was fitted to; the fewer the groups, the more even.
 
-    Weights other than the usual ones have to err less even at the lower end of the (one-sided, 95%) confidence interval
-    of that difference over the groups, and those are taken for which that end is highest. With few groups, weights that
-    merely happen to err least are often poor ones.
+    Those that err least are found for groups that are drawn anew, again and again; their mean is taken, together with
+    even weights, which count as 20 groups do. Weights that merely happen to err least on a few groups are often poor,
+    and one better or worse draw does not turn the mean.
 
     The kernel's settings were picked on the same samples, which favours it a little.
 
@@ -199,6 +178,8 @@ def ensemble_weights(
         ``[N]``
     groups : np.ndarray
         int64 ``[N]``, number of each sample's group.
+    random_seed : int
+        Of the draws.
 
     References
     ----------
@@ -207,20 +188,17 @@ def ensemble_weights(
     predicted = np.isfinite(parts[0, :, 0])
     parts, relevance, target = parts[:, predicted], relevance[predicted], target[predicted]
     _, group = np.unique(groups[predicted], return_inverse=True)
-
-    def losses(weights: tuple[float, float, float]) -> np.ndarray:
-        return balanced_losses(weighted_mean(parts, sample_weights(weights, relevance)), target)
-
-    default, best, best_gain, n = losses(DEFAULT_WEIGHTS), DEFAULT_WEIGHTS, 0.0, group.max() + 1
-    if n == 1:
-        return best
-    width = student_t.ppf(CONFIDENCE, n - 1) * np.sqrt(n)
-    for weights in WEIGHTS:
-        gains = np.bincount(group, default - losses(weights))
-        gain = gains.sum() - width * gains.std(ddof=1)
-        if gain > best_gain:
-            best, best_gain = weights, gain
-    return best
+    n = group.max() + 1
+    losses = np.empty((len(WEIGHTS), n))
+    for place, weights in enumerate(WEIGHTS):
+        # Where a sample holds none of the ASVs that trees on abundances read, these alone would say nothing.
+        outputs = weighted_mean(parts, sample_weights(np.maximum(weights, 1e-9), relevance))
+        losses[place] = np.bincount(group, balanced_losses(outputs, target))
+    # Of weights that err the same, but for rounding, the most even ones.
+    losses += 1e-6 * losses.mean() * ((WEIGHTS - 1 / 3) ** 2).sum(1, keepdims=True)
+    drawn = np.random.default_rng(random_seed).multinomial(n, np.full(n, 1 / n), DRAWS)
+    best = WEIGHTS[(losses @ drawn.T).argmin(0)].mean(0)
+    return tuple(((n * best + EVEN_GROUPS / 3) / (n + EVEN_GROUPS)).tolist())
 
 
 def common_asvs(landmarks: Features) -> np.ndarray:

@@ -78,8 +78,8 @@ FITTING = {
         Str % Choices(HEADS),
         "What predicts the column from the sample embedding. kernel: a comparison with the samples that were learnt from, "
         "by the UniFrac that the encoder predicts, by shared ASVs and by abundances. trees: decision trees on the sample "
-        "embedding. ensemble: a weighted mean of both and, where inner folds clearly say that it helps, of trees on "
-        "abundances. linear: ridge or logistic regression on the sample embedding.",
+        "embedding. ensemble: a weighted mean of both and of trees on abundances, the weights by inner folds. "
+        "linear: ridge or logistic regression on the sample embedding.",
     ),
     "target_transform": (
         Str % Choices(TRANSFORMS),

@@ -166,8 +166,12 @@ def number(path: Path, line: int, column: str, text: str) -> float:
     return value
 
 
-def check_sample_rows(path: Path, level: str, columns: tuple) -> Iterator[tuple[int, str, dict]]:
+def check_sample_rows(
+    path: Path, level: str, columns: tuple, optional: tuple = ()
+) -> Iterator[tuple[int, str, dict]]:
     """Read a table with a sample a row: IDs in the first column, then `columns`, all numbers.
+
+    Behind them all of `optional` may stand, or none.
 
     Yields
     ------
@@ -178,15 +182,17 @@ def check_sample_rows(path: Path, level: str, columns: tuple) -> Iterator[tuple[
     """
 
     def check_header(header):
-        if len(header) != len(columns) + 1 or tuple(header[1:]) != columns or not header[0].strip():
+        if tuple(header[1:]) not in (columns, (*columns, *optional)) or not header[0].strip():
             raise ValidationError(
                 f"{path.name} line 1 has the columns {', '.join(header)}; they must be SampleID, "
-                f"{', '.join(columns)}, separated by tabs."
+                f"{', '.join(columns)}{behind}, separated by tabs."
             )
 
+    behind = f" (and {', '.join(optional)})" if optional else ""
     lines = {}
     for line, cells in read_rows(path, level, check_header):
         sample_id, *texts = cells.values()
+        names = columns if len(texts) == len(columns) else (*columns, *optional)
         if not sample_id or sample_id != sample_id.strip():
             raise ValidationError(
                 f"{path.name} line {line}: {sample_id!r} is no sample ID. Give each row an ID without blanks "
@@ -199,6 +205,6 @@ def check_sample_rows(path: Path, level: str, columns: tuple) -> Iterator[tuple[
             )
         lines[sample_id] = line
         values = {
-            column: number(path, line, column, text) for column, text in zip(columns, texts, strict=True)
+            column: number(path, line, column, text) for column, text in zip(names, texts, strict=True)
         }
         yield line, sample_id, values

@@ -31,6 +31,8 @@ NOVELTY_COLUMNS = (
     "reads_dropped",
     "reads_ambiguous",
 )
+# Of models that hold training samples to compare with.
+NEIGHBOUR_COLUMNS = ("nearest_distance", "nearest_percentile")
 
 
 class TorchFileFormat(model.BinaryFileFormat):
@@ -191,7 +193,7 @@ class NoveltyFormat(model.TextFileFormat):
     "read."""
 
     def _validate_(self, level):
-        for line, sample_id, values in check_sample_rows(self.path, level, NOVELTY_COLUMNS):
+        for line, sample_id, values in check_sample_rows(self.path, level, NOVELTY_COLUMNS, NEIGHBOUR_COLUMNS):
             where = f"{self.path.name} line {line}, sample {sample_id!r}"
             for column, value in values.items():
                 if value < 0:
@@ -201,6 +203,10 @@ class NoveltyFormat(model.TextFileFormat):
             if values["unseen_asvs"] > values["asvs"]:
                 raise ValidationError(
                     f"{where}: unseen_asvs ({values['unseen_asvs']:g}) is above asvs ({values['asvs']:g})."
+                )
+            if values.get("nearest_percentile", 0) > 100:
+                raise ValidationError(
+                    f"{where}, column nearest_percentile: {values['nearest_percentile']:g} is not from 0 to 100."
                 )
             if values["unseen_read_share"] > 1:
                 raise ValidationError(

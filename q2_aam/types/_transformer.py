@@ -12,6 +12,7 @@ import pandas as pd
 from q2_aam.framework import qiime2
 from q2_aam.types._format import (
     INTERVAL_COLUMNS,
+    NEIGHBOUR_COLUMNS,
     NOVELTY_COLUMNS,
     AAMModelDirectoryFormat,
     AAMTrainingLogDirectoryFormat,
@@ -74,7 +75,8 @@ def _3(ff: PredictionIntervalsFormat) -> qiime2.Metadata:
 
 
 def _4(data: pd.DataFrame) -> NoveltyFormat:
-    return _write_samples(data, NOVELTY_COLUMNS, NoveltyFormat)
+    neighbours = NEIGHBOUR_COLUMNS if set(NEIGHBOUR_COLUMNS) <= set(data.columns) else ()
+    return _write_samples(data, (*NOVELTY_COLUMNS, *neighbours), NoveltyFormat)
 
 
 def _5(ff: NoveltyFormat) -> pd.DataFrame:

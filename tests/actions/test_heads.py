@@ -65,7 +65,8 @@ def test_what_was_chosen_is_printed_and_stays(study, fitted, encoder, capsys):
     assert re.fullmatch(DESCRIPTIONS[head], lines[2])
     assert Predictor.load(str(model)).head.describe() == lines[2]
     shares = [int(share) for share in re.findall(r"(\d+)%", lines[2])]
-    assert sum(shares) == (100 if head == "ensemble" else 0)
+    # each rounded
+    assert abs(sum(shares) - (100 if head == "ensemble" else 0)) <= 1
 
 
 @pytest.mark.parametrize("batch_size", [1, 7])
@@ -96,8 +97,8 @@ def test_new_asvs_are_predicted_from_what_the_encoder_sees_in_them(study, encode
     assert np.isfinite(predicted).all() and np.corrcoef(predicted, truth)[0, 1] > 0.5
     predicted, _, novelty = run_predict(study, model, table=new.remove_empty("sample"))
     assert predicted.nunique() > 40 and np.isfinite(predicted).all()
-    # The encoder has read them all in pretraining.
-    assert (novelty["unseen_asvs"] == 0).all()
+    # The encoder has read them all in pretraining, but nothing was fitted to them.
+    assert (novelty["unseen_read_share"] == 1).all()
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -22,17 +22,18 @@ def test_half_width_is_the_residual_of_the_corrected_rank(n, rank):
     # Residuals 1..n in mixed order and of both signs: the k-th smallest is k.
     residuals = np.random.default_rng(n).permutation(np.arange(1, n + 1)) * np.where(np.arange(n) % 2, 1, -1)
     interval = residual_interval(residuals, np.zeros(n))
-    assert interval == {"half_width": float(rank), "coverage": 0.9, "residuals": n, "enough": True}
+    assert interval == {"half_width": float(rank), "coverage": 0.9, "residuals": n, "groups": None, "enough": True}
 
 
 @pytest.mark.parametrize("n", [1, 8])
 def test_too_few_residuals_give_the_largest_and_say_so(n):
     interval = residual_interval(np.arange(1, n + 1), np.zeros(n))
-    assert interval == {"half_width": float(n), "coverage": 0.9, "residuals": n, "enough": False}
+    assert interval == {"half_width": float(n), "coverage": 0.9, "residuals": n, "groups": None, "enough": False}
     assert residual_interval([0, 3], [1, 3], coverage=0.5) == {
         "half_width": 1.0,
         "coverage": 0.5,
         "residuals": 2,
+        "groups": None,
         "enough": True,
     }
 
@@ -128,3 +129,40 @@ def test_with_a_signal_the_minority_has_the_probability_that_is_true(minority):
     temperature = fit_temperature(outputs, codes, shares)
     assert temperature == pytest.approx(2, rel=0.15)
     assert np.abs(class_probabilities(outputs, shares, temperature)[:, 1] - exact).max() < 0.05
+
+
+def test_groups_count_alike_however_many_samples_they_have():
+    """Ten groups of one sample with an error of 1, one of 90 samples with an error of 5; by hand."""
+    residuals, groups = np.r_[np.ones(10), np.full(90, 5.0)], np.r_[np.arange(10), np.full(90, 10)]
+    # By samples nine tenths of the errors are 5; by groups 10 of 12 (one of which is still to come) are 1.
+    assert residual_interval(residuals, np.zeros(100), 0.8)["half_width"] == 5
+    found = residual_interval(residuals, np.zeros(100), 0.8, groups)
+    assert (found["half_width"], found["groups"], found["enough"]) == (1, 11, True)
+    assert residual_interval(residuals, np.zeros(100), 0.9, groups)["half_width"] == 5
+    # 11 / 12 of the errors is all there is; no half width holds more.
+    assert not residual_interval(residuals, np.zeros(100), 0.95, groups)["enough"]
+
+
+def test_each_sample_a_group_is_no_groups():
+    residuals = np.random.default_rng(0).normal(size=57)
+    plain, grouped = (residual_interval(residuals, np.zeros(57), groups=each) for each in (None, np.arange(57)))
+    assert {**grouped, "groups": None} == plain
+
+
+@pytest.mark.parametrize("spread", [0.0, 2.0])
+def test_new_groups_are_held_nine_times_in_ten(spread):
+    """Groups of unequal sizes whose errors differ: by samples large groups would decide."""
+    rng = np.random.default_rng(1)
+    held, held_by_samples = [], []
+    for _ in range(300):
+        sizes = rng.integers(1, 40, 30)
+        scale = np.exp(spread * rng.normal(size=31) / 2)
+        # In large groups errors are smaller.
+        scale[:30] = np.where(sizes > 20, scale[:30] / 3, scale[:30])
+        scale[30] = scale[30] / 3 if rng.random() < 0.5 else scale[30]
+        groups = np.repeat(np.arange(30), sizes)
+        residuals = scale[groups] * rng.normal(size=len(groups))
+        new = abs(scale[30] * rng.normal())
+        held.append(new <= residual_interval(residuals, np.zeros(len(groups)), groups=groups)["half_width"])
+        held_by_samples.append(new <= residual_interval(residuals, np.zeros(len(groups)))["half_width"])
+    assert 0.87 <= np.mean(held) <= 0.97 and np.mean(held_by_samples) < np.mean(held)

@@ -1,0 +1,63 @@
+"""How far samples lie from their nearest training samples, and how that compares with these among themselves."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from q2_aam.heads.features import Features, predicted_unifrac
+
+# Nearest training samples whose mean distance is taken: one alone may be a twin.
+NEAREST = 5
+# Samples at a time.
+ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Predicted UniFrac from each landmark to its nearest ones, what the same distance of a new sample is ranked by."""
+
+    distances: np.ndarray
+    """float32 ``[L]``, at least one, ascending."""
+
+    @classmethod
+    def of(cls, landmarks: Features | None, groups: np.ndarray) -> "Neighbours | None":
+        """Those of ``L`` landmarks, each among those of other groups ``[L]``, as new samples are; None without any."""
+        if landmarks is None:
+            return None
+        own = nearest_distances(landmarks.presence, landmarks.presence, groups, groups)
+        own = own[np.isfinite(own)]
+        return cls(np.sort(own).astype(np.float32)) if len(own) else None
+
+    def columns(self, presence: np.ndarray, landmarks: Features) -> dict[str, np.ndarray]:
+        """Of new samples ``[M, K]`` the distance, and its percentile among the landmarks' own: 100 is beyond all."""
+        distances = nearest_distances(presence, landmarks.presence)
+        below = np.searchsorted(self.distances, distances.astype(np.float32))
+        return {"nearest_distance": distances, "nearest_percentile": 100 * below / len(self.distances)}
+
+
+def nearest_distances(
+    presence: np.ndarray,
+    others: np.ndarray,
+    groups: np.ndarray | None = None,
+    other_groups: np.ndarray | None = None,
+) -> np.ndarray:
+    """Mean predicted UniFrac to the ``NEAREST`` nearest others, float64 ``[M]``; NaN where there are none.
+
+    Parameters
+    ----------
+    presence, others : np.ndarray
+        ``[M, K]`` and ``[L, K]``, presence of lineages.
+    groups, other_groups : np.ndarray, optional
+        ``[M]`` and ``[L]``; others of the same group do not count.
+    """
+    found = np.full(len(presence), np.nan)
+    for start in range(0, len(presence), ROWS):
+        rows = slice(start, start + ROWS)
+        apart = predicted_unifrac(presence[rows], others).astype(np.float64)
+        if groups is not None:
+            apart[groups[rows][:, None] == other_groups[None]] = np.inf
+        nearest = np.sort(apart, axis=1)[:, :NEAREST]
+        counts = np.isfinite(nearest).sum(1)
+        sums = np.where(np.isfinite(nearest), nearest, 0).sum(1)
+        found[rows] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    return found
