@@ -113,7 +113,7 @@ from q2_aam.study.unifrac import UniFracDistances, match_tips
         (
             Training,
             {"metric": "jaccard"},
-            "metric must be one of auto, unweighted, weighted_unnormalized, weighted_normalized, generalized, but is "
+            "metric must be one of auto, unweighted, weighted_normalized, generalized, but is "
             "'jaccard'.",
         ),
         (Embedding, {"device": "tpu"}, "device must be one of auto, cpu, cuda, but is 'tpu'."),

@@ -10,7 +10,8 @@ MISSING_COVARIATES = ("error", "impute")
 TOKEN_CHOICES = ("abundant", "random")
 TRANSFORMS = ("none", "zscore", "minmax", "log1p")
 USUAL_TRANSFORM = "zscore"
-METRICS = ("unweighted", "weighted_unnormalized", "weighted_normalized", "generalized")
+# All from 0 to 1, as the distances between sample embeddings are: unnormalized weighted UniFrac has no such bound.
+METRICS = ("unweighted", "weighted_normalized", "generalized")
 USUAL_METRIC = "unweighted"
 PRETRAINING = ("auto", "each_fold", "transductive", "none")
 OPTIMIZERS = ("muon", "adamw")

@@ -106,7 +106,7 @@ class Study:
 
         Parameters
         ----------
-        metric : {'unweighted', 'weighted_unnormalized', 'weighted_normalized', 'generalized'}
+        metric : {'unweighted', 'weighted_normalized', 'generalized'}
             Kind of UniFrac.
         threads : int
             Processor cores for a whole matrix.

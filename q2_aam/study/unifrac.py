@@ -91,7 +91,7 @@ class UniFracDistances:
         Newick file, or a tree read by `read_phylogeny`. Further tips within the clade of the table's own change
         nothing. With tips beyond it, the way from that clade to the root is a branch that all samples share, as
         scikit-bio and the `unifrac` package count it: their distances are smaller than in the clade's own tree.
-    metric : {'unweighted', 'weighted_unnormalized', 'weighted_normalized', 'generalized'}
+    metric : {'unweighted', 'weighted_normalized', 'generalized'}
         The kind of UniFrac; 'generalized' has alpha 0.5.
     threads : int
         Processor cores to use for a whole matrix. A batch takes one core some milliseconds; with more cores it takes

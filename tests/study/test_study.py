@@ -156,7 +156,7 @@ def test_shares_are_read_as_shares():
     assert study.record["reads_dropped"] == 0 and study.record["features_cut"] == 1
 
 
-@pytest.mark.parametrize("metric", ["unweighted", "weighted_normalized", "weighted_unnormalized", "generalized"])
+@pytest.mark.parametrize("metric", ["unweighted", "weighted_normalized", "generalized"])
 def test_distances_of_shares_are_those_of_counts(tmp_path, metric):
     tree = tmp_path / "tree.nwk"
     tree.write_text(NEWICK)
