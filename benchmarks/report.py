@@ -21,7 +21,6 @@ SECTIONS = {
     "skill-half": "scores.md",
     "skill-other": "scores.md",
     "probabilities": "probabilities.md",
-    "stacking": "probabilities.md",
     "step": "speed.md",
     "predict": "speed.md",
     "distances": "scale.md",

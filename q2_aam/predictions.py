@@ -9,6 +9,7 @@ from q2_aam.evaluation.calibration import apply_interval, class_probabilities, f
 from q2_aam.evaluation.metrics import classification_scores, regression_scores
 from q2_aam.evaluation.scores import names_of
 from q2_aam.study.communities import Communities
+from q2_aam.study.folds import never_tested
 from q2_aam.study.study import Study
 from q2_aam.study.tables import name_ids
 from q2_aam.study.targets import Target
@@ -146,25 +147,33 @@ def unpredicted_caution(study: Study, rows: np.ndarray) -> str | None:
     """Which samples (rows) have no out-of-fold prediction, and why; None where there are none."""
     if not len(rows):
         return None
-    # Without groups each sample is one.
-    groups = pd.Series(study.target.index, study.target.index) if study.groups is None else study.groups
-    each = groups.groupby(study.target).nunique()
+    ids, groups = name_ids(study.communities.sample_ids[rows]), study.groups
+    alone = never_tested(study.target, groups)
+    units = pd.Series(study.target.index, study.target.index) if groups is None else groups
+    each = units.groupby(study.target).nunique()
     classes = name_ids(sorted(each.index[each == 1]))
-    why = (
-        f"Each is the only one of its class ({classes}), which could not be learnt without it"
-        if study.groups is None
-        else f"Their groups ({groups.name}) hold all of a class ({classes}), which could not be learnt without them"
-    )
+    if not alone[rows].all():
+        why = "Inner folds that leave every class to learn from could not be made for them"
+    elif groups is None:
+        why = f"Each is the only one of its class ({classes}), which could not be learnt without it"
+    else:
+        why = f"Their groups ({groups.name}) hold all of a class ({classes}), which could not be learnt without them"
     return (
-        f"{len(rows)} of {len(study)} samples have no out-of-fold prediction: "
-        f"{name_ids(study.communities.sample_ids[rows])}. {why}: how well it is predicted is not known."
+        f"{len(rows)} of {len(study)} samples have no out-of-fold prediction: {ids}. {why}: how well it is predicted "
+        "is not known, and scores leave it out."
     )
 
 
-def prediction_scores(kind: str, truth: pd.Series, predicted: pd.Series) -> dict[str, float]:
-    """Scores of predicted values of a kind, by name; one that the samples do not define is left out."""
-    scores = (regression_scores if kind == "numeric" else classification_scores)(truth, predicted)
-    return {name: scores[name] for name in names_of(kind, "predictions", "folds") if scores[name] is not None}
+def prediction_scores(target: Target, truth: pd.Series, predicted: pd.Series) -> dict[str, float]:
+    """Scores of predicted values, by name; one that the samples do not define is left out.
+
+    Means over classes are not defined where a class of the target has no sample: those of the others are no measure.
+    """
+    scores = (regression_scores if target.kind == "numeric" else classification_scores)(truth, predicted)
+    names = names_of(target.kind, "predictions", "folds")
+    if set(target.classes) - set(truth):
+        names = [name for name in names if name == "accuracy"]
+    return {name: scores[name] for name in names if scores[name] is not None}
 
 
 def depth_caution(study: Study, data: dict) -> str | None:

@@ -144,7 +144,7 @@ class Predictor:
         cautions = tuple(caution for caution in (calibration.caution(), *cautions) if caution)
         sample_ids = study.communities.sample_ids[rows]
         predictions = Predictions.of(target, calibration, sample_ids, outputs, cautions=cautions)
-        measured = prediction_scores(target.kind, study.target.iloc[rows], predictions.values)
+        measured = prediction_scores(target, study.target.iloc[rows], predictions.values)
         architecture = encoder.network.architecture
         description = ModelDescription(
             kind="regressor" if target.kind == "numeric" else "classifier",
@@ -212,7 +212,7 @@ class Predictor:
         asvs = {"seen_asvs": self.seen_asvs, "encoder_asvs": self.encoder.seen_asvs}
         content |= as_tensors({name: np.unique(hashes).astype(np.int64) for name, hashes in asvs.items()})
         if self.neighbours is not None:
-            content |= as_tensors({"neighbours": self.neighbours.distances})
+            content |= as_tensors({"neighbours": vars(self.neighbours)})
         write_model(directory, {**content, "head": as_tensors(self.head.to_tensors())}, self.description)
 
     @classmethod
@@ -231,7 +231,7 @@ class Predictor:
         covariates = Covariates.from_dict(description.covariates)
         try:
             seen_asvs = content["seen_asvs"].numpy()
-            neighbours = Neighbours(content["neighbours"].numpy()) if "neighbours" in content else None
+            neighbours = Neighbours(**as_arrays(content["neighbours"])) if "neighbours" in content else None
             encoder = Encoder.inside(content, description)
             head = head_class(description.head).from_tensors(as_arrays(content["head"]))
             check_head(head, target, covariates, encoder)

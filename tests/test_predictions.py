@@ -104,11 +104,15 @@ def test_the_class_that_is_named_is_a_decision_apart():
 
 def test_scores_that_samples_do_not_define_are_left_out():
     truth, predicted = (pd.Series(values, index=IDS[:3]) for values in ([2.0, 2.0, 2.0], [1.0, 2.0, 4.0]))
-    scores = prediction_scores("numeric", truth, predicted)
+    scores = prediction_scores(numeric()[0], truth, predicted)
     assert scores["mae"] == 1 and "r2" not in scores and all(np.isfinite(list(scores.values())))
-    labels = pd.Series(["a", "b", "b"], index=IDS[:3])
-    scores = prediction_scores("categorical", labels, pd.Series(["a", "b", "a"], index=IDS[:3]))
+    labels = pd.Series(["a", "b", "b"], index=IDS[:3], name="kind")
+    two = Target.fit_categorical(labels)
+    scores = prediction_scores(two, labels, pd.Series(["a", "b", "a"], index=IDS[:3]))
     assert scores["balanced_accuracy"] == 0.75 and scores["accuracy"] == pytest.approx(2 / 3)
+    # A mean over the classes that happen to be there is no score of the model.
+    scores = prediction_scores(two, labels[1:], labels[1:])
+    assert scores == {"accuracy": 1}
 
 
 def test_novelty_is_what_is_counted():

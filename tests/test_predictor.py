@@ -229,6 +229,7 @@ def test_how_far_a_sample_lies_from_its_nearest_training_samples(head):
     # Among its nearest ones is the sample itself, at no distance.
     expected = np.sort(apart, axis=1)[:, :5].mean(1)
     np.testing.assert_allclose(novelty["nearest_distance"], expected, atol=1e-5)
+    # Without groups each sample weighs the same.
     rank = [100 * (own < distance).mean() for distance in novelty["nearest_distance"]]
     np.testing.assert_allclose(novelty["nearest_percentile"], rank, atol=100 / SAMPLES + 1e-6)
     assert novelty["nearest_percentile"].between(0, 100).all()

@@ -161,7 +161,7 @@ def test_heads_are_refitted_to_an_encoder_of_an_earlier_version(skill, tmp_path,
     first, facts = (path / "ph.tsv").read_text(), json.loads((path / "facts.json").read_text())
     assert set(facts["took"]) == {"fit ph", "baselines ph"} and 0 < facts["unifrac"]["rmse"] < 1
     assert first.splitlines()[0].split("\t")[:6] == [
-        "sample-id", "true", "q2-aam", "median", "random forest", "SVM UniFrac",
+        "sample-id", "true", "q2-aam", "median", "random forest", "log-ratios",
     ]  # fmt: skip
     # again: the same predictions, and the baselines that are there stand
     monkeypatch.setattr(skill, "predict_baselines", None)

@@ -1,6 +1,7 @@
 """`merge_folds`: what the folds of a cross-validation come to."""
 
 import pandas as pd
+from q2_sample_classifier._format import PredictionsDirectoryFormat
 
 from q2_aam.actions._reporting import say
 from q2_aam.framework import qiime2
@@ -8,7 +9,7 @@ from q2_aam.study.tables import name_ids
 
 
 def merge_folds(
-    predictions: pd.Series,
+    predictions: PredictionsDirectoryFormat,
     certainty: pd.DataFrame,
     novelty: pd.DataFrame,
     baselines: pd.DataFrame,
@@ -21,7 +22,10 @@ def merge_folds(
     Each input is a list with an entry a fold.
     """
     from q2_aam.evaluation.fold_scores import OURS, FoldPredictions, merge_repeats, score_table
+    from q2_aam.study.predictions_file import read_predictions
 
+    # Not by q2-sample-classifier's transformer, which would make a number of the class '01'.
+    predictions = [read_predictions(part.path / "predictions.tsv") for part in predictions]
     numeric = metadata.type == "numeric"
     values = metadata.to_series()
     _refuse_what_does_not_fit(predictions, certainty, novelty, baselines)
@@ -30,8 +34,8 @@ def merge_folds(
     _refuse_without_value(predicted_ids, values)
     runs = []
     for place, values_of_fold, shares, others in zip(_places(ids), predictions, certainty, baselines, strict=True):
-        # Predicted classes are not read as they are: q2-sample-classifier would make a number of '01'.
-        ours = values_of_fold.astype(float).loc[shares.index] if numeric else shares.idxmax(axis=1)
+        ours = values_of_fold.loc[shares.index]
+        ours = ours.astype(float) if numeric else ours
         runs.append(FoldPredictions(*place, shares, pd.DataFrame({OURS: ours}).join(others)))
     # In the order of the metadata, as folds have an order of their own.
     sample_ids = values.index[values.index.isin(predicted_ids)]

@@ -3,6 +3,7 @@
 Of the samples that are predicted, one changes nothing about another's prediction.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,10 +23,15 @@ from q2_aam.evaluation.forests import (
     trivial,
 )
 from q2_aam.evaluation.kernel_baselines import jaccard_distances, support_vector_machine
+from q2_aam.evaluation.merged_tables import merge_checked
 from q2_aam.evaluation.scores import KINDS
-from q2_aam.study.tables import name_ids
+from q2_aam.evaluation.table_baselines import boosted_trees, log_ratio_model
 
 NEEDS = ("phylogeny", "covariates")
+# Samples to learn from beyond which nothing is computed between all pairs of them.
+MOST_SAMPLES = 2_000
+# New samples whose distances are computed at a time.
+NEW_SAMPLES = 1_000
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,8 @@ class Baseline:
         What must be there beside the table; without it the baseline is left out.
     note : str
         A sentence for pages, where the label does not say what it is.
+    most_samples : int or None
+        Samples to learn from beyond which it is left out.
     """
 
     name: str
@@ -110,6 +118,7 @@ class Baseline:
     kinds: tuple = KINDS
     needs: tuple = ()
     note: str = ""
+    most_samples: int | None = None
 
     def __post_init__(self):
         for key, words, choices in (("kinds", self.kinds, KINDS), ("needs", self.needs, NEEDS)):
@@ -139,13 +148,28 @@ def _unifrac_machine(data: BaselineData) -> np.ndarray:
     placed = biom.Table(presence, placed.ids("observation"), placed.ids())
     n_train = data.train.shape[0]
 
-    def distances(table):
+    def distances(ids):
+        table = placed.filter(set(ids), axis="sample", inplace=False)
         return UniFracDistances(table, data.phylogeny, "unweighted", data.n_jobs)(np.arange(table.shape[1]))
 
     # Those among training samples on their own: within the whole, new samples change their last digits, and by these
     # which settings are chosen.
-    among = distances(placed.filter(set(data.table.ids()[:n_train]), axis="sample", inplace=False))
-    return data.machine(among, distances(placed)[n_train:, :n_train])
+    ids = data.table.ids()
+    old, new = ids[:n_train], ids[n_train:]
+    parts = [new[start : start + NEW_SAMPLES] for start in range(0, len(new), NEW_SAMPLES)]
+    across = [distances([*old, *part])[n_train:, :n_train] for part in parts]
+    return data.machine(distances(old), np.concatenate(across))
+
+
+def _log_ratios(data: BaselineData) -> np.ndarray:
+    seed = data.random_state
+    return log_ratio_model(
+        data.train, data.target, data.new, kind=data.kind, groups=data.groups, random_state=seed
+    )  # fmt: skip
+
+
+def _boosted_trees(data: BaselineData) -> np.ndarray:
+    return boosted_trees(data.train, data.target, data.new, kind=data.kind, random_state=data.random_state)
 
 
 def _jaccard_machine(data: BaselineData) -> np.ndarray:
@@ -174,8 +198,10 @@ BASELINES = {
             note="Covariates alone is a random forest of the covariates without the community: where it does as well "
             "as the model, the community adds nothing to the covariates.",
         ),
-        Baseline("SVM UniFrac", "SVM UniFrac", _unifrac_machine, needs=("phylogeny",)),
-        Baseline("SVM Jaccard", "SVM Jaccard", _jaccard_machine),
+        Baseline("log-ratios", "Linear on log-ratios", _log_ratios),
+        Baseline("boosted trees", "Boosted trees", _boosted_trees),
+        Baseline("SVM UniFrac", "SVM UniFrac", _unifrac_machine, needs=("phylogeny",), most_samples=MOST_SAMPLES),
+        Baseline("SVM Jaccard", "SVM Jaccard", _jaccard_machine, most_samples=MOST_SAMPLES),
     )
 }
 
@@ -247,43 +273,24 @@ def predict_by_baselines(
         When samples are in both tables, tables hold negative or non-finite values, features are refused, or covariates
         do not fit the tables.
     """
-    merged = _merge_checked(train_table, table)
+    merged = merge_checked(train_table, table)
     if covariates is not None:
         check_covariates(covariates, (train_table.ids(), table.ids()))
     counts, n_train = sp.csr_matrix(merged.matrix_data.T), train_table.shape[1]
     samples = (counts[:n_train], counts[n_train:], target_values(train_target, kind), kind, groups, merged)
     data = BaselineData(*samples, phylogeny, covariates, missing_features, n_jobs, random_state)
     resources = [name for name in NEEDS if getattr(data, name) is not None]
-    predicted = {baseline.name: baseline.function(data) for baseline in baselines_of(kind, resources)}
+    chosen = baselines_of(kind, resources)
+    left_out = [baseline for baseline in chosen if baseline.most_samples and n_train > baseline.most_samples]
+    if left_out:
+        warnings.warn(left_out_sentence(left_out, n_train), stacklevel=2)
+    predicted = {baseline.name: baseline.function(data) for baseline in chosen if baseline not in left_out}
     return pd.DataFrame(predicted, index=pd.Index(table.ids(), name="SampleID"))
 
 
-def _merge_checked(train_table: biom.Table, table: biom.Table) -> biom.Table:
-    """Both tables as one, refused where they share samples or hold what is no abundance."""
-    both = np.intersect1d(train_table.ids().astype(str), table.ids().astype(str))
-    if len(both):
-        raise ValueError(
-            f"{len(both)} samples are in both tables: {name_ids(both)}. Baselines would be judged by their own "
-            "training samples. Take these samples out of one of the tables."
-        )
-    merged = merge_tables(train_table, table)
-    values = merged.matrix_data.data
-    wrong = ~np.isfinite(values) | (values < 0)
-    if wrong.any():
-        raise ValueError(
-            f"The tables hold {wrong.sum()} values that are negative or not finite. Give counts, relative frequencies, "
-            "or presence and absence."
-        )
-    return merged
-
-
-def merge_tables(first: biom.Table, second: biom.Table) -> biom.Table:
-    """The samples of two tables side by side; features are those of the first, then those of the second alone."""
-    features = pd.Index(first.ids("observation"))
-    features = features.append(pd.Index(second.ids("observation")).difference(features, sort=False))
-    parts = []
-    for table in (first, second):
-        counts = sp.coo_matrix(table.matrix_data)
-        rows = features.get_indexer(table.ids("observation"))[counts.row]
-        parts.append(sp.csc_matrix((counts.data, (rows, counts.col)), shape=(len(features), table.shape[1])))
-    return biom.Table(sp.hstack(parts).tocsr(), features.to_numpy(), np.concatenate([first.ids(), second.ids()]))
+def left_out_sentence(left_out: list[Baseline], n_train: int) -> str:
+    """Which baselines are left out, and why."""
+    return (
+        f"There are {n_train:,} samples to learn from. Left out, as they compare all pairs of these (at most "
+        f"{left_out[0].most_samples:,}): {', '.join(baseline.label for baseline in left_out)}."
+    )

@@ -25,7 +25,8 @@ def residual_interval(truth, predicted, coverage: float = COVERAGE, groups=None)
     For a new sample of a new group, groups being exchangeable, and residuals of a predictor that was fitted to other
     samples, the interval ``prediction +/- half_width`` holds the true value with probability ``coverage`` or more. Of
     out-of-fold residuals (each of another predictor, whose settings were chosen by them) that is not proved; proved,
-    for intervals made in a similar way, is ``1 - 2 (1 - coverage)``. What was measured is in docs/benchmarks.
+    for intervals made in a similar way, is ``1 - 2 (1 - coverage)``. What was measured is in
+    docs/explanation/probabilities.md.
 
     Parameters
     ----------
@@ -166,9 +167,10 @@ def class_probabilities(outputs, shares, temperature: float = 1.0) -> np.ndarray
 def fit_temperature(outputs, codes, shares) -> float:
     """Temperature of :func:`class_probabilities` with which these say how often a class is the true one.
 
-    It minimises the cross entropy of out-of-fold predictions, drawn towards 1 as if by one more sample: few samples
-    that are all predicted right would otherwise make the predictor certain. The pull on what is above 1 has a bound, so
-    that outputs which tell nothing leave little more than the shares, also where a class is rare.
+    It minimises the cross entropy of out-of-fold predictions, among the classes that occur in them. It is drawn towards
+    1 as if by one more sample: few samples that are all predicted right would otherwise make the predictor certain. The
+    pull on what is above 1 has a bound, so that outputs which tell nothing leave little more than the shares, also
+    where a class is rare.
 
     Parameters
     ----------
@@ -182,7 +184,7 @@ def fit_temperature(outputs, codes, shares) -> float:
     Returns
     -------
     float
-        Above 1 where the outputs were too extreme, below 1 where they were too even.
+        Above 1 where the outputs were too extreme, below 1 where they were too even; 1 where all are of one class.
 
     Raises
     ------
@@ -201,6 +203,12 @@ def fit_temperature(outputs, codes, shares) -> float:
             f"A temperature needs a row of out-of-fold outputs for each of one or more samples, not {outputs.shape} "
             f"for {len(codes)}."
         )
+
+    # A class that is in no fold (all of it is in one group) is never the true one: it would pull all others.
+    present, codes = np.unique(codes, return_inverse=True)
+    if len(present) < 2:
+        return 1.0
+    outputs, shares = outputs[:, present], np.asarray(shares, dtype=np.float64)[present]
 
     def cross_entropy(log_temperature: float) -> float:
         found = class_probabilities(outputs, shares, np.exp(log_temperature))[np.arange(len(codes)), codes]

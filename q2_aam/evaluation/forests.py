@@ -75,7 +75,7 @@ def random_forest(
         )
     # A tree draws among columns: those that only test samples hold would change what it draws.
     columns = held_columns(sp.csr_matrix(train_counts))
-    train, test = (_square_root_shares(counts)[:, columns] for counts in (train_counts, test_counts))
+    train, test = (square_root_shares(counts)[:, columns] for counts in (train_counts, test_counts))
     return _forest(train, train_target, test, kind, n_estimators=trees, n_jobs=n_jobs, random_state=random_state)
 
 
@@ -214,7 +214,8 @@ def check_covariates(covariates, sample_ids: tuple) -> None:
             )
 
 
-def _square_root_shares(counts):
+def square_root_shares(counts):
+    """Square roots of the shares of each sample's abundances, sparse `[N, V]`."""
     from sklearn.preprocessing import normalize
 
     return normalize(counts.astype(np.float64), norm="l1", axis=1).sqrt()

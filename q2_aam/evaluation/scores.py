@@ -41,6 +41,9 @@ class Score:
         Where it is shown: in the table of scores of a page; by folds, and among a predictor's own out-of-fold scores;
         in a printed line; of each epoch of training.
 
+    interval : bool
+        Whether samples drawn anew tell how far it varies: not of what is too high by chance, and then even higher.
+
     Raises
     ------
     ValueError
@@ -55,6 +58,7 @@ class Score:
     kinds: tuple
     function: Callable
     places: tuple = ("page", "folds")
+    interval: bool = True
 
     def __post_init__(self):
         for key, words, choices in (
@@ -196,7 +200,7 @@ SCORES = {
         Score(
             "expected_calibration_error", "calibration error",
             "How far the probabilities are from the share that is right: 0 is perfect.",
-            False, "probabilities", CATEGORICAL, score_functions.calibration_error,
+            False, "probabilities", CATEGORICAL, score_functions.calibration_error, interval=False,
         ),
     )
 }

@@ -18,6 +18,8 @@ class Neighbours:
 
     distances: np.ndarray
     """float32 ``[L]``, at least one, ascending."""
+    weights: np.ndarray
+    """float32 ``[L]``, add up to 1: groups count alike, as the next sample is of a new one."""
 
     @classmethod
     def of(cls, landmarks: Features | None, groups: np.ndarray) -> "Neighbours | None":
@@ -25,14 +27,19 @@ class Neighbours:
         if landmarks is None:
             return None
         own = nearest_distances(landmarks.presence, landmarks.presence, groups, groups)
-        own = own[np.isfinite(own)]
-        return cls(np.sort(own).astype(np.float32)) if len(own) else None
+        finite = np.isfinite(own)
+        if not finite.any():
+            return None
+        own, numbers = own[finite], np.unique(groups[finite], return_inverse=True)[1]
+        weights, order = 1 / np.bincount(numbers)[numbers], np.argsort(own, kind="stable")
+        return cls(own[order].astype(np.float32), (weights[order] / weights.sum()).astype(np.float32))
 
     def columns(self, presence: np.ndarray, landmarks: Features) -> dict[str, np.ndarray]:
         """Of new samples ``[M, K]`` the distance, and its percentile among the landmarks' own: 100 is beyond all."""
         distances = nearest_distances(presence, landmarks.presence)
-        below = np.searchsorted(self.distances, distances.astype(np.float32))
-        return {"nearest_distance": distances, "nearest_percentile": 100 * below / len(self.distances)}
+        below = np.append(0, np.cumsum(self.weights, dtype=np.float64))
+        shares = below[np.searchsorted(self.distances, distances.astype(np.float32))]
+        return {"nearest_distance": distances, "nearest_percentile": np.minimum(100 * shares, 100)}
 
 
 def nearest_distances(

@@ -30,8 +30,9 @@ from q2_aam.visualizers.training import summarize_training
 BASELINES = (
     "What the baselines say of the same samples, a column a method: the median (or largest class) of the training samples; a "
     "random forest of 500 trees on the square root of relative abundances; of a categorical column, the same forest where classes "
-    "count alike, its probabilities divided by how frequent each class is; support-vector machines with a Gaussian kernel on exact "
-    "unweighted UniFrac (where there is a phylogeny) and on Jaccard distances; with covariates, a random forest of these alone."
+    "count alike, its probabilities divided by how frequent each class is; elastic net or logistic regression on log-ratios; boosted "
+    "trees; support-vector machines with a Gaussian kernel on exact unweighted UniFrac (where there is a phylogeny) and on Jaccard "
+    "distances (these two of at most 2,000 samples to learn from); with covariates, a random forest of these alone."
 )
 T_column, T_predictions, T_certainty = TypeMap(
     {

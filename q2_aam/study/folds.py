@@ -16,6 +16,8 @@ from q2_aam.study.tables import name_ids
 # Random ways to make folds of whole groups, among which the most even one is taken that leaves no class unlearnt: at
 # most, and times the groups, since scikit-learn takes some 0.3 ms for a group.
 _WAYS, _WAYS_TIMES_GROUPS = 30, 3000
+# Groups that are folds one by one, where they cannot be parted into fewer.
+_MOST_UNITS = 100
 
 
 def grouped_folds(
@@ -132,17 +134,22 @@ def _partial_folds(n_samples, folds, labels, members, random_seed) -> list[tuple
     labels = np.zeros(n_samples, dtype=int) if labels is None else labels
     one_class = not labels.any()
     tested = np.arange(n_samples) if one_class else np.flatnonzero(~_alone(labels, units))
+    if len(np.unique(units)) < 2 or not len(tested):
+        return []
     # Numbers without gaps.
     some = np.unique(labels[tested], return_inverse=True)[1]
     some_members = None if members is None else np.unique(members[tested], return_inverse=True)[1]
-    folds = _possible(folds, some, some_members, len(tested)) if len(tested) else 0
-    if folds < 2:
-        return []
-    ways = _ways(len(tested), folds, None if one_class else some, some_members, False, random_seed)
-    ways = [[tested[rows] for rows in tests] for tests in ways]
-    tests = min(ways, key=lambda tests: _unevenness(tests, labels, n_samples))
-    tests = [rows for rows in _spread(tests, labels, units) if not _unevenness([rows], labels, n_samples)[0]]
-    return [(np.setdiff1d(np.arange(n_samples), rows), np.sort(rows)) for rows in tests]
+    folds, tests = _possible(folds, some, some_members, len(tested)), []
+    if folds > 1:
+        ways = _ways(len(tested), folds, None if one_class else some, some_members, False, random_seed)
+        ways = [[tested[rows] for rows in tests] for tests in ways]
+        tests = _spread(min(ways, key=lambda tests: _unevenness(tests, labels, n_samples)), labels, units)
+    good = [rows for rows in tests if not _unevenness([rows], labels, n_samples)[0]]
+    each = np.unique(units[tested])
+    if sum(map(len, good)) < len(tested) and len(each) <= _MOST_UNITS:
+        # One by one they never take a class away: each class is in another group, too.
+        good = [np.flatnonzero(units == unit) for unit in each]
+    return [(np.setdiff1d(np.arange(n_samples), rows), np.sort(rows)) for rows in good]
 
 
 def _spread(tests: list[np.ndarray], labels: np.ndarray | None, units: np.ndarray) -> list[np.ndarray]:

@@ -99,12 +99,12 @@ def gain_over(evaluation, rival, numeric: bool):
         gains = np.abs(theirs - truth) - np.abs(mine - truth)
         return lambda rows: gains[rows].mean()
     gains = (mine == truth).astype(float) - (theirs == truth)
-    codes = np.unique(truth, return_inverse=True)[1]
+    names, codes = np.unique(truth.astype(str), return_inverse=True)
 
-    def balanced(rows) -> float:
-        sizes = np.bincount(codes[rows])
-        sums = np.bincount(codes[rows], gains[rows])
-        return (sums[sizes > 0] / sizes[sizes > 0]).mean()
+    def balanced(rows) -> float | None:
+        sizes = np.bincount(codes[rows], minlength=len(names))
+        # A mean over fewer classes is another score.
+        return (np.bincount(codes[rows], gains[rows], len(names)) / sizes).mean() if sizes.all() else None
 
     return balanced
 

@@ -161,8 +161,9 @@ def _decision(evaluation):
     scores = classification_scores(frame["true"], likeliest)
     return (
         f" Of {some(frame, 'sample')}, {other:,} are said to be of a class that is not the likeliest: in the decision "
-        "'balanced' classes count alike, so that rare ones are found. Naming the likeliest class instead would score a "
-        f"balanced accuracy of {number(scores['balanced_accuracy'])} and an accuracy of {number(scores['accuracy'])}."
+        "'balanced' (the default) classes count alike, so that rare ones are found; repeats may disagree, too. Naming "
+        f"the likeliest class instead would score a balanced accuracy of {number(scores['balanced_accuracy'])} and an "
+        f"accuracy of {number(scores['accuracy'])}."
     )
 
 

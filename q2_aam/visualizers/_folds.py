@@ -25,7 +25,7 @@ def reading_notes(scores: pd.DataFrame) -> list:
     if repeats > 1:
         notes.append(
             f"Each sample was predicted {repeats} times. The scores above the folds are those of the mean of these "
-            "predictions (of classes: the likeliest class; of the baselines' classes: the most frequent). Several "
+            "predictions (of classes: the one named most often). Several "
             "models together are usually better than one; the scores of one model are under Folds."
         )
     return notes

@@ -42,45 +42,23 @@ class Evaluation:
 
         return rows_of_groups(self.frame["group"] if "group" in self.frame else range(len(self.frame)))
 
+    def _groups(self) -> pd.Series:
+        return self.frame["group"].dropna() if "group" in self.frame else pd.Series(dtype=object)
+
+    def enough_units(self) -> bool:
+        """Whether groups (where there are some, else samples) are enough to be drawn anew."""
+        from ..evaluation.bootstrap import FEWEST_GROUPS
+
+        groups = self._groups()
+        return (groups.nunique() if len(groups) else len(self.frame)) >= FEWEST_GROUPS
+
     def described_units(self) -> str:
-        """'34 groups' or '60 samples'."""
-        return some(self.units, "group" if "group" in self.frame else "sample")
-
-
-def read_predictions(path) -> pd.Series:
-    """Predictions as text, by sample ID.
-
-    They are not read through q2-sample-classifier's transformer to pandas, which turns class names such as
-    '1' and '01' into numbers.
-
-    Parameters
-    ----------
-    path : path
-        predictions.tsv
-
-    Returns
-    -------
-    pandas.Series of str
-
-    Raises
-    ------
-    ValueError
-        When a sample ID occurs twice, or a sample has no prediction.
-    """
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    predicted = pd.Series(
-        table.iloc[:, 1].str.strip().to_numpy(dtype=object),
-        index=table.iloc[:, 0].str.strip().to_numpy(dtype=object),
-    )
-    twice = predicted.index[predicted.index.duplicated()].unique()
-    if len(twice):
-        raise ValueError(f"The predictions hold {some(twice, 'sample ID')} more than once: {listed(twice)}.")
-    empty = predicted.index[predicted == ""]
-    if len(empty):
-        raise ValueError(
-            f"The predictions hold {some(empty, 'sample')} without a prediction: {listed(empty)}."
-        )
-    return predicted
+        """'34 groups', '60 samples', or '30 groups and 5 samples without one'."""
+        groups = self._groups()
+        if not len(groups):
+            return some(self.frame, "sample")
+        rest = len(self.frame) - len(groups)
+        return some(groups.nunique(), "group") + (f" and {some(rest, 'sample')} without one" if rest else "")
 
 
 def match_samples(predicted, column, certainty, novelty, groups, missing_samples) -> Evaluation:

@@ -1,9 +1,12 @@
 """The table of scores on the page of `evaluate`, from the registries of scores and baselines."""
 
+import numpy as np
 import pandas as pd
 
 from ._page import number
 
+# Groups (or samples) that hold a class, with fewer of which most of its intervals are of draws that happen to hold it.
+FEWEST_OF_A_CLASS = 3
 # Headings of the first columns of a table of scores.
 MODEL_COLUMNS = {"score": "Score", "model": "Model", "low": "From", "high": "To"}
 
@@ -56,15 +59,26 @@ def table_intervals(kind: str, evaluation, arrays: dict) -> dict:
         What the scores are computed from, by what they need (:func:`q2_aam.evaluation.scores.values_of`).
     """
     from ..evaluation.bootstrap import TABLE_DRAWS, score_intervals
-    from ..evaluation.scores import values_of
+    from ..evaluation.scores import scores_of, values_of
+
+    shown = {score.name for score in scores_of(kind, place="page") if score.interval}
+    truth = arrays["predictions"][0]
+    units = evaluation.units
+    if kind == "categorical":
+        held = np.bincount(np.concatenate([np.unique(truth[rows]) for rows in units]))
+        if held[held > 0].min() < FEWEST_OF_A_CLASS:
+            return {}
 
     def scores(rows) -> dict:
         found = {}
+        if kind == "categorical" and len(np.unique(truth[rows])) < (held > 0).sum():
+            # Means over fewer classes are another score.
+            return dict.fromkeys(shown)
         for needs, parts in arrays.items():
             found.update(values_of(kind, needs, *(part[rows] for part in parts)))
-        return found
+        return {name: found.get(name) for name in shown}
 
-    return score_intervals(scores, evaluation.units, TABLE_DRAWS)
+    return score_intervals(scores, units, TABLE_DRAWS) if evaluation.enough_units() else {}
 
 
 def interval_note(evaluation, intervals: dict) -> str:
@@ -72,7 +86,10 @@ def interval_note(evaluation, intervals: dict) -> str:
     from ..evaluation.bootstrap import FEWEST_GROUPS
 
     if not intervals:
-        return f" There are no intervals: they take {FEWEST_GROUPS} groups or samples, and here are fewer."
+        return (
+            f" There are no intervals: they take {FEWEST_GROUPS} groups (or samples) or more, and "
+            f"{FEWEST_OF_A_CLASS} of each class."
+        )
     return f" From and to: 95% intervals of the model's scores, with the {evaluation.described_units()} drawn anew."
 
 
@@ -90,9 +107,12 @@ def answer(gain: float, evaluation, gain_of) -> tuple[str, str, str]:
     from ..evaluation.bootstrap import FEWEST_GROUPS, score_intervals
 
     units = evaluation.described_units()
-    ends = score_intervals(lambda rows: {"gain": gain_of(rows)}, evaluation.units).get("gain")
+    ends = None
+    if evaluation.enough_units():
+        ends = score_intervals(lambda rows: {"gain": gain_of(rows)}, evaluation.units).get("gain")
     if ends is None:
-        return "cannot tell", "warning", f"From {units} nothing can be said of the next ones; it takes {FEWEST_GROUPS}."
+        fewer = f"it takes {FEWEST_GROUPS}" if not evaluation.enough_units() else "a class is in too few of them"
+        return "cannot tell", "warning", f"From {units} nothing can be said of the next ones: {fewer}."
     low, high = ends
     word, level = ("yes", "success") if low > 0 else ("no", "danger") if high < 0 else ("cannot tell", "warning")
     return word, level, (

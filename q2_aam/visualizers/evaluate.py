@@ -6,13 +6,14 @@ from q2_sample_classifier._format import PredictionsDirectoryFormat
 from q2_aam.framework import qiime2
 from q2_aam.settings import Reading
 from q2_aam.study.cautions import cautions
+from q2_aam.study.predictions_file import read_predictions
 
 from ._baselines import add_baselines
 from ._classification import classification_page
 from ._folds import reading_notes
 from ._page import Page
 from ._regression import regression_page
-from ._samples import match_samples, read_predictions, some
+from ._samples import match_samples, some
 
 
 def evaluate(

@@ -8,6 +8,7 @@ from q2_aam.actions.cross_validate import cross_validate
 from q2_aam.actions.merge_folds import merge_folds
 from q2_aam.framework import Artifact, sdk
 from q2_aam.study.folds import grouped_folds
+from tests.visualizers.pages import predictions_of
 
 from .small import as_column
 
@@ -101,6 +102,7 @@ class Actions:
 
     def merge_folds(self, metadata, groups, pretraining, **parts):
         views = {name: [artifact.content for artifact in artifacts] for name, artifacts in parts.items()}
+        views["predictions"] = [predictions_of(values) for values in views["predictions"]]
         merged = merge_folds(**views, metadata=metadata, pretraining=pretraining, groups=groups)
         kinds = ("Regressor", "PredictionIntervals") if metadata.type == "numeric" else ("Classifier", "Probabilities")
         types = (f"{kinds[0]}Predictions", kinds[1], "Novelty", "BaselinePredictions")

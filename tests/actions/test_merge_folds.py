@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from q2_aam.actions.merge_folds import merge_folds
+from tests.visualizers.pages import predictions_of
 
 from .small import as_column
 
@@ -17,7 +18,7 @@ def fold(ids, off=1.0):
     """Predictions of some samples, all off by so much."""
     ours = TRUTH[ids] + off
     return {
-        "predictions": ours.rename("prediction"),
+        "predictions": predictions_of(ours),
         "certainty": pd.DataFrame({"lower": ours - 2, "upper": ours + 2}),
         "novelty": pd.DataFrame(off, index=ids, columns=list(COLUMNS)),
         "baselines": pd.DataFrame({"median": 4.0, "random forest": TRUTH[ids] - off}, index=ids),
@@ -82,3 +83,21 @@ def test_what_does_not_fit_is_refused():
         "1 of 9 predicted samples have no value in the metadata column 'ph': 03. Give the column that was predicted, "
         "with the values of all of them."
     )
+
+
+def test_the_classes_that_were_named_are_scored_and_kept():
+    """The decision is the model's: a rare class is named below half of it. Names that look like numbers stay text."""
+    rare = pd.Series([0.4, 0.3, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1], index=IDS)
+    truth = pd.Series(["01", "01", *["1"] * 7], index=IDS, name="kind")
+    named = truth.copy()
+    named.iloc[2] = "01"
+    part = {
+        "predictions": predictions_of(named),
+        "certainty": pd.DataFrame({"01": rare, "1": 1 - rare}),
+        "novelty": pd.DataFrame(0.0, index=IDS, columns=list(COLUMNS)),
+        "baselines": pd.DataFrame({"largest class": "1", "random forest": "1"}, index=IDS),
+    }
+    ours, _, _, _, scores = merged(part, metadata=as_column(truth))
+    assert ours.to_dict() == named.to_dict()
+    [whole] = scores[(scores["method"] == "q2-aam")].to_dict("records")
+    assert whole["balanced_accuracy"] == pytest.approx((1 + 6 / 7) / 2)

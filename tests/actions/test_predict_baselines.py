@@ -13,6 +13,8 @@ from q2_aam.study.phylogeny import read_phylogeny
 
 from .small import as_column, told
 
+TABLES = ("log-ratios", "boosted trees")
+
 
 @pytest.fixture(scope="module")
 def parts(study):
@@ -45,11 +47,11 @@ def test_it_is_the_core_with_the_values_of_the_training_samples(study, parts, pr
         random_state=3,
     )
     pd.testing.assert_frame_equal(predicted, expected)
-    assert list(predicted.columns) == ["median", "random forest", "SVM UniFrac", "SVM Jaccard"]
+    assert list(predicted.columns) == ["median", "random forest", *TABLES, "SVM UniFrac", "SVM Jaccard"]
     assert predicted.index.tolist() == list(new.ids()) and predicted.index.name == "SampleID"
     run(study, parts, phylogeny=None)
-    line = f"{len(new.ids())} samples predicted by baselines: median, random forest, SVM Jaccard.\n"
-    assert capsys.readouterr().out == line
+    names = "median, random forest, log-ratios, boosted trees, SVM Jaccard"
+    assert capsys.readouterr().out == f"{len(new.ids())} samples predicted by baselines: {names}.\n"
 
 
 def test_values_of_the_new_samples_are_not_read(study, parts, predicted):
@@ -65,7 +67,7 @@ def test_values_of_the_new_samples_are_not_read(study, parts, predicted):
 
 def test_classes(study, parts):
     values = run(study, parts, "habitat", phylogeny=None)
-    assert list(values.columns) == ["largest class", "random forest", "balanced forest", "SVM Jaccard"]
+    assert list(values.columns) == ["largest class", "random forest", "balanced forest", *TABLES, "SVM Jaccard"]
     assert set(values.to_numpy().ravel()) <= {"forest", "grassland", "wetland"}
 
 
@@ -94,7 +96,7 @@ def test_covariates_are_standardised_by_the_training_samples_and_give_a_forest_o
     covariates = {"covariates": qiime2.Metadata(frame.rename_axis("id")), "covariate_columns": ["depth", "habitat"]}
     with_them = run(study, parts, groups=study.column("site"), random_seed=3, **covariates)
     pd.testing.assert_frame_equal(with_them.drop(columns="covariates"), predicted)
-    assert list(with_them.columns) == ["median", "random forest", "covariates", "SVM UniFrac", "SVM Jaccard"]
+    assert list(with_them.columns) == ["median", "random forest", "covariates", *TABLES, "SVM UniFrac", "SVM Jaccard"]
     # as good as the answer
     frame["depth"] = frame["ph"]
     telling = run(study, parts, phylogeny=None, covariates=qiime2.Metadata(frame[["depth"]].rename_axis("id")))

@@ -1,5 +1,7 @@
 """All baselines at once: those of the registry for which all is there that they need."""
 
+from dataclasses import replace
+
 import biom
 import numpy as np
 import pandas as pd
@@ -8,9 +10,11 @@ from scipy.sparse import csr_matrix
 from skbio.diversity import beta_diversity
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-from q2_aam.evaluation.baselines import BASELINES, Baseline, baselines_of, merge_tables, predict_by_baselines
+from q2_aam.evaluation import baselines as module
+from q2_aam.evaluation.baselines import BASELINES, Baseline, baselines_of, predict_by_baselines
 from q2_aam.evaluation.forests import covariates_forest
 from q2_aam.evaluation.kernel_baselines import support_vector_machine
+from q2_aam.evaluation.merged_tables import merge_tables
 from q2_aam.simulation.survey import simulate_survey
 from q2_aam.study.phylogeny import read_phylogeny
 
@@ -70,7 +74,7 @@ def test_machines_are_those_on_distances_of_scikit_bio(survey, predictions, colu
 
 
 def test_columns_are_the_methods(survey, predictions, phylogeny):
-    machines = ["SVM UniFrac", "SVM Jaccard"]
+    machines = ["log-ratios", "boosted trees", "SVM UniFrac", "SVM Jaccard"]
     assert predictions["ph"].columns.tolist() == ["median", "random forest", *machines]
     assert predictions["habitat"].columns.tolist() == ["largest class", "random forest", "balanced forest", *machines]
     assert predictions["ph"].index.tolist() == list(parted(survey)[1].ids())
@@ -227,3 +231,21 @@ def test_a_baseline_is_one_entry(survey, monkeypatch):
     assert "SVM UniFrac" in [baseline.name for baseline in baselines_of("categorical", ["phylogeny"])]
     with pytest.raises(ValueError, match="^needs of the baseline 'x' is a tree; it must be one of phylogeny, cov"):
         Baseline("x", "X", None, needs=("a tree",))
+
+
+def test_beyond_so_many_samples_machines_are_left_out_with_a_sentence(survey, phylogeny, monkeypatch):
+    few = {name: replace(entry, most_samples=entry.most_samples and 20) for name, entry in BASELINES.items()}
+    monkeypatch.setattr(module, "BASELINES", few)
+    with pytest.warns(UserWarning) as told:
+        found = baselines(survey, phylogeny)
+    assert [str(warning.message) for warning in told] == [
+        "There are 24 samples to learn from. Left out, as they compare all pairs of these (at most 20): SVM UniFrac, "
+        "SVM Jaccard."
+    ]
+    assert found.columns.tolist() == ["median", "random forest", "log-ratios", "boosted trees"]
+
+
+def test_new_samples_are_compared_in_parts(survey, phylogeny, predictions, monkeypatch):
+    monkeypatch.setattr(module, "NEW_SAMPLES", 5)
+    again = baselines(survey, phylogeny)["SVM UniFrac"]
+    assert again.to_numpy() == pytest.approx(predictions["ph"]["SVM UniFrac"].to_numpy(), abs=1e-6)

@@ -78,7 +78,17 @@ def test_a_temperature_undoes_logits_that_are_too_extreme():
 
 def test_few_samples_that_are_all_right_do_not_make_it_certain():
     assert 0.2 < fit_temperature(np.array([[2.0, 0.0], [0.0, 2.0]]), [0, 1], [0.5, 0.5]) < 1
-    assert fit_temperature(np.array([[2.0, 0.0]] * 2000), [0] * 2000, [0.5, 0.5]) < 0.22
+    many = np.array([[2.0, 0.0], [0.0, 2.0]] * 1000)
+    assert fit_temperature(many, [0, 1] * 1000, [0.5, 0.5]) < 0.22
+    # Of one class nothing can be learnt.
+    assert fit_temperature(many, [0] * 2000, [0.5, 0.5]) == 1
+
+
+def test_a_class_in_no_fold_does_not_pull_the_others():
+    """Its share would be pushed down by certainty about the two others, of which nothing is known."""
+    rng = np.random.default_rng(0)
+    outputs, codes = rng.normal(size=(200, 3)), rng.integers(1, 3, 200)
+    assert fit_temperature(outputs, codes, [0.5, 0.25, 0.25]) > 5
 
 
 @pytest.mark.parametrize(

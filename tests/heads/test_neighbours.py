@@ -3,7 +3,7 @@
 import numpy as np
 
 from q2_aam.heads.neighbours import NEAREST, Neighbours, nearest_distances
-from tests.heads.made_up import samples
+from tests.heads.made_up import changed, samples
 
 
 def test_those_of_the_same_group_do_not_count():
@@ -30,3 +30,18 @@ def test_percentiles_are_from_0_to_100_and_grow_with_the_distance():
     columns = neighbours.columns(np.concatenate([same, far]), landmarks)
     assert columns["nearest_percentile"][0] < 50 and columns["nearest_percentile"][1] == 100
     assert columns["nearest_distance"][0] < columns["nearest_distance"][1] <= 1
+
+
+def test_groups_count_alike_in_percentiles():
+    """One group of 55 and six of one: by samples nearly all would be the large group's."""
+    rng = np.random.default_rng(0)
+    centres = rng.random((7, 8)).astype(np.float32)
+    groups = np.r_[np.zeros(55, dtype=int), np.arange(1, 7)]
+    landmarks, _ = samples(n=61)
+    landmarks = changed(landmarks, presence=centres[groups] + 0.01 * rng.random((61, 8), dtype=np.float32))
+    neighbours = Neighbours.of(landmarks, groups)
+    assert np.isclose(neighbours.weights.sum(), 1) and np.isclose(np.sort(neighbours.weights)[-6:], 1 / 7).all()
+    new = landmarks.presence[groups > 0]
+    alone = nearest_distances(new, landmarks.presence, groups[groups > 0], groups)
+    below = [sum(w for d, w in zip(neighbours.distances, neighbours.weights, strict=True) if d < a) for a in alone]
+    assert max(below) - min(below) > 0.5

@@ -182,6 +182,14 @@ def test_classes_of_two_groups_each_are_never_in_one_fold(seed):
     assert all(set(classes[train]) == set(range(20)) for train, _ in outer)
 
 
+def test_where_two_folds_cannot_be_made_each_group_is_one():
+    """Classes that tie three groups to each other; and two groups, of which one holds a class alone."""
+    folds = grouped_folds(6, 10, groups=list("112233"), classes=list("ACABBC"), partial=True)
+    assert sorted(test.tolist() for _, test in folds) == [[0, 1], [2, 3], [4, 5]]
+    folds = grouped_folds(3, 10, groups=list("211"), classes=list("aba"), partial=True)
+    assert [(train.tolist(), test.tolist()) for train, test in folds] == [([1, 2], [0])]
+
+
 def test_partial_folds_may_be_none():
     assert grouped_folds(3, 5, classes=list("abc"), partial=True) == []
     assert grouped_folds(4, 5, groups=list("aaaa"), partial=True) == []

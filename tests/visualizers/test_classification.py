@@ -76,7 +76,7 @@ def test_classification_page_with_everything(tmp_path, classes):
 
     page = read_page(tmp_path)
     assert "Better than always predicting the largest class: cannot tell." in page.text
-    assert "From 4 groups nothing can be said of the next ones; it takes 6." in page.text
+    assert "From 4 groups nothing can be said of the next ones: it takes 10." in page.text
     assert f"{expected['balanced accuracy']:.1%} of a class's samples are predicted right" in page.text
     for name in ("confusion_matrix", "roc", "precision_recall", "reliability", "accuracy_by_group"):
         assert {f"./{name}.png", f"./{name}.svg"} <= set(page.links), name
@@ -187,9 +187,9 @@ def test_the_page_says_what_the_decision_does(tmp_path):
         probabilities,
     )
     assert (
-        "Of 10 samples, 3 are said to be of a class that is not the likeliest: in the decision 'balanced' classes "
-        "count alike, so that rare ones are found. Naming the likeliest class instead would score a balanced accuracy "
-        "of 0.500 and an accuracy of 0.800."
+        "Of 10 samples, 3 are said to be of a class that is not the likeliest: in the decision 'balanced' (the "
+        "default) classes count alike, so that rare ones are found; repeats may disagree, too. Naming the likeliest "
+        "class instead would score a balanced accuracy of 0.500 and an accuracy of 0.800."
     ) in read_page(tmp_path).text
     by_class = pd.read_csv(tmp_path / "classes.tsv", sep="\t").set_index("class")
     assert by_class.loc["rare", "mean_probability"] == pytest.approx(0.125)

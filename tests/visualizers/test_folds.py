@@ -45,8 +45,8 @@ def test_mean_and_spread_over_folds(tmp_path):
     pd.testing.assert_frame_equal(file, scores(), check_dtype=False)
     assert (
         "Each sample was predicted 2 times. The scores above the folds are those of the mean of these predictions (of "
-        "classes: the likeliest class; of the baselines' classes: the most frequent). Several models together are "
-        "usually better than one; the scores of one model are under Folds."
+        "classes: the one named most often). Several models together are usually better than one; the scores of one "
+        "model are under Folds."
     ) in page.text
     assert_works_offline(tmp_path)
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from q2_aam.visualizers._samples import listed, match_samples, read_predictions
+from q2_aam.study.predictions_file import read_predictions
+from q2_aam.visualizers._samples import listed, match_samples
 from tests.visualizers.pages import categorical, numeric, predictions_of
 
 
@@ -33,10 +34,10 @@ def test_predictions_stay_text(tmp_path):
 def test_predictions_with_a_sample_twice_or_without_a_value_are_refused(tmp_path):
     path = tmp_path / "predictions.tsv"
     path.write_text("SampleID\tprediction\na\t1\nb\t2\na\t3\n")
-    with pytest.raises(ValueError, match="^The predictions hold 1 sample ID more than once: a.$"):
+    with pytest.raises(ValueError, match="^The predictions hold these sample IDs more than once: a.$"):
         read_predictions(path)
     path.write_text("SampleID\tprediction\na\t1\nb\t\n")
-    with pytest.raises(ValueError, match="^The predictions hold 1 sample without a prediction: b.$"):
+    with pytest.raises(ValueError, match="^The predictions hold samples without a prediction: b.$"):
         read_predictions(path)
 
 

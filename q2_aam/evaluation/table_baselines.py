@@ -1,0 +1,131 @@
+"""Baselines of scikit-learn on the abundances of common ASVs: linear models on log-ratios, boosted trees."""
+
+from contextlib import suppress
+
+import numpy as np
+import scipy.sparse as sp
+
+from q2_aam.evaluation.forests import square_root_shares, target_values
+from q2_aam.study.folds import grouped_folds
+
+# ASVs that are read: those that most training samples hold, so that a dense table of many samples fits into memory.
+MAX_ASVS = 1_000
+# Of the samples to learn from, by which the penalty is chosen.
+INNER_FOLDS = 5
+# From strong to weak penalties: those of the elastic net are scikit-learn's, of so many.
+LOGISTIC_COSTS = np.logspace(-5, 0, 6)
+N_ALPHAS = 20
+
+
+def common_columns(counts: sp.csr_matrix) -> np.ndarray:
+    """Columns of the ``MAX_ASVS`` ASVs that most samples hold, ascending; none that no sample holds."""
+    samples = np.asarray((counts > 0).sum(axis=0)).ravel()
+    columns = np.argsort(-samples, kind="stable")[:MAX_ASVS]
+    return np.sort(columns[samples[columns] > 0])
+
+
+def centred_log_ratios(counts: sp.csr_matrix) -> np.ndarray:
+    """Centred log-ratios of abundances `[N, V]`, each 0 standing for half of the sample's least abundance.
+
+    A sample without any of the ASVs has 0 everywhere.
+
+    References
+    ----------
+    Aitchison J (1982). The statistical analysis of compositional data. Journal of the Royal Statistical Society B
+    44(2):139-177.
+    """
+    dense = counts.toarray().astype(np.float64)
+    least = np.where(dense > 0, dense, np.inf).min(axis=1, initial=np.inf)
+    least[~np.isfinite(least)] = 2.0
+    logs = np.log(np.where(dense > 0, dense, least[:, None] / 2))
+    return logs - logs.mean(axis=1, keepdims=True)
+
+
+def log_ratio_model(train, target, new, *, kind: str, groups=None, random_state: int = 0) -> np.ndarray:
+    """Elastic net (of numbers) or logistic regression with an L2 penalty (of classes, which count alike) on log-ratios.
+
+    Parameters
+    ----------
+    train, new : scipy.sparse.csr_matrix `[N, V]` and `[M, V]`
+        Counts, relative frequencies, or presence as 1.
+    target : array_like `[N]`
+        Numbers, or names of classes.
+    kind : {'numeric', 'categorical'}
+        Kind of the target.
+    groups : array_like `[N]`, optional
+        Groups, which the inner folds keep together.
+    random_state : int
+        Seed of the inner folds.
+
+    Returns
+    -------
+    np.ndarray `[M]`
+        Predictions: float64, or names of classes.
+
+    References
+    ----------
+    Zou H, Hastie T (2005). Regularization and variable selection via the elastic net. Journal of the Royal Statistical
+    Society B 67(2):301-320.
+    """
+    from sklearn.linear_model import ElasticNetCV, LogisticRegressionCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    values, columns = target_values(target, kind), common_columns(sp.csr_matrix(train))
+    folds = _inner_folds(values, kind, groups, random_state)
+    if not folds or not len(columns) or (kind == "categorical" and len(set(values)) < 2):
+        return _usual(values, new.shape[0], kind)
+    if kind == "numeric":
+        model = ElasticNetCV(l1_ratio=0.5, n_alphas=N_ALPHAS, cv=folds, max_iter=2_000, tol=1e-3)
+    else:
+        settings = {"scoring": "balanced_accuracy", "class_weight": "balanced", "max_iter": 500}
+        model = LogisticRegressionCV(Cs=LOGISTIC_COSTS, cv=folds, **settings)
+    ratios = (centred_log_ratios(sp.csr_matrix(counts)[:, columns]) for counts in (train, new))
+    return _predictions(make_pipeline(StandardScaler(), model), values, *ratios)
+
+
+def boosted_trees(train, target, new, *, kind: str, random_state: int = 0) -> np.ndarray:
+    """Gradient boosting (scikit-learn's, by histograms) on the square roots of shares; classes count alike.
+
+    Parameters and the return value are those of :func:`log_ratio_model`.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    values, columns = target_values(target, kind), common_columns(sp.csr_matrix(train))
+    if not len(columns) or (kind == "categorical" and len(set(values)) < 2):
+        return _usual(values, new.shape[0], kind)
+    if kind == "numeric":
+        model = HistGradientBoostingRegressor(early_stopping=False, random_state=random_state)
+    else:
+        settings = {"class_weight": "balanced", "early_stopping": False}
+        model = HistGradientBoostingClassifier(**settings, random_state=random_state)
+    roots = (square_root_shares(sp.csr_matrix(counts))[:, columns].toarray() for counts in (train, new))
+    return _predictions(model, values, *roots)
+
+
+def _predictions(model, values: np.ndarray, train: np.ndarray, new: np.ndarray) -> np.ndarray:
+    import warnings
+
+    with warnings.catch_warnings():
+        # Of penalties that are tried and not taken: there is nothing to do about it.
+        warnings.filterwarnings("ignore", module=r"sklearn\.")
+        predicted = model.fit(train, values).predict(new)
+    return predicted if values.dtype == np.float64 else np.asarray(predicted, dtype=object)
+
+
+def _usual(values: np.ndarray, n: int, kind: str) -> np.ndarray:
+    """The mean, or the only class, where there is nothing to choose by."""
+    if kind == "numeric":
+        return np.full(n, values.mean())
+    names, sizes = np.unique(values, return_counts=True)
+    return np.full(n, names[sizes.argmax()], dtype=object)
+
+
+def _inner_folds(values: np.ndarray, kind: str, groups, random_state: int) -> list:
+    """Folds whose training parts hold every class; none where samples or groups are too few."""
+    with suppress(ValueError):
+        return grouped_folds(
+            len(values), INNER_FOLDS, groups=groups, classes=values if kind == "categorical" else None,
+            random_seed=random_state, partial=True,
+        )  # fmt: skip
+    return []
