@@ -54,7 +54,8 @@ for column in ph habitat; do
     --o-predictions "$column-predictions.qza" --o-certainty "$column-certainty.qza" \
     --o-novelty "$column-novelty.qza" --verbose
   run qiime aam evaluate --i-predictions "$column-predictions.qza" --i-certainty "$column-certainty.qza" \
-    --m-metadata-file metadata.tsv --m-metadata-column "$column" --o-visualization "$column.qzv"
+    --m-metadata-file metadata.tsv --m-metadata-column "$column" \
+    --m-groups-file metadata.tsv --m-groups-column site --o-visualization "$column.qzv"
   number=$((number + 2))
 done
 

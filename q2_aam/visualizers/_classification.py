@@ -130,8 +130,8 @@ def _scores_table(page, evaluation, scores, others):
     headers = {"class": "Class", "support": "Samples", "predicted": "Predicted", "precision": "Precision"}
     headers.update({"recall": "Recall", "f1": "F1"})
     if len(needs) > 1:
-        headers.update({"roc_auc": "Area under ROC", "average_precision": "Area under precision-recall"})
-        headers.update({"mean_probability": "Mean probability", "calibration_error": "Calibration error"})
+        headers.update({"roc_auc": "ROC area", "average_precision": "PR area"})
+        headers.update({"mean_probability": "Mean prob.", "calibration_error": "Calib. error"})
         headers["calibration_error_by_chance"] = "By chance"
     page.table("classes", classes, headers, "Each class")
 
@@ -160,7 +160,8 @@ def _decision(evaluation):
         return ""
     scores = classification_scores(frame["true"], likeliest)
     return (
-        f" Of {some(frame, 'sample')}, {other:,} are said to be of a class that is not the likeliest: in the decision "
+        f" Of {some(frame, 'sample')}, {other:,} {'is' if other == 1 else 'are'} said to be of a class that is not the "
+        "likeliest: in the decision "
         "'balanced' (the default) classes count alike, so that rare ones are found; repeats may disagree, too. Naming "
         f"the likeliest class instead would score a balanced accuracy of {number(scores['balanced_accuracy'])} and an "
         f"accuracy of {number(scores['accuracy'])}."
