@@ -143,7 +143,7 @@ def test_the_library_cross_validates_as_the_pipeline_does(study, encoder, valida
 
 def test_the_covariates_baseline_is_in_scores_and_report(validated, tmp_path):
     outputs, _ = validated
-    methods = ["q2-aam", "median", "random forest", "covariates", "SVM Jaccard"]
+    methods = ["q2-aam", "median", "random forest", "covariates", "log-ratios", "boosted trees", "SVM Jaccard"]
     assert outputs.baselines.view(pd.DataFrame).columns.tolist() == methods[1:]
     scores = outputs.scores.view(pd.DataFrame)
     assert set(scores["method"]) == set(methods) and set(scores["pretraining"]) == {"encoder+none"}

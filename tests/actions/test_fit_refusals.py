@@ -256,8 +256,7 @@ def test_too_few_samples_for_intervals_are_told(study, encoder):
     with told() as messages:
         _, predictions, certainty = run_fit(study, "ph", encoder, table=few, head="kernel")
     assert messages == [
-        "The samples are too few (8) for intervals of 90%: they are as wide as the largest error among them instead. "
-        "Add samples."
+        "The samples are too few (8) for intervals of 90%: these are as wide as the largest error instead. Add samples."
     ]
     largest = (study.frame["ph"][predictions.index] - predictions).abs().max()
     np.testing.assert_allclose((certainty["upper"] - certainty["lower"]) / 2, largest, rtol=1e-5)

@@ -60,7 +60,8 @@ def test_each_fold_and_the_scores_are_told(said, survey):
         assert match and int(match[1]) + int(match[2]) == n
     methods = [line.split(" (habitat): ")[0] for line in lines if " (habitat): balanced_accuracy " in line]
     forests = ["random forest", "balanced forest"]
-    assert methods[-6:] == ["q2-aam", "largest class", *forests, "SVM UniFrac", "SVM Jaccard"]
+    tables = ["log-ratios", "boosted trees"]
+    assert methods[-8:] == ["q2-aam", "largest class", *forests, *tables, "SVM UniFrac", "SVM Jaccard"]
     # warnings of the actions themselves
     assert all(line.startswith(("Warning: ", "  ")) for line in said.err.splitlines()), said.err
     assert max(map(len, [*lines, *said.err.splitlines()])) <= 120
