@@ -15,11 +15,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from report import RESULTS, markdown
+from scipy.stats import t as student_t
 from skill import DATA, STUDIES, Study
 
 from q2_aam.encoder.device import use_threads
 from q2_aam.encoder.encoder import Encoder
-from q2_aam.heads.ensemble import AbundanceTrees, EnsembleHead, ensemble_weights, sample_weights, weighted_mean
+from q2_aam.evaluation.calibration import residual_interval
+from q2_aam.heads.ensemble import (
+    WEIGHTS,
+    AbundanceTrees,
+    EnsembleHead,
+    ensemble_weights,
+    sample_weights,
+    weighted_mean,
+)
 from q2_aam.heads.features import known_to_others
 from q2_aam.heads.folds import balanced_losses, inner_folds
 from q2_aam.heads.trees import TreesHead
@@ -28,7 +37,7 @@ from q2_aam.settings import Fitting
 from q2_aam.study.study import read_study
 from q2_aam.study.tables import keep_columns
 
-# Beside those of `skill.py`: groups and targets, none of which a rule was chosen on before.
+# Beside those of `skill.py`: groups and targets.
 OTHERS = {
     "oral-saliva-ph": ("city", ["ph_saliva", "latitude", "Braces", "host_sex"]),
     "colombia-gut-250": (None, ["age_years", "BMI", "Cardiometabolic_status", "city"]),
@@ -111,29 +120,26 @@ def rule(function):
     return function
 
 
-def losses_of(parts, relevance, target):
-    """Mean loss of each group, and its samples, for weights."""
-
-    def of(weights, groups):
-        losses = balanced_losses(weighted_mean(parts, sample_weights(weights, relevance)), target)
-        return np.bincount(groups, losses)
-
-    return of
-
-
-GRID = np.array([(k / 10, e / 10, (10 - k - e) / 10) for k in range(11) for e in range(11 - k)])
-
-
 def group_losses(parts, relevance, target, groups):
-    """Sums of losses ``[W, G]`` of all weights of the grid, per group."""
-    of = losses_of(parts, relevance, target)
-    grid = np.where(GRID == 0, 1e-9, GRID)
-    return np.stack([of(weights, groups) for weights in grid])
+    """Sums of losses ``[W, G]`` in each group, of all weights of the grid."""
+    weighted = (sample_weights(np.maximum(weights, 1e-9), relevance) for weights in WEIGHTS)
+    return np.stack([np.bincount(groups, balanced_losses(weighted_mean(parts, each), target)) for each in weighted])
 
 
 @rule
-def kept(parts, relevance, target, groups, table):
+def as_it_is(parts, relevance, target, groups, table):
     return ensemble_weights(parts, relevance, target, groups)
+
+
+@rule
+def as_it_was(parts, relevance, target, groups, table):
+    """Others than the usual weights where they err less at the lower end of the (one-sided, 95%) interval."""
+    usual = np.flatnonzero((WEIGHTS == (0.5, 0.5, 0)).all(1))[0]
+    gains, n = table[usual] - table, table.shape[1]
+    lower = gains.sum(1) - student_t.ppf(0.95, n - 1) * np.sqrt(n) * gains.std(1, ddof=1)
+    # The kernel always had a tenth.
+    best = np.where(WEIGHTS[:, 0] > 0, lower, -np.inf).argmax()
+    return tuple(WEIGHTS[best if lower[best] > 0 else usual])
 
 
 @rule
@@ -148,7 +154,7 @@ def thirds(parts, relevance, target, groups, table):
 
 @rule
 def least_loss(parts, relevance, target, groups, table):
-    return tuple(GRID[table.sum(1).argmin()])
+    return tuple(WEIGHTS[table.sum(1).argmin()])
 
 
 def _nearest_within(table, errors):
@@ -157,8 +163,8 @@ def _nearest_within(table, errors):
     off = table - table[best]
     spread = off.std(1, ddof=1) * np.sqrt(table.shape[1])
     near = off.sum(1) <= errors * spread + 1e-12
-    distance = ((GRID - 1 / 3) ** 2).sum(1)
-    return tuple(GRID[np.where(near, distance, np.inf).argmin()])
+    distance = ((WEIGHTS - 1 / 3) ** 2).sum(1)
+    return tuple(WEIGHTS[np.where(near, distance, np.inf).argmin()])
 
 
 @rule
@@ -175,7 +181,7 @@ def _averaged(table, draws=200):
     """Mean of the weights that err least in resamples of the groups (bagged stacking)."""
     rng = np.random.default_rng(0)
     counts = rng.multinomial(table.shape[1], np.full(table.shape[1], 1 / table.shape[1]), draws)
-    return tuple(GRID[(table @ counts.T).argmin(0)].mean(0))
+    return tuple(WEIGHTS[(table @ counts.T).argmin(0)].mean(0))
 
 
 @rule
@@ -183,9 +189,17 @@ def bagged(parts, relevance, target, groups, table):
     return _averaged(table)
 
 
-@rule
-def bagged_with_thirds(parts, relevance, target, groups, table):
-    return tuple((np.array(_averaged(table)) + 1 / 3) / 2)
+def _with_even_groups(number):
+    """The rule in which even weights count as so many groups."""
+
+    def weights(parts, relevance, target, groups, table):
+        n = table.shape[1]
+        return tuple((n * np.array(_averaged(table)) + number / 3) / (n + number))
+
+    return weights
+
+
+RULES |= {f"{number} even groups": _with_even_groups(number) for number in (10, 30)}
 
 
 def compare(directory: Path) -> pd.DataFrame:
@@ -193,7 +207,7 @@ def compare(directory: Path) -> pd.DataFrame:
     rows = []
     for path in sorted(directory.glob("*.npz")):
         study, target_name, seed, fold = path.stem.split("--")
-        kept_parts = np.load(path, allow_pickle=True)
+        kept_parts = np.load(path)
         parts, relevance, target = kept_parts["parts"], kept_parts["relevance"], kept_parts["target"]
         shown = np.isfinite(parts[0, :, 0])
         parts, relevance, target = parts[:, shown], relevance[shown], target[shown]
@@ -229,6 +243,31 @@ def compare(directory: Path) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+def coverage(directory: Path) -> str:
+    """Share of the true values of new samples inside intervals of 90%, by samples and by groups."""
+    rows = []
+    for path in sorted(directory.glob("*.npz")):
+        study, target_name, _, _ = path.stem.split("--")
+        kept = np.load(path)
+        if kept["parts"].shape[2] > 1:
+            continue
+        weights = ensemble_weights(kept["parts"], kept["relevance"], kept["target"], kept["groups"])
+        old, new = (
+            weighted_mean(kept[f"{part}parts"], sample_weights(weights, kept[f"{part}relevance"]))[:, 0]
+            for part in ("", "new_")
+        )
+        row = {"study": study, "target": target_name, "groups": len(np.unique(kept["groups"])), "samples": len(new)}
+        for name, groups in (("by samples", None), ("by groups", kept["groups"])):
+            width = residual_interval(kept["target"], old, groups=groups)["half_width"]
+            row[name] = (np.abs(new - kept["new_target"]) <= width).sum()
+        rows.append(row)
+    by = pd.DataFrame(rows).groupby(["study", "target"], sort=False)
+    found = by.agg({"groups": "mean", "samples": "sum", "by samples": "sum", "by groups": "sum"})
+    for name in ("by samples", "by groups"):
+        found[name] = (found[name] / found["samples"]).round(3)
+    return markdown(found.reset_index().to_dict("records"))
+
+
 def report(found: pd.DataFrame) -> str:
     """Scores of the rules on each target, mean over the seeds, and their ranks."""
     scores = found.pivot_table(index=["study", "target"], columns="rule", values="score", sort=False)[list(RULES)]
@@ -252,6 +291,7 @@ def main() -> None:
         collect(given.encoder, given.seeds, given.studies, given.directory)
         return
     print(report(compare(given.directory)))
+    print(coverage(given.directory))
 
 
 if __name__ == "__main__":

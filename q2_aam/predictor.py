@@ -235,7 +235,7 @@ class Predictor:
             encoder = Encoder.inside(content, description)
             head = head_class(description.head).from_tensors(as_arrays(content["head"]))
             check_head(head, target, covariates, encoder)
-            if neighbours and not (head.landmarks and len(neighbours.distances)):
+            if neighbours is not None and head.landmarks is None:
                 raise ValueError(MISFIT)
         except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(MISFIT) from error

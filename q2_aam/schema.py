@@ -290,10 +290,11 @@ def upgraded(content: dict, name: str) -> dict:
             "encoder that it was made with: encoders of earlier versions are still read."
         )
     if content["schema_version"] >= FIRST_OF_THESE_KEYS:
-        return {"decision": None, **content}
+        return {**content, "decision": None, "schema_version": SCHEMA_VERSION}
     training = content["training"]
     limit = training.get("sampling", {}).get("token_limit") if isinstance(training.get("sampling"), dict) else None
     _check_count(name, "training.sampling.token_limit", limit)
     today = {key: content.get(key) for key in DESCRIPTION_KEYS}
     before = {"sha256": training["encoder"]} if training.get("encoder") else None
-    return {**today, "token_limit": limit, "settings": training, "encoder": before}
+    today |= {"token_limit": limit, "settings": training, "encoder": before, "schema_version": SCHEMA_VERSION}
+    return today

@@ -162,10 +162,8 @@ def _unifrac_machine(data: BaselineData) -> np.ndarray:
 
 
 def _log_ratios(data: BaselineData) -> np.ndarray:
-    seed = data.random_state
-    return log_ratio_model(
-        data.train, data.target, data.new, kind=data.kind, groups=data.groups, random_state=seed
-    )  # fmt: skip
+    settings = {"kind": data.kind, "groups": data.groups, "random_state": data.random_state}
+    return log_ratio_model(data.train, data.target, data.new, **settings)
 
 
 def _boosted_trees(data: BaselineData) -> np.ndarray:

@@ -21,6 +21,12 @@ class Neighbours:
     weights: np.ndarray
     """float32 ``[L]``, add up to 1: groups count alike, as the next sample is of a new one."""
 
+    def __post_init__(self):
+        sizes, weights = np.diff(self.distances), self.weights
+        fits = self.distances.ndim == 1 and len(self.distances) and weights.shape == self.distances.shape
+        if not (fits and (sizes >= 0).all() and (weights >= 0).all() and np.isclose(weights.sum(), 1, atol=1e-3)):
+            raise ValueError("The distances of training samples to each other do not fit their weights.")
+
     @classmethod
     def of(cls, landmarks: Features | None, groups: np.ndarray) -> "Neighbours | None":
         """Those of ``L`` landmarks, each among those of other groups ``[L]``, as new samples are; None without any."""

@@ -161,10 +161,9 @@ def _decision(evaluation):
     scores = classification_scores(frame["true"], likeliest)
     return (
         f" Of {some(frame, 'sample')}, {other:,} {'is' if other == 1 else 'are'} said to be of a class that is not the "
-        "likeliest: in the decision "
-        "'balanced' (the default) classes count alike, so that rare ones are found; repeats may disagree, too. Naming "
-        f"the likeliest class instead would score a balanced accuracy of {number(scores['balanced_accuracy'])} and an "
-        f"accuracy of {number(scores['accuracy'])}."
+        "likeliest: in the decision 'balanced' (the default) classes count alike, so that rare ones are found; repeats "
+        "may disagree, too. Naming the likeliest class instead would score a balanced accuracy of "
+        f"{number(scores['balanced_accuracy'])} and an accuracy of {number(scores['accuracy'])}."
     )
 
 

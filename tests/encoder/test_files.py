@@ -24,7 +24,7 @@ from q2_aam.encoder.files import (
     tokenizer_of,
     write_atomically,
 )
-from q2_aam.schema import ModelDescription
+from q2_aam.schema import SCHEMA_VERSION, ModelDescription
 from tests import tiny
 
 
@@ -152,6 +152,8 @@ def test_encoders_of_earlier_versions_are_read(tmp_path, schema_version):
     assert loaded.description.token_limit == 512 and loaded.metric == "generalized"
     pairs = zip(loaded.network.state_dict().values(), encoder.network.state_dict().values(), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
+    loaded.save(tmp_path / "again")
+    assert Encoder.load(tmp_path / "again").description.schema_version == SCHEMA_VERSION
 
 
 def test_an_encoder_of_schema_4_is_read(tmp_path):
@@ -165,6 +167,9 @@ def test_an_encoder_of_schema_4_is_read(tmp_path):
     (tmp_path / DESCRIPTION).write_text(json.dumps({**old, "sha256": sha256}))
     loaded = Encoder.load(tmp_path)
     assert loaded.description.settings == encoder.description.settings and loaded.description.decision is None
+    # Written again, it is one of today.
+    loaded.save(tmp_path / "again")
+    assert Encoder.load(tmp_path / "again").description.schema_version == SCHEMA_VERSION
 
 
 @pytest.mark.parametrize(

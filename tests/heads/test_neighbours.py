@@ -1,6 +1,7 @@
 """Distances to the nearest training samples, and their rank among these samples' own."""
 
 import numpy as np
+import pytest
 
 from q2_aam.heads.neighbours import NEAREST, Neighbours, nearest_distances
 from tests.heads.made_up import changed, samples
@@ -30,6 +31,15 @@ def test_percentiles_are_from_0_to_100_and_grow_with_the_distance():
     columns = neighbours.columns(np.concatenate([same, far]), landmarks)
     assert columns["nearest_percentile"][0] < 50 and columns["nearest_percentile"][1] == 100
     assert columns["nearest_distance"][0] < columns["nearest_distance"][1] <= 1
+
+
+@pytest.mark.parametrize(
+    ("distances", "weights"),
+    [([], []), ([0.2, 0.1], [0.5, 0.5]), ([0.1, 0.2], [1.0]), ([0.1, 0.2], [0.9, 0.9]), ([0.1, np.nan], [0.5, 0.5])],
+)
+def test_distances_of_a_file_that_do_not_fit_are_refused(distances, weights):
+    with pytest.raises(ValueError, match="do not fit their weights"):
+        Neighbours(np.float32(distances), np.float32(weights))
 
 
 def test_groups_count_alike_in_percentiles():
