@@ -28,6 +28,7 @@ from pathlib import Path
 import biom
 import numpy as np
 import pandas as pd
+from mixed import mixed
 from q2_types.feature_data import DNAFASTAFormat
 from q2_types.tree import NewickFormat
 from report import PAGES, RESULTS, markdown, write_section
@@ -54,7 +55,8 @@ STUDIES = {
 }
 FOLDS = 5
 OURS, FOREST, BALANCED = "q2-aam", "random forest", "balanced forest"
-METHODS = (OURS, FOREST, BALANCED, "SVM UniFrac", "SVM Jaccard")
+MIXED = "forest, linear and SVM mixed"
+METHODS = (OURS, FOREST, BALANCED, "log-ratios", "boosted trees", "SVM UniFrac", "SVM Jaccard", MIXED)
 TRIVIAL = {"median": "trivial", "largest class": "trivial"}
 # Columns of what is kept of a target that are not a baseline's.
 OUTCOME = ("true", OURS, "lower", "upper", "probability", "group")
@@ -177,10 +179,7 @@ def run_fold(
                 )
                 others = others.drop(columns=[name for name in OUTCOME if name in others])
             if others.empty and beside:
-                others = timed(
-                    f"baselines {target}{which}",
-                    lambda: predict_baselines(part, tested, phylogeny=study.phylogeny, **columns, **seeded),  # noqa: B023
-                )
+                others = timed(f"baselines {target}{which}", lambda: rivals(study, target, part, tested, seeded))  # noqa: B023
             frame = pd.DataFrame({"true": study.frame[target][tested.ids()], OURS: predicted})
             frame = frame.join(others)
             if study.numeric(target):
@@ -190,6 +189,18 @@ def run_fold(
             frame["group"] = study.members()[frame.index]
             frame.to_csv(kept, sep="\t", index_label="sample-id")
     outcome.write_text(json.dumps(facts, indent=1))
+
+
+def rivals(study: Study, target: str, train: biom.Table, new: biom.Table, seeded: dict) -> pd.DataFrame:
+    """What the baselines predict, and all kinds of them mixed."""
+    columns = {"metadata": study.column(target, train.ids())}
+    if study.groups is not None:
+        columns["groups"] = study.column(study.groups, train.ids())
+    found = predict_baselines(train, new, phylogeny=study.phylogeny, **columns, **seeded)
+    kind, groups = "numeric" if study.numeric(target) else "categorical", study.members()[train.ids()].to_numpy()
+    settings = {"kind": kind, "groups": groups, "n_jobs": seeded["threads"], "random_state": seeded["random_seed"]}
+    found[MIXED] = pd.Series(mixed(train, study.frame[target][train.ids()], new, **settings), new.ids())
+    return found
 
 
 def keep(name: str, found: pd.DataFrame, by: list[str]) -> pd.DataFrame:

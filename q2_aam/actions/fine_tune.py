@@ -71,10 +71,10 @@ def fine_tune(
     refuse_distances_without_phylogeny(phylogeny, metric, unifrac_weight)
 
     from q2_aam.encoder.encoder import Encoder
-    from q2_aam.encoder.pretraining import run_directory
+    from q2_aam.encoder.training.run_directory import run_directory
     from q2_aam.fine_tuning import fine_tune as tune
 
-    with readable_warnings(), run_directory(run_dir) as directory:
+    with readable_warnings(), run_directory(run_dir, num_nodes) as directory:
         loaded = Encoder.load(str(encoder))
         study = study_of(
             table,

@@ -55,9 +55,9 @@ def pretrain(
 
     from q2_aam.encoder.encoder import Encoder
     from q2_aam.encoder.pretraining import pretrain as learn
-    from q2_aam.encoder.pretraining import run_directory
+    from q2_aam.encoder.training.run_directory import run_directory
 
-    with readable_warnings(), run_directory(run_dir) as directory:
+    with readable_warnings(), run_directory(run_dir, num_nodes) as directory:
         before = None if encoder is None else Encoder.load(str(encoder))
         sizes = architecture_of(of_arguments(Architecture, arguments), before)
         study = study_of(table, sequences, phylogeny=phylogeny, max_length=sizes.max_length, reading=reading)

@@ -81,12 +81,15 @@ class Encoder:
         Raises
         ------
         ValueError
-            If there are too few samples, settings exclude each other, or ``run_dir`` holds another run.
+            If there are too few samples, settings exclude each other, or ``run_dir`` holds another run, which may be
+            going on, or files of somebody else.
         """
-        from q2_aam.encoder.pretraining import pretrain, run_directory
+        from q2_aam.encoder.pretraining import pretrain
+        from q2_aam.encoder.training.run_directory import run_directory
 
-        with run_directory(run_dir) as directory:
-            return pretrain(study, settings or Training(), architecture, encoder, directory=directory).encoder
+        settings = settings or Training()
+        with run_directory(run_dir, settings.runtime.num_nodes) as directory:
+            return pretrain(study, settings, architecture, encoder, directory=directory).encoder
 
     @classmethod
     def load(cls, directory: str | Path) -> "Encoder":

@@ -1,8 +1,5 @@
 """Pretraining: an encoder from a study with a phylogeny."""
 
-import contextlib
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -128,30 +125,3 @@ def best_scores(result: TrainingResult) -> dict[str, float]:
     history = pd.read_csv(result.directory / "history.tsv", sep="\t", index_col="epoch")
     row = history.loc[result.best_epoch].drop(["learning_rate", "seconds"]).astype(float)
     return {name: float(value) for name, value in row.items() if np.isfinite(value)}
-
-
-@contextlib.contextmanager
-def run_directory(run_dir: str | Path | None) -> Iterator[Path]:
-    """The directory asked for, made where it is not there, or one that is gone afterwards.
-
-    Raises
-    ------
-    ValueError
-        If nothing can be written there.
-    """
-    if run_dir is None:
-        with tempfile.TemporaryDirectory(prefix="q2-aam-") as temporary:
-            yield Path(temporary)
-        return
-    directory = Path(run_dir)
-    if directory.exists() and not directory.is_dir():
-        raise ValueError(f"run_dir {run_dir} is a file. Give a directory; it is made where it is not there.")
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except OSError as error:
-        raise ValueError(
-            f"Nothing can be written to run_dir {run_dir} ({error.strerror}). Give another directory."
-        ) from error
-    yield directory

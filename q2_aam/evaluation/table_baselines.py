@@ -67,21 +67,32 @@ def log_ratio_model(train, target, new, *, kind: str, groups=None, random_state:
     Zou H, Hastie T (2005). Regularization and variable selection via the elastic net. Journal of the Royal Statistical
     Society B 67(2):301-320.
     """
+    values = target_values(target, kind)
+    fitted = fitted_log_ratios(train, values, new, kind=kind, groups=groups, random_state=random_state)
+    if fitted is None:
+        return _usual(values, new.shape[0], kind)
+    model, ratios = fitted
+    predicted = model.predict(ratios)
+    return predicted if kind == "numeric" else np.asarray(predicted, dtype=object)
+
+
+def fitted_log_ratios(train, values: np.ndarray, new, *, kind: str, groups, random_state: int):
+    """The fitted model of :func:`log_ratio_model` and the new samples' log-ratios; None where nothing can be fitted."""
     from sklearn.linear_model import ElasticNetCV, LogisticRegressionCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    values, columns = target_values(target, kind), common_columns(sp.csr_matrix(train))
+    columns = common_columns(sp.csr_matrix(train))
     folds = _inner_folds(values, kind, groups, random_state)
     if not folds or not len(columns) or (kind == "categorical" and len(set(values)) < 2):
-        return _usual(values, new.shape[0], kind)
+        return None
     if kind == "numeric":
         model = ElasticNetCV(l1_ratio=0.5, n_alphas=N_ALPHAS, cv=folds, max_iter=2_000, tol=1e-3)
     else:
         settings = {"scoring": "balanced_accuracy", "class_weight": "balanced", "max_iter": 500}
         model = LogisticRegressionCV(Cs=LOGISTIC_COSTS, cv=folds, **settings)
-    ratios = (centred_log_ratios(sp.csr_matrix(counts)[:, columns]) for counts in (train, new))
-    return _predictions(make_pipeline(StandardScaler(), model), values, *ratios)
+    old, ratios = (centred_log_ratios(sp.csr_matrix(counts)[:, columns]) for counts in (train, new))
+    return _fitted(make_pipeline(StandardScaler(), model), old, values), ratios
 
 
 def boosted_trees(train, target, new, *, kind: str, random_state: int = 0) -> np.ndarray:
@@ -99,16 +110,16 @@ def boosted_trees(train, target, new, *, kind: str, random_state: int = 0) -> np
     else:
         settings = {"class_weight": "balanced", "early_stopping": False}
         model = HistGradientBoostingClassifier(**settings, random_state=random_state)
-    roots = (square_root_shares(sp.csr_matrix(counts))[:, columns].toarray() for counts in (train, new))
-    return _predictions(model, values, *roots)
+    old, roots = (square_root_shares(sp.csr_matrix(counts))[:, columns].toarray() for counts in (train, new))
+    predicted = _fitted(model, old, values).predict(roots)
+    return predicted if kind == "numeric" else np.asarray(predicted, dtype=object)
 
 
-def _predictions(model, values: np.ndarray, train: np.ndarray, new: np.ndarray) -> np.ndarray:
+def _fitted(model, numbers: np.ndarray, values: np.ndarray):
     with warnings.catch_warnings():
         # Of penalties that are tried and not taken: there is nothing to do about it.
         warnings.filterwarnings("ignore", module=r"sklearn\.")
-        predicted = model.fit(train, values).predict(new)
-    return predicted if values.dtype == np.float64 else np.asarray(predicted, dtype=object)
+        return model.fit(numbers, values)
 
 
 def _usual(values: np.ndarray, n: int, kind: str) -> np.ndarray:

@@ -1,12 +1,15 @@
 """Kernel head: distances to landmarks by predicted UniFrac, shared ASVs and shared reads, and a weight for each."""
 
 from dataclasses import dataclass
+from itertools import product as product_of
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
 
+from q2_aam.encoder.algebra import eigh, product
+from q2_aam.encoder.side_by_side import side_by_side
 from q2_aam.heads.features import DISTANCES, Features
 from q2_aam.heads.folds import balanced_losses, has_classes, n_outputs
 from q2_aam.heads.protocol import Fit, Folds
@@ -75,28 +78,37 @@ class KernelHead:
         scaled = scaled_distances(all_asvs, landmarks, typical)
         parts = _parts(features, folds, landmarks, typical)
         solve, alphas = (_logistic, LOGISTIC_ALPHAS) if has_classes(target) else (_ridge, RIDGE_ALPHAS)
+        weights = (0.0,) if features.covariates is None else COVARIATE_WEIGHTS
+
+        def outputs_of_part(item: tuple[float, float, _Part]) -> np.ndarray:
+            covariate_weight, gamma, part = item
+            known = similarity(scaled[np.ix_(part.train, part.columns)], gamma)
+            new = similarity(part.scaled, gamma)
+            if covariate_weight:
+                theirs = covariate_weight**2 * part.landmarks.covariates.T
+                known = known + features.covariates[part.train] @ theirs
+                new = new + features.covariates[part.test] @ theirs
+            basis = directions(known[part.landmark_rows])
+            new = product(new, basis)
+            solutions = solve(product(known, basis), target[part.train], alphas)
+            return np.stack([new @ weight + bias for weight, bias in solutions])
+
+        settings = list(product_of(weights, GAMMAS))
+        outputs = side_by_side(outputs_of_part, [(*setting, part) for setting in settings for part in parts])
         best = None
-        for covariate_weight in (0.0,) if features.covariates is None else COVARIATE_WEIGHTS:
-            for gamma in GAMMAS:
-                kernel = similarity(scaled, gamma) + covariate_kernel(all_asvs, landmarks, covariate_weight)
-                out_of_fold = np.full((len(alphas), len(target), n_outputs(target)), np.nan, dtype=np.float32)
-                for part in parts:
-                    basis = directions(kernel[np.ix_(rows[part.columns], part.columns)])
-                    known = kernel[np.ix_(part.train, part.columns)] @ basis
-                    new = similarity(part.scaled, gamma)
-                    new = new + covariate_kernel(features.subset(part.test), part.landmarks, covariate_weight)
-                    new = new @ basis
-                    for place, (weight, bias) in enumerate(solve(known, target[part.train], alphas)):
-                        out_of_fold[place, part.test] = new @ weight + bias
-                predicted = np.isfinite(out_of_fold[0, :, 0])
-                losses = [balanced_losses(each[predicted], target[predicted]).mean() for each in out_of_fold]
-                place = int(np.argmin(losses))
-                if best is None or losses[place] < best[0]:
-                    best = losses[place], gamma, alphas[place], covariate_weight, out_of_fold[place]
+        for covariate_weight, gamma in settings:
+            out_of_fold = np.full((len(alphas), len(target), n_outputs(target)), np.nan, dtype=np.float32)
+            for part in parts:
+                out_of_fold[:, part.test] = next(outputs)
+            predicted = np.isfinite(out_of_fold[0, :, 0])
+            losses = [balanced_losses(each[predicted], target[predicted]).mean() for each in out_of_fold]
+            place = int(np.argmin(losses))
+            if best is None or losses[place] < best[0]:
+                best = losses[place], gamma, alphas[place], covariate_weight, out_of_fold[place]
         _, gamma, alpha, covariate_weight, out_of_fold = best
         kernel = similarity(scaled, gamma) + covariate_kernel(all_asvs, landmarks, covariate_weight)
         basis = directions(kernel[rows])
-        ((weight, bias),) = solve(kernel @ basis, target, [alpha])
+        ((weight, bias),) = solve(product(kernel, basis), target, [alpha])
         return Fit(cls(landmarks, typical, gamma, float(alpha), covariate_weight, basis @ weight, bias), out_of_fold)
 
     def outputs(self, features: Features) -> np.ndarray:
@@ -171,6 +183,8 @@ class _Part(NamedTuple):
     test: np.ndarray
     columns: np.ndarray
     """Which of all landmarks are among the training samples."""
+    landmark_rows: np.ndarray
+    """Places of these among the training samples."""
     landmarks: Features
     """These landmarks."""
     scaled: np.ndarray
@@ -181,8 +195,10 @@ def _parts(features: Features, folds: Folds, landmarks: Features, typical: dict[
     parts = []
     for train, test in folds.splits:
         columns = np.flatnonzero(np.isin(folds.landmarks, train))
+        places = np.searchsorted(train, folds.landmarks[columns])
         others = landmarks.subset(columns).as_landmarks()
-        parts.append(_Part(train, test, columns, others, scaled_distances(features.subset(test), others, typical)))
+        distances = scaled_distances(features.subset(test), others, typical)
+        parts.append(_Part(train, test, columns, places, others, distances))
     return parts
 
 
@@ -217,7 +233,7 @@ def covariate_kernel(features: Features, landmarks: Features, weight: float) -> 
 
 def directions(kernel: np.ndarray) -> np.ndarray:
     """Map from similarities with landmarks ``[L]`` to coordinates ``[Q]`` whose products are the kernel again."""
-    values, vectors = np.linalg.eigh(kernel)
+    values, vectors = eigh(kernel)
     large = values > MIN_EIGENVALUE * values[-1]
     return vectors[:, large] / np.sqrt(values[large])
 
@@ -225,8 +241,9 @@ def directions(kernel: np.ndarray) -> np.ndarray:
 def _ridge(features: np.ndarray, target: np.ndarray, alphas) -> list[tuple[np.ndarray, np.ndarray]]:
     """Weight ``[Q, 1]`` and bias ``[1]`` of a ridge regression for each alpha, from one decomposition."""
     mean, centre = features.mean(0), target.mean(dtype=np.float64)
-    values, vectors = np.linalg.eigh((features - mean).T @ (features - mean))
-    rotated = vectors.T @ ((features - mean).T @ (target - centre))
+    centred = features - mean
+    values, vectors = eigh(product(centred.T, centred))
+    rotated = vectors.T @ (centred.T @ (target - centre))
     weights = [vectors @ (rotated / (np.maximum(values, 0) + alpha)) for alpha in alphas]
     return [(weight[:, None], np.array([centre - mean @ weight])) for weight in weights]
 

@@ -17,7 +17,6 @@ from q2_aam.actions._reporting import (
     warn_of,
 )
 from q2_aam.encoder.encoder import Encoder
-from q2_aam.encoder.pretraining import run_directory
 from q2_aam.study.communities import asv_hashes
 from tests import tiny
 
@@ -97,16 +96,3 @@ def test_warnings_of_inner_folds_are_not_shown():
             warnings.warn_explicit("fold", UserWarning, "f.py", 1, module="sklearn.model_selection._split")
             warn_of(["ours", "too"])
     assert [str(warning.message) for warning in caught] == ["ours", "too"]
-
-
-def test_a_run_directory_that_was_not_asked_for_is_gone_afterwards():
-    with pytest.raises(RuntimeError), run_directory(None) as directory:
-        (directory / "file").write_text("")
-        raise RuntimeError
-    assert not directory.exists()
-
-
-def test_a_run_directory_is_made_and_stays_empty(tmp_path):
-    with run_directory(str(tmp_path / "a" / "b")) as directory:
-        assert list(directory.iterdir()) == []
-    assert directory.is_dir()

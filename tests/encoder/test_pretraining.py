@@ -11,7 +11,7 @@ import torch
 from q2_aam.encoder import pretraining
 from q2_aam.encoder.batches import BatchKey
 from q2_aam.encoder.encoder import Encoder
-from q2_aam.encoder.pretraining import pretrain, run_directory
+from q2_aam.encoder.pretraining import pretrain
 from q2_aam.settings import Architecture, Objective, Optimization
 from q2_aam.simulation.study import simulate_study
 from q2_aam.study.summary import asvs_of
@@ -166,27 +166,3 @@ def test_run_dir_is_no_part_of_the_encoder(simulated, tmp_path):
     for name in ("best_model.pt", "model.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
     assert (tmp_path / "run" / "history.tsv").exists()
-
-
-# The directory of a run
-
-
-def test_without_run_dir_the_directory_is_gone_afterwards():
-    with run_directory(None) as directory:
-        assert directory.is_dir()
-    assert not directory.exists()
-
-
-def test_run_dir_that_is_a_file(tmp_path):
-    (tmp_path / "run").write_text("")
-    message = f"run_dir {tmp_path / 'run'} is a file. Give a directory; it is made where it is not there."
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"), run_directory(tmp_path / "run"):
-        pass
-
-
-def test_run_dir_that_cannot_be_written_to(tmp_path):
-    (tmp_path / "file").write_text("")
-    path = tmp_path / "file" / "run"
-    message = f"Nothing can be written to run_dir {path} (Not a directory). Give another directory."
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"), run_directory(path):
-        pass

@@ -9,7 +9,7 @@ from q2_aam.encoder.files import WEIGHTS, read_tensors, write_atomically
 # What a killed run goes on from.
 LAST_STATE = "last.ckpt"
 # What a run leaves to look at.
-OUTPUTS = (WEIGHTS, "history.tsv", "plots/epoch-*.png", "events/events.out.tfevents.*", "events/hparams.yaml")
+OUTPUTS = (WEIGHTS, "history.tsv", "plots/epoch-[0-9]*.png", "events/events.out.tfevents.*", "events/hparams.yaml")
 # Some of what Lightning writes, and asks for without saying which file lacks it.
 STATE_PARTS = {"pytorch-lightning_version", "state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks"}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from q2_aam.encoder.batches import CommunityDataset
+from q2_aam.encoder.files import package_versions
 from q2_aam.encoder.training.distributed import gather
 from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.run_files import begin_anew
@@ -15,6 +16,8 @@ from q2_aam.encoder.training.run_files import begin_anew
 SETTINGS_FILE = "settings.json"
 # Settings that a run may be continued with in another value.
 FREE_SETTINGS = ("threads", "compile")
+# Packages that a run may be continued with in another version, though it may then end otherwise.
+PACKAGES = ("q2-aam", "torch", "lightning")
 OTHER_INPUT = {
     "data": "the table, its split or the target",
     "covariates": "the covariates",
@@ -58,6 +61,7 @@ def describe_run(
         "origin": origin,
         **module.network.architecture.to_dict(),
         **settings,
+        "versions": {name: version for name, version in package_versions().items() if name in PACKAGES},
     }
 
 
@@ -82,23 +86,37 @@ def check_same_everywhere(description: dict) -> None:
             )
 
 
-def check_same_run(directory: Path, description: dict, resumed: bool) -> None:
-    """Refuse to go on with a run of other data or settings; note those of a new run for the next time."""
+def check_same_run(directory: Path, description: dict, resumed: bool) -> str:
+    """Refuse to go on with a run of other data or settings; note those of a new run for the next time.
+
+    Returns
+    -------
+    str
+        A sentence about packages of another version than the run was begun with; empty where there are none.
+    """
     path = directory / SETTINGS_FILE
     if resumed:
         noted = read_settings(path)
         # A run of an earlier version may lack what is new.
-        before = {name: noted.get(name) for name in description}
+        before = {name: noted.get(name) for name in description if name != "versions"}
         shown = differences(before, description, "was {!r}, now {!r}")
         if shown:
             raise ValueError(
                 f"run_dir {directory} holds a run that was begun with other input: {shown}. "
                 "Repeat it with the same input to go on with it, or give another run_dir."
             )
-        return
+        return other_versions(noted.get("versions") or {}, description["versions"])
     new = path.with_name(path.name + ".new")
     new.write_text(json.dumps(description, indent=1) + "\n")
     new.replace(path)
+    return ""
+
+
+def other_versions(before: dict[str, str], now: dict[str, str]) -> str:
+    """Which packages have another version than when the run was begun, as a sentence; empty where none has."""
+    others = [name for name in now if before.get(name) != now[name]]
+    changed = [f"{name} {before.get(name, 'unknown')} (now {now[name]})" for name in others]
+    return f"The run was begun with {', '.join(changed)}." if changed else ""
 
 
 def read_settings(path: Path) -> dict:

@@ -18,7 +18,7 @@ from q2_aam.encoder.training.lightning_setup import early_stopping, last_state, 
 from q2_aam.encoder.training.measured import check_measured
 from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.run_files import LAST_STATE, OUTPUTS, clear, read_saved
-from q2_aam.encoder.training.run_identity import check_same_everywhere, check_same_run, describe_run
+from q2_aam.encoder.training.run_identity import SETTINGS_FILE, check_same_everywhere, check_same_run, describe_run
 from q2_aam.study.unifrac import UniFracDistances
 
 
@@ -35,7 +35,7 @@ class TrainingResult:
     epochs: int
     """Epochs that were run."""
     stopped: str
-    """Why the run ended."""
+    """Why the run ended, and with which other versions of packages it was begun, as sentences."""
 
     @property
     def best_epoch(self) -> int:
@@ -146,7 +146,7 @@ def train_in_process(run: TrainingRun) -> TrainingResult:
     module, directory, monitor = run.module, run.directory, run.monitor
     optimization, runtime = module.settings.optimization, module.settings.runtime
     last = directory / LAST_STATE
-    resumed = open_directory(run, last)
+    resumed, remark = open_directory(run, last)
     if runtime.compile:
         compile_layers(module.network, resolve_device(runtime.device))
     # Lightning keeps the mode it finds, and a network that has just been asked to predict is in evaluation mode.
@@ -172,22 +172,22 @@ def train_in_process(run: TrainingRun) -> TrainingResult:
         monitor=monitor,
         mode=best.mode,
         epochs=trainer.current_epoch,
-        stopped=reason(trainer, stopping),
+        stopped=f"{reason(trainer, stopping)} {remark}".strip(),
     )
 
 
-def open_directory(run: TrainingRun, last: Path) -> bool:
-    """Make a run's directory ready; whether there is a run to go on with."""
+def open_directory(run: TrainingRun, last: Path) -> tuple[bool, str]:
+    """Make a run's directory ready; whether there is a run to go on with, and what is to be said of that."""
     run.directory.mkdir(parents=True, exist_ok=True)
     description = describe_run(run.module, run.dataset, run.train_rows, run.validation_rows, run.origin)
     check_same_everywhere(description)
     # The first process' directory decides; another node's may be another one.
     resumed = on_first(last.exists)
-    on_first(lambda: check_same_run(run.directory, description, resumed))
+    remark = on_first(lambda: check_same_run(run.directory, description, resumed))
     if not resumed and first_of_node():
         clear(run.directory)
-    share_files(run.directory, [last.name])
-    return resumed
+    share_files(run.directory, [last.name, SETTINGS_FILE])
+    return resumed, remark
 
 
 def loaders(run: TrainingRun) -> tuple[DataLoader, DataLoader | None]:

@@ -471,3 +471,25 @@ def test_a_run_that_goes_on_keeps_what_it_has_left(tmp_path):
     before = set((tmp_path / "events").glob("events.out.tfevents.*"))
     run(tmp_path)()
     assert before < set((tmp_path / "events").glob("events.out.tfevents.*"))
+
+
+def test_a_run_that_goes_on_with_other_versions_says_so(tmp_path):
+    with pytest.raises(Killed):
+        run(tmp_path, call=15)()
+    path = tmp_path / "settings.json"
+    noted = json.loads(path.read_text())
+    assert noted["versions"]["torch"] == torch.__version__
+    noted["versions"] |= {"torch": "2.0.0"}
+    del noted["versions"]["q2-aam"]
+    path.write_text(json.dumps(noted))
+    found = run(tmp_path)()
+    now = files.package_versions()
+    assert found.stopped.endswith(
+        f" The run was begun with q2-aam unknown (now {now['q2-aam']}), torch 2.0.0 (now {now['torch']})."
+    )
+
+
+def test_a_run_that_goes_on_with_the_same_versions_says_nothing_of_them(tmp_path):
+    with pytest.raises(Killed):
+        run(tmp_path, call=15)()
+    assert run(tmp_path)().stopped == "All 4 epochs were run."
