@@ -12,7 +12,7 @@ from q2_aam.evaluation.baselines import predict_by_baselines
 from q2_aam.evaluation.fold_scores import OURS, FoldPredictions, merge_repeats, score_table
 from q2_aam.predictor import Predictor
 from q2_aam.settings import LARGEST_SEED, Architecture, CrossValidation, Fitting, Training
-from q2_aam.study.covariates import Covariates
+from q2_aam.study.covariates import learnt_covariates
 from q2_aam.study.folds import grouped_folds
 from q2_aam.study.study import Study
 
@@ -133,7 +133,7 @@ def baselines_of(train: Study, test: Study, settings: Fitting) -> pd.DataFrame:
     """What the baselines say of the test samples."""
     covariates = None
     if train.covariates is not None:
-        fitted = Covariates.fit(train.covariates, train.missing_covariates)
+        fitted = learnt_covariates(train)
         covariates = fitted.encode(train.covariates), fitted.encode(test.covariates)
     with use_threads(settings) as threads:
         return predict_by_baselines(

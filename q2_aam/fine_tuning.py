@@ -9,6 +9,7 @@ from q2_aam.encoder.aam import AAM
 from q2_aam.encoder.batches import CommunityDataset
 from q2_aam.encoder.device import resolve_device, resolve_precision, use_threads
 from q2_aam.encoder.encoder import TRAINING_STATE, Encoder
+from q2_aam.encoder.files import network_of
 from q2_aam.encoder.pretraining import best_scores, settings_for, starting_network
 from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.trainer import TrainingResult, train
@@ -16,7 +17,7 @@ from q2_aam.heads.linear import LinearHead, fit_linear
 from q2_aam.predictor import Predictor, covariates_of, encode_target, features_of
 from q2_aam.settings import Embedding as EmbeddingSettings
 from q2_aam.settings import FineTuning, measured_names
-from q2_aam.study.covariates import Covariates
+from q2_aam.study.covariates import Covariates, learnt_covariates
 from q2_aam.study.study import Study
 from q2_aam.study.summary import asvs_of, data_summary
 from q2_aam.study.tables import name_ids
@@ -60,9 +61,7 @@ def fine_tune(encoder: Encoder, study: Study, settings: FineTuning | None = None
         train_rows, validation_rows = split(study, settings)
         target, encoded = encode_target(study, settings.target_transform, train_rows)
         settings = settings_for(settings, len(train_rows))
-        covariates = None
-        if study.covariates is not None:
-            covariates = Covariates.fit(study.covariates.iloc[train_rows], study.missing_covariates)
+        covariates = learnt_covariates(study.subset(train_rows))
         numbers = covariates_of(study, covariates)
         outputs = max(1, len(target.classes))
         network = starting_network(
@@ -147,8 +146,8 @@ def linear_head(
 
 def tuned_encoder(encoder: Encoder, network: AAM, result: TrainingResult) -> Encoder:
     """The encoder with the tuned weights; what was known about it stays."""
-    bare = AAM(network.architecture)
-    names = bare.state_dict().keys()
-    bare.load_state_dict({name: value for name, value in network.state_dict().items() if name in names})
+    names = encoder.network.state_dict().keys()
+    weights = {name: value for name, value in network.state_dict().items() if name in names}
+    bare = network_of({"model": weights}, network.architecture)
     state = {name: result.state[name] for name in TRAINING_STATE}
-    return Encoder(bare.eval(), encoder.description, encoder.seen_asvs, state)
+    return Encoder(bare, encoder.description, encoder.seen_asvs, state)

@@ -27,7 +27,7 @@ from q2_aam.predictions import (
 from q2_aam.schema import ModelDescription
 from q2_aam.settings import Embedding as EmbeddingSettings
 from q2_aam.settings import Fitting
-from q2_aam.study.covariates import Covariates
+from q2_aam.study.covariates import Covariates, learnt_covariates
 from q2_aam.study.study import Study
 from q2_aam.study.summary import asvs_of, data_summary
 from q2_aam.study.tables import keep_columns
@@ -97,7 +97,7 @@ class Predictor:
         """
         settings = settings or Fitting()
         target, encoded = encode_target(study, settings.target_transform)
-        covariates = None if study.covariates is None else Covariates.fit(study.covariates, study.missing_covariates)
+        covariates = learnt_covariates(study)
         groups = None if study.groups is None else study.groups.to_numpy()
         folds = inner_folds(encoded, groups, settings.random_seed)
         with use_threads(settings) as threads:
@@ -141,9 +141,9 @@ class Predictor:
         """A predictor with what outputs ``[M, O]`` for samples ``rows [M]`` that were not learnt from say of it."""
         groups = None if study.groups is None else study.groups.to_numpy()[rows]
         calibration = Calibration.fit(target, encoded, outputs, decision, groups)
-        cautions = tuple(caution for caution in (calibration.caution(), *cautions) if caution)
+        cautions = (calibration.caution(), *(covariates.cautions() if covariates else ()), *cautions)
         sample_ids = study.communities.sample_ids[rows]
-        predictions = Predictions.of(target, calibration, sample_ids, outputs, cautions=cautions)
+        predictions = Predictions.of(target, calibration, sample_ids, outputs, cautions=tuple(filter(None, cautions)))
         measured = prediction_scores(target, study.target.iloc[rows], predictions.values)
         architecture = encoder.network.architecture
         description = ModelDescription(

@@ -100,6 +100,19 @@ def test_covariates_are_standardised_by_the_training_part(categorical, encoder, 
     assert column["location"] == pytest.approx(categorical.covariates["ph"].iloc[train_rows].mean())
 
 
+def test_a_category_that_only_validation_samples_hold_is_read(categorical, encoder, tmp_path):
+    _, validation_rows = split(categorical, settings())
+    kit = pd.Series("a", index=categorical.covariates.index, dtype=object)
+    kit.iloc[validation_rows[0]] = "b"
+    frame = categorical.covariates.assign(kit=kit)
+    study = replace(categorical, covariates=frame, all_covariates=frame)
+    predictor, _ = fine_tune(encoder, study, settings(), directory=tmp_path)
+    column = predictor.covariates.columns[-1]
+    assert column.categories == ["a", "b"] and column.unlearnt == ["b"]
+    assert kit.index[validation_rows[0]] in predictor.out_of_fold.values.index
+    assert "Covariate 'kit' is the same in all training samples" in " ".join(predictor.out_of_fold.cautions)
+
+
 def test_a_predictor_that_was_saved_predicts_the_same(categorical, encoder, tmp_path):
     predictor, _ = fine_tune(encoder, categorical, settings(2, 1e-3), directory=tmp_path / "run")
     predictor.save(tmp_path / "model")

@@ -1,5 +1,6 @@
 """`merge_folds`: what the folds of a cross-validation come to."""
 
+import numpy as np
 import pandas as pd
 from q2_sample_classifier._format import PredictionsDirectoryFormat
 
@@ -33,7 +34,8 @@ def merge_folds(
     predicted_ids = pd.Index([name for part in ids for name in part]).unique()
     _refuse_without_value(predicted_ids, values)
     runs = []
-    for place, values_of_fold, shares, others in zip(_places(ids), predictions, certainty, baselines, strict=True):
+    places = _places(ids, set(values.dropna().index))
+    for place, values_of_fold, shares, others in zip(places, predictions, certainty, baselines, strict=True):
         ours = values_of_fold.loc[shares.index]
         ours = ours.astype(float) if numeric else ours
         runs.append(FoldPredictions(*place, shares, pd.DataFrame({OURS: ours}).join(others)))
@@ -80,20 +82,25 @@ def _refuse_without_value(predicted_ids: pd.Index, values: pd.Series) -> None:
         )
 
 
-def _places(ids: list[list]) -> list[tuple[int, int, int]]:
-    """Repeat, fold and number of training samples of each entry; a sample that comes again begins a new repeat."""
-    repeats, previous = [], set()
+def _places(ids: list[list], valued: set) -> list[tuple[int, int, float]]:
+    """Repeat, fold and number of training samples of each entry; a sample that comes again begins a new repeat.
+
+    Training samples are those of the other folds. Where some of the folds are given only, so that samples with a value
+    are in none, their number is not known: NaN.
+    """
+    repeats = []
     for part in ids:
-        if not repeats or previous & set(part):
+        if not repeats or any(set(part) & set(other) for other in repeats[-1]):
             repeats.append([])
-            previous = set()
-        repeats[-1].append(len(part))
-        previous |= set(part)
-    return [
-        (repeat, fold, sum(sizes) - size)
-        for repeat, sizes in enumerate(repeats, 1)
-        for fold, size in enumerate(sizes, 1)
-    ]
+        repeats[-1].append(part)
+    places = []
+    for repeat, parts in enumerate(repeats, 1):
+        samples = sum(map(len, parts))
+        whole = valued <= {name for part in parts for name in part}
+        places += [
+            (repeat, fold, samples - len(part) if whole else np.nan) for fold, part in enumerate(parts, 1)
+        ]
+    return places
 
 
 def _row_names(scores: pd.DataFrame) -> pd.Index:

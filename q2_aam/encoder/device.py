@@ -93,9 +93,10 @@ def compile_layers(network: nn.Module, device: str) -> None:
 def use_threads(runtime: Runtime) -> Iterator[int]:
     """Have torch and all libraries compute in so many threads for a while; gives their number.
 
-    See :func:`q2_aam.encoder.threads.limited_threads`.
+    Afterwards torch's random generators are as they were. See :func:`q2_aam.encoder.threads.limited_threads`.
     """
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = available if runtime.threads == "auto" else runtime.threads
-    with limited_threads(threads):
+    cards = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+    with limited_threads(threads), torch.random.fork_rng(devices=cards):
         yield threads

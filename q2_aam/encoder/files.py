@@ -161,7 +161,9 @@ def network_of(content: dict, architecture: Architecture) -> AAM:
             expected = AAM(architecture).state_dict()
         if any(shapes.get(name) != tensor.shape for name, tensor in expected.items()):
             raise ValueError(MISFIT)
-        network = AAM(architecture)
+        # What is drawn for it is thrown away, and must not be missing from the generator of whoever loads a model.
+        with torch.random.fork_rng(devices=[]):
+            network = AAM(architecture)
         network.load_state_dict(state)
     except (RuntimeError, OverflowError, TypeError) as error:
         raise ValueError(MISFIT) from error

@@ -19,8 +19,8 @@ class FoldPredictions:
     ----------
     repeat, fold : int
         From 1.
-    training_samples : int
-        Samples that the fold's predictor was fitted to.
+    training_samples : float
+        Samples that the fold's predictor was fitted to; NaN where that is not known.
     certainty : pandas.DataFrame
         A sample a row: `lower` and `upper`, or the probability of each class.
     predicted : pandas.DataFrame
@@ -29,7 +29,7 @@ class FoldPredictions:
 
     repeat: int
     fold: int
-    training_samples: int
+    training_samples: float
     certainty: pd.DataFrame
     predicted: pd.DataFrame
 
@@ -52,8 +52,8 @@ def score_table(runs: list[FoldPredictions], truth: pd.Series, kind: str, groups
     -------
     pandas.DataFrame
         Columns `repeat`, `fold` (missing: all folds of the repeat together), `method`, `samples`, `training_samples`
-        (missing for all folds), `groups` (missing without them), then the registry's scores of folds (missing where
-        they are not defined: baselines give no certainty, R2 needs two true values).
+        (missing for all folds, and where it is not known), `groups` (missing without them), then the registry's scores
+        of folds (missing where they are not defined: baselines give no certainty, R2 needs two true values).
     """
     rows = []
     for repeat in sorted({run.repeat for run in runs}):

@@ -132,5 +132,5 @@ def encoded_covariates(
     # New samples have no other metadata: they are refused by name where they are not in this one.
     match_metadata(new_ids, pd.Series(0, index=frame.index), source="the metadata of the covariates")
     train, new = frame.loc[list(train_ids)], frame.loc[list(new_ids)]
-    fitted = Covariates.fit(train, missing_covariates)
+    fitted = Covariates.fit(train, missing_covariates, frame)
     return fitted, (fitted.encode(train), fitted.encode(new))

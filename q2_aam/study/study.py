@@ -39,6 +39,8 @@ class Study:
         Object (str) ``[N]``, group of each sample by sample ID; without gaps.
     covariates : pd.DataFrame or None
         ``[N, columns]``, raw values by sample ID; NaN or None where one is missing.
+    all_covariates : pd.DataFrame or None
+        The same columns of all samples that there were metadata of, such as those that a subset leaves out.
     phylogeny : Phylogeny or None
         Rooted tree of the features.
     table : biom.Table or None
@@ -58,6 +60,7 @@ class Study:
     target: pd.Series | None = None
     groups: pd.Series | None = None
     covariates: pd.DataFrame | None = None
+    all_covariates: pd.DataFrame | None = None
     phylogeny: Phylogeny | None = None
     table: biom.Table | None = None
     asv_of_feature: pd.Series | None = None
@@ -204,7 +207,7 @@ def read_study(
     communities = read_communities(table, sequences, max_length=max_length, missing_features=missing_features)
     record["reads_dropped"] = float(reads - table.matrix_data.sum() + communities.reads_dropped.sum())
     record["features_cut"] = communities.n_cut
-    ids = communities.sample_ids
+    ids, all_covariates = communities.sample_ids, covariates
     if covariates is not None:
         covariates = covariates.loc[ids]
         if missing_covariates == "error":
@@ -217,6 +220,7 @@ def read_study(
         target=None if target is None else _target_values(target.loc[ids]),
         groups=None if groups is None else as_text(groups.loc[ids]),
         covariates=covariates,
+        all_covariates=all_covariates,
         phylogeny=phylogeny,
         # Distances are of what the model is shown.
         table=None if phylogeny is None else without_features(table, communities.left_out),

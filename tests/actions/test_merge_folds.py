@@ -54,6 +54,14 @@ def test_a_sample_that_comes_again_begins_a_repeat():
     assert novelty.index.tolist() == IDS and novelty["reads"].tolist() == [2.0] * 5 + [1.0] * 4
 
 
+@pytest.mark.parametrize("other", [[], [fold(IDS[:5]), fold(IDS[5:])]])
+def test_of_some_folds_only_the_training_samples_are_not_known(other):
+    *_, scores = merged(*other, fold(IDS[:2]), fold(IDS[2:6]))
+    rows = scores[(scores["method"] == "q2-aam") & scores["fold"].notna()]
+    assert rows["samples"].tolist() == [5, 4] * bool(other) + [2, 4]
+    assert rows["training_samples"].fillna(-1).tolist() == [4, 5] * bool(other) + [-1, -1]
+
+
 def test_scores_are_told(capsys):
     merged(fold(IDS[:4]), fold(IDS[4:]))
     assert capsys.readouterr().out.splitlines() == [

@@ -252,3 +252,54 @@ def test_a_description_of_another_version(covariates):
         "q2-aam, or fit the model again."
     ):
         Covariates.from_dict(description)
+
+
+# A part of the samples
+
+
+def test_a_category_that_a_part_lacks_is_known_and_says_nothing():
+    everywhere = frame(site=["gut", "skin", "gut", "nose", None])
+    part = Covariates.fit(everywhere.iloc[:3], "impute", everywhere)
+    [column] = part.columns
+    assert column.categories == ["gut", "nose", "skin", None] and column.unlearnt == ["nose"]
+    encoded = part.encode(everywhere)
+    assert encoded.argmax(1).tolist() == [0, 2, 0, 1, 3]
+    assert not encoded[:3, 1].any()
+    assert part.cautions() == [] and part.describe() == "site (gut, skin)"
+    assert part.extrapolations(everywhere.iloc[:4]) == [
+        "Covariate 'site': 1 samples are of categories that no training sample is of: s4 ('nose'). This covariate says "
+        "nothing of them."
+    ]
+    assert Covariates.from_dict(json.loads(json.dumps(part.to_dict()))) == part
+    with refused(
+        "Covariate 'site': 1 samples are of categories that no training sample has: s1 ('ear'). Known are gut, nose, "
+        "skin. Correct them, leave these samples out, or fit a model with training samples of these categories."
+    ):
+        part.encode(frame(site=["ear"]))
+
+
+@pytest.mark.parametrize(
+    ("values", "encoded"),
+    [
+        ([2.0, 2.0, 2.0, 5.0], [0, 0, 0, 3]),
+        ([np.nan, np.nan, np.nan, 5.0, 6.0], [0, 0, 0, 5, 6]),
+        (["gut", "gut", "gut", "nose"], [[1, 0, 0]] * 3 + [[0, 1, 0]]),
+    ],
+)
+def test_a_column_that_is_the_same_in_a_part_alone_is_read_and_told(values, encoded):
+    everywhere = frame(x=values)
+    part = Covariates.fit(everywhere.iloc[:3], "impute", everywhere)
+    np.testing.assert_array_equal(part.encode(everywhere), np.array(encoded, dtype=np.float32).reshape(len(values), -1))
+    assert part.cautions() == [
+        "Covariate 'x' is the same in all training samples: nothing was learnt of it. Leave it out, or add samples in "
+        "which it differs."
+    ]
+    with pytest.raises(ValueError, match="^Covariate 'x' has "):
+        Covariates.fit(everywhere.iloc[:3], "impute", everywhere.iloc[:3])
+
+
+def test_models_of_before_knew_no_categories_but_those_of_their_samples(covariates):
+    before = covariates.to_dict()
+    for column in before["columns"]:
+        del column["unlearnt"]
+    assert Covariates.from_dict(before) == covariates
