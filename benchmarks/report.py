@@ -25,6 +25,7 @@ SECTIONS = {
     "predict": "speed.md",
     "distances": "scale.md",
     "scale": "scale.md",
+    "many-samples": "scale.md",
 }
 
 

@@ -51,6 +51,8 @@ class Covariate:
             raise ValueError(f"{where}: two or more distinct categories are needed: {self.categories}.")
         if self.kind == "numeric" and self.categories:
             raise ValueError(f"{where}: a numeric column has no categories.")
+        if not (isinstance(self.unlearnt, list) and all(name in self.categories for name in self.unlearnt)):
+            raise ValueError(f"{where}: unlearnt must be a list of some of its categories: {self.unlearnt}.")
         numbers = [self.location, self.scale, self.lowest, self.highest, self.imputed or 0.0]
         if not (np.isfinite(numbers).all() and self.scale > 0):
             raise ValueError(

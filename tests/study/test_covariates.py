@@ -298,6 +298,15 @@ def test_a_column_that_is_the_same_in_a_part_alone_is_read_and_told(values, enco
         Covariates.fit(everywhere.iloc[:3], "impute", everywhere.iloc[:3])
 
 
+@pytest.mark.parametrize("unlearnt", ["m", ["x"], None])
+def test_what_was_not_learnt_is_among_the_categories(covariates, unlearnt):
+    changed = covariates.to_dict()
+    changed["columns"][1]["unlearnt"] = unlearnt
+    message = f"Covariate 'sex': unlearnt must be a list of some of its categories: {unlearnt}."
+    with refused(message):
+        Covariates.from_dict(changed)
+
+
 def test_models_of_before_knew_no_categories_but_those_of_their_samples(covariates):
     before = covariates.to_dict()
     for column in before["columns"]:
