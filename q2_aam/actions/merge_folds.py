@@ -90,17 +90,16 @@ def _places(ids: list[list], valued: set) -> list[tuple[int, int, float]]:
     """
     repeats = []
     for part in ids:
-        if not repeats or any(set(part) & set(other) for other in repeats[-1]):
-            repeats.append([])
-        repeats[-1].append(part)
-    places = []
-    for repeat, parts in enumerate(repeats, 1):
-        samples = sum(map(len, parts))
-        whole = valued <= {name for part in parts for name in part}
-        places += [
-            (repeat, fold, samples - len(part) if whole else np.nan) for fold, part in enumerate(parts, 1)
-        ]
-    return places
+        if not repeats or repeats[-1][1] & set(part):
+            repeats.append(([], set()))
+        sizes, predicted = repeats[-1]
+        sizes.append(len(part))
+        predicted |= set(part)
+    return [
+        (repeat, fold, len(predicted) - size if valued <= predicted else np.nan)
+        for repeat, (sizes, predicted) in enumerate(repeats, 1)
+        for fold, size in enumerate(sizes, 1)
+    ]
 
 
 def _row_names(scores: pd.DataFrame) -> pd.Index:

@@ -5,8 +5,22 @@ other programs run (:func:`q2_aam.encoder.threads.limited_threads`). One thread 
 :func:`q2_aam.encoder.side_by_side.side_by_side`.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 import numpy as np
 import torch
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Have torch compute in one thread for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:

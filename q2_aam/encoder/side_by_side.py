@@ -14,7 +14,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+def side_by_side(
+    work: Callable[[Item], Result], items: Sequence[Item], most: int | None = None
+) -> Iterator[Result]:
     """Do the same with several things, as many at a time as torch has threads.
 
     Parameters
@@ -23,6 +25,8 @@ def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> Itera
         Item to result. It must not draw random numbers, since which item is first is a matter of chance.
     items : sequence
         What it is done with.
+    most : int, optional
+        Items at a time at most, where each takes much memory.
 
     Yields
     ------
@@ -30,7 +34,7 @@ def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> Itera
         In the order of the items.
     """
     threads, inside = torch.get_num_threads(), as_here()
-    workers = min(threads, len(items))
+    workers = min(threads, len(items), most or threads)
     if workers < 2:
         yield from (inside(partial(work, item)) for item in items)
         return

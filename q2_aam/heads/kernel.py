@@ -1,5 +1,6 @@
 """Kernel head: distances to landmarks by predicted UniFrac, shared ASVs and shared reads, and a weight for each."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import product as product_of
 from typing import ClassVar, NamedTuple
@@ -8,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
 
-from q2_aam.encoder.algebra import eigh, product
+from q2_aam.encoder.algebra import eigh, one_thread, product
 from q2_aam.encoder.side_by_side import side_by_side
 from q2_aam.heads.features import DISTANCES, Features
 from q2_aam.heads.folds import balanced_losses, has_classes, n_outputs
@@ -17,6 +18,8 @@ from q2_aam.heads.tensors import checked_parts
 
 # Samples at a time: several matrices of distances to all landmarks are held at once.
 ROWS = 1024
+# Of the matrices of inner folds that are fitted at the same time, at most.
+BYTES = 2**31
 GAMMAS = (0.03, 0.1, 0.3, 1.0, 3.0)
 RIDGE_ALPHAS = np.logspace(-3, 2, 11)
 LOGISTIC_ALPHAS = 1 / np.logspace(-2, 3, 6)
@@ -94,21 +97,25 @@ class KernelHead:
             return np.stack([new @ weight + bias for weight, bias in solutions])
 
         settings = list(product_of(weights, GAMMAS))
-        outputs = side_by_side(outputs_of_part, [(*setting, part) for setting in settings for part in parts])
+        items = [(*setting, part) for setting in settings for part in parts]
+        # The kernel and two matrices of its size.
+        most = max(1, BYTES // (3 * 8 * len(target) * len(rows)))
         best = None
-        for covariate_weight, gamma in settings:
-            out_of_fold = np.full((len(alphas), len(target), n_outputs(target)), np.nan, dtype=np.float32)
-            for part in parts:
-                out_of_fold[:, part.test] = next(outputs)
-            predicted = np.isfinite(out_of_fold[0, :, 0])
-            losses = [balanced_losses(each[predicted], target[predicted]).mean() for each in out_of_fold]
-            place = int(np.argmin(losses))
-            if best is None or losses[place] < best[0]:
-                best = losses[place], gamma, alphas[place], covariate_weight, out_of_fold[place]
+        with closing(side_by_side(outputs_of_part, items, most)) as outputs:
+            for covariate_weight, gamma in settings:
+                out_of_fold = np.full((len(alphas), len(target), n_outputs(target)), np.nan, dtype=np.float32)
+                for part in parts:
+                    out_of_fold[:, part.test] = next(outputs)
+                predicted = np.isfinite(out_of_fold[0, :, 0])
+                losses = [balanced_losses(each[predicted], target[predicted]).mean() for each in out_of_fold]
+                place = int(np.argmin(losses))
+                if best is None or losses[place] < best[0]:
+                    best = losses[place], gamma, alphas[place], covariate_weight, out_of_fold[place]
         _, gamma, alpha, covariate_weight, out_of_fold = best
         kernel = similarity(scaled, gamma) + covariate_kernel(all_asvs, landmarks, covariate_weight)
-        basis = directions(kernel[rows])
-        ((weight, bias),) = solve(product(kernel, basis), target, [alpha])
+        with one_thread():
+            basis = directions(kernel[rows])
+            ((weight, bias),) = solve(product(kernel, basis), target, [alpha])
         return Fit(cls(landmarks, typical, gamma, float(alpha), covariate_weight, basis @ weight, bias), out_of_fold)
 
     def outputs(self, features: Features) -> np.ndarray:

@@ -41,18 +41,19 @@ class Covariate:
     missing: int = 0
     """Training samples without a value."""
     unlearnt: list[str] = field(default_factory=list)
-    """Categories that no training sample is of: their numbers say nothing to the head."""
+    """Further categories, of other samples in the metadata: known, but no numbers of the head."""
 
     def __post_init__(self):
         where = f"Covariate {self.name!r}"
         if self.kind not in KINDS:
             raise ValueError(f"{where}: kind is {self.kind!r}; it must be one of {', '.join(KINDS)}.")
-        if self.kind == "categorical" and not 2 <= len(self.categories) == len(set(self.categories)):
-            raise ValueError(f"{where}: two or more distinct categories are needed: {self.categories}.")
-        if self.kind == "numeric" and self.categories:
+        if not isinstance(self.unlearnt, list):
+            raise ValueError(f"{where}: unlearnt must be a list of categories: {self.unlearnt}.")
+        known = [*self.categories, *self.unlearnt]
+        if self.kind == "categorical" and not (self.categories and 2 <= len(known) == len(set(known))):
+            raise ValueError(f"{where}: two or more distinct categories are needed: {known}.")
+        if self.kind == "numeric" and known:
             raise ValueError(f"{where}: a numeric column has no categories.")
-        if not (isinstance(self.unlearnt, list) and all(name in self.categories for name in self.unlearnt)):
-            raise ValueError(f"{where}: unlearnt must be a list of some of its categories: {self.unlearnt}.")
         numbers = [self.location, self.scale, self.lowest, self.highest, self.imputed or 0.0]
         if not (np.isfinite(numbers).all() and self.scale > 0):
             raise ValueError(
@@ -95,13 +96,11 @@ class Covariate:
             value = float(numbers[0]) if len(numbers) else 0.0
             return cls(name, "numeric", value, 1.0, value, value, **imputed, missing=missing)
         learnt = set(_labels(known))
-        categories = sorted(learnt.union(_labels(others)))
-        if len(categories) + bool(missing) < 2:
-            raise ValueError(_constant(name, repr(categories[0]), len(known)))
-        unlearnt = [category for category in categories if category not in learnt]
-        return cls(
-            name, "categorical", categories=[*categories, *[None] * impute], missing=missing, unlearnt=unlearnt
-        )  # fmt: skip
+        unlearnt = sorted(set(_labels(others)) - learnt)
+        if len(learnt) + len(unlearnt) + bool(missing) < 2:
+            raise ValueError(_constant(name, repr(*learnt), len(known)))
+        categories = [*sorted(learnt), *[None] * impute]
+        return cls(name, "categorical", categories=categories, missing=missing, unlearnt=unlearnt)
 
     def encode(self, values: pd.Series) -> np.ndarray:
         """Values ``[N]`` to float32 ``[N, width]``; raises as :meth:`Covariates.encode` says."""
@@ -116,9 +115,10 @@ class Covariate:
 
     def _indicators(self, known: pd.Series, missing: np.ndarray) -> np.ndarray:
         """One column a category, float32 ``[N, width]``."""
-        # None, the category of missing values, is the last one where it is there.
-        codes = np.full(len(missing), len(self.categories) - 1)
-        codes[~missing] = pd.Index(self.categories, dtype=object).get_indexer(_labels(known))
+        # None, the category of missing values, is the last one where it is there; what was not learnt has zeros.
+        width = len(self.categories)
+        codes = np.full(len(missing), width - 1)
+        codes[~missing] = pd.Index([*self.categories, *self.unlearnt], dtype=object).get_indexer(_labels(known))
         unknown = np.flatnonzero(codes[~missing] < 0)
         if len(unknown):
             shown = [f"{known.index[row]} ({_labels(known)[row]!r})" for row in unknown]
@@ -127,7 +127,7 @@ class Covariate:
                 f"{name_ids(shown)}. Known are {name_ids(self._category_names())}. Correct them, leave these samples "
                 "out, or fit a model with training samples of these categories."
             )
-        return np.eye(len(self.categories), dtype=np.float32)[codes]
+        return np.eye(width + 1, width, dtype=np.float32)[np.minimum(codes, width)]
 
     def _standardised(self, known: pd.Series, missing: np.ndarray) -> np.ndarray:
         """Standard deviations from the mean, float32 ``[N, 1]``."""
@@ -180,7 +180,7 @@ class Covariate:
 
     def describe(self) -> str:
         """Name, and what was learnt of it."""
-        names = name_ids([name for name in self._category_names() if name not in self.unlearnt])
+        names = name_ids(self._category_names())
         known = names if self.kind == "categorical" else f"{self.lowest:g} to {self.highest:g}"
         if not self.missing:
             return f"{self.name} ({known})"
@@ -189,7 +189,7 @@ class Covariate:
 
     def caution(self) -> str | None:
         """A sentence on a column that is the same in all training samples, and not elsewhere."""
-        learnt = len(self.categories) - len(self.unlearnt) - (self.imputes and not self.missing)
+        learnt = len(self.categories) - (self.imputes and not self.missing)
         if learnt > 1 if self.kind == "categorical" else self.lowest < self.highest:
             return None
         return (

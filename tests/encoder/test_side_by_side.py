@@ -126,3 +126,20 @@ def test_gradients_of_pieces_are_those_of_the_whole_and_do_not_depend_on_threads
         for found, again, wanted in zip(outcome[:2], outcomes[0][:2], expected, strict=True):
             assert torch.equal(found, again)
             torch.testing.assert_close(found, wanted, **({"rtol": 0.1, "atol": 2.0} if cast else {}))
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_no_more_at_a_time_than_asked_for(threads, most):
+    lock, now, seen = threading.Lock(), [0], []
+
+    def work(item):
+        with lock:
+            now[0] += 1
+            seen.append(now[0])
+        threading.Event().wait(0.01)
+        with lock:
+            now[0] -= 1
+        return torch.get_num_threads()
+
+    found = list(side_by_side(work, range(6), most))
+    assert max(seen) <= most and set(found) == {threads // min(threads, most)}

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import KernelCenterer
@@ -225,3 +226,25 @@ def test_it_says_what_was_chosen():
         f"Kernel head: each sample is compared with 40 landmarks by predicted UniFrac, shared ASVs and abundances "
         f"(gamma {head.gamma:g}, alpha {head.alpha:g}). It also reads 2 covariates (weight {head.covariate_weight:g})."
     )
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_threads_and_memory_change_no_number_and_torch_has_its_threads_again(classes, monkeypatch):
+    features, target = samples()
+    target = zones(target) if classes else target
+    before, found = torch.get_num_threads(), []
+    for threads, size in ((1, 2**31), (3, 2**31), (3, 1)):
+        monkeypatch.setattr(kernel, "BYTES", size)
+        torch.set_num_threads(threads)
+        try:
+            found.append(fitted(KernelHead, features, target))
+            assert torch.get_num_threads() == threads
+            with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+                patch.setattr(kernel, "directions", lambda _: 1 / 0)
+                fitted(KernelHead, features, target)
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(before)
+    for one in found[1:]:
+        np.testing.assert_allclose(one.out_of_fold, found[0].out_of_fold, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(one.head.weight, found[0].head.weight, rtol=1e-6, atol=1e-9)

@@ -40,6 +40,8 @@ def run_directory(run_dir: str | Path | None, num_nodes: int = 1) -> Iterator[Pa
         raise ValueError(f"run_dir {run_dir} is a file. Give a directory; it is made where it is not there.")
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        # Before anything is written.
+        refuse_foreign(directory)
         # The system gives it back however this process ends.
         lock = FileLock(directory / f".q2-aam-{node}.lock")
         lock.acquire(timeout=0)
@@ -52,7 +54,6 @@ def run_directory(run_dir: str | Path | None, num_nodes: int = 1) -> Iterator[Pa
             f"Nothing can be written to run_dir {run_dir} ({error.strerror}). Give another directory."
         ) from error
     try:
-        refuse_foreign(directory)
         yield directory
     finally:
         lock.release()
