@@ -111,19 +111,21 @@ def step(size: str, steps: int, precision: str, threads: int) -> dict:
         torch.nn.utils.clip_grad_norm_(network.parameters(), settings.optimization.gradient_clip)
         optimizer.step()
 
-    # In one thread: what others do is not seen.
-    with use_threads(Runtime(threads=1)), Products() as products:
-        take(batches[0])
     taken, used = [], []
     with use_threads(Runtime(threads=threads)):
         take(batches[0])
-        # Just before, in the same process, at the same precision: what the machine does of these products alone.
-        alone, flops = seconds_alone(products.seen), products.flops()
         for batch in batches[1:]:
             with stage() as took:
                 take(batch)
             taken.append(took)
             used.append({"asvs": len(batch.tokens), "instances": int(batch.mask[:: batch.step].sum())})
+    # Last, since the memory of a step in the main thread would count as the others'. In one thread: what others do is
+    # not seen.
+    with use_threads(Runtime(threads=1)), Products() as products:
+        take(batches[0])
+    # In the same process, at the same precision: what the machine does of these products alone.
+    with use_threads(Runtime(threads=threads)):
+        alone, flops = seconds_alone(products.seen), products.flops()
     with use_threads(Runtime(threads=1)), profile(activities=[ProfilerActivity.CPU]) as profiled:
         take(batches[0])
     operators = sorted(profiled.key_averages(), key=lambda o: -o.self_cpu_time_total)

@@ -13,12 +13,19 @@ from q2_aam.encoder.side_by_side import Pieces, side_by_side
 Result = TypeVar("Result")
 
 # Tokens of a chunk. On a CPU its intermediate values should stay in the cache, and below the 32 MB from which on the
-# system hands out fresh memory, page by page, for every tensor; a GPU wants as much as it can get.
+# system hands out fresh memory, page by page, for every tensor (in half precision; in float32 half as many tokens do).
+# A GPU wants as much as it can get.
 CHUNK = {"cpu": 2**13, "cuda": 2**17}
 # Where there is little to do, threads do without work rather than with chunks of less than that part.
 SMALLEST_CHUNK = 4
 # Rows of that many tokens hold about as much in their attention weights as in everything else.
 ATTENTION_LENGTH = 256
+
+
+def chunk_size(device: str) -> int:
+    """Tokens of a chunk on a type of device, ``cpu`` or ``cuda``, at the precision of here and now."""
+    half = device != "cpu" or torch.is_autocast_enabled(device)
+    return CHUNK[device] if half else CHUNK[device] // 2
 
 
 def chunks(lengths: Tensor, tokens: int | None = None) -> list[Tensor]:
@@ -37,7 +44,7 @@ def chunks(lengths: Tensor, tokens: int | None = None) -> list[Tensor]:
     list of Tensor
         int64 row numbers of each chunk, the longest row first; every row is in one chunk.
     """
-    tokens = CHUNK[lengths.device.type] if tokens is None else tokens
+    tokens = chunk_size(lengths.device.type) if tokens is None else tokens
     order = lengths.argsort(descending=True, stable=True)
     ordered = lengths[order].tolist()
     parts, start = [], 0
@@ -113,7 +120,7 @@ def one_by_one(network: nn.Module) -> bool:
 
 def even_chunks(lengths: Tensor) -> list[Tensor]:
     """:func:`chunks` of about equal size, as many for each of torch's threads where they are not too small for it."""
-    most, threads, tokens = CHUNK[lengths.device.type], torch.get_num_threads(), int(lengths.sum())
+    most, threads, tokens = chunk_size(lengths.device.type), torch.get_num_threads(), int(lengths.sum())
     fewest = len(chunks(lengths, most))
     number = min(-(-fewest // threads) * threads, tokens // (most // SMALLEST_CHUNK))
     if 0 < number < threads:

@@ -11,6 +11,8 @@ from threadpoolctl import ThreadpoolController
 
 # With one of these set, whoever set it has chosen how threads wait.
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+# Who is within :func:`of_the_process` at the moment.
+INSIDE, LOCK = [], threading.Lock()
 
 
 @contextlib.contextmanager
@@ -26,13 +28,36 @@ def limited_threads(threads: int) -> Iterator[None]:
         Of each library that is loaded. One that is loaded later has as many as it likes, unless its threads are
         those of another that was here already.
     """
-    pools, before = ThreadpoolController(), torch.get_num_threads()
-    with pools.limit(limits={"openmp": threads, "blas": 1}), sleeping_threads(pools if threads > 1 else None):
-        torch.set_num_threads(threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    pools = ThreadpoolController()
+    with of_the_process(pools), pools.limit(limits={"openmp": threads}):
+        with sleeping_threads(pools if threads > 1 else None):
+            before = torch.get_num_threads()
+            torch.set_num_threads(threads)
+            try:
+                yield
+            finally:
+                torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def of_the_process(pools: ThreadpoolController) -> Iterator[None]:
+    """Keep what all threads of the process share: BLAS has one thread, and torch's number for new threads comes back.
+
+    Several may be within at a time, as QIIME 2's parallel pipelines run actions in threads. So whoever leaves last
+    restores what the first one found, not what was there when it came itself.
+    """
+    with LOCK:
+        found = INSIDE[0] if INSIDE else (pools.limit(limits={"blas": 1}), torch.get_num_threads())
+        INSIDE.append(found)
+    try:
+        yield
+    finally:
+        with LOCK:
+            INSIDE.pop()
+            if not INSIDE:
+                limited, threads = found
+                limited.restore_original_limits()
+                torch.set_num_threads(threads)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,8 @@ import pandas as pd
 import scipy.sparse as sp
 
 from q2_aam.evaluation.forests import (
+    MAX_ASVS,
+    MOST_SAMPLES,
     BaselinePredictions,
     balanced_classes,
     check_covariates,
@@ -28,8 +30,6 @@ from q2_aam.evaluation.scores import KINDS
 from q2_aam.evaluation.table_baselines import boosted_trees, log_ratio_model
 
 NEEDS = ("phylogeny", "covariates")
-# Samples to learn from beyond which nothing is computed between all pairs of them.
-MOST_SAMPLES = 2_000
 # New samples whose distances are computed at a time.
 NEW_SAMPLES = 1_000
 
@@ -286,9 +286,17 @@ def predict_by_baselines(
     return pd.DataFrame(predicted, index=pd.Index(table.ids(), name="SampleID"))
 
 
+def many_samples_sentence(left_out: list[Baseline]) -> str:
+    """What is different where there are so many samples to learn from that some baselines are left out."""
+    return (
+        f"Left out, as they compare all pairs of these (at most {MOST_SAMPLES:,}): "
+        f"{', '.join(baseline.label for baseline in left_out)}. Forests read the {MAX_ASVS:,} commonest ASVs, and each "
+        f"tree {MOST_SAMPLES:,} of the samples."
+    )
+
+
 def left_out_sentence(left_out: list[Baseline], n_train: int) -> str:
     """Which baselines are left out, and why."""
     return (
-        f"There are {n_train:,} samples to learn from. Left out, as they compare all pairs of these (at most "
-        f"{left_out[0].most_samples:,}): {', '.join(baseline.label for baseline in left_out)}."
+        f"There are {n_train:,} samples to learn from. {many_samples_sentence(left_out)}"
     )

@@ -10,6 +10,10 @@ from q2_aam.evaluation.calibration import with_equal_priors
 from q2_aam.study.tables import held_columns, name_ids
 
 TREES = 500
+# Samples to learn from beyond which nothing is computed between all pairs of them, and no tree reads them all.
+MOST_SAMPLES = 2_000
+# ASVs that are read where a table of all would be too large: those that most training samples hold.
+MAX_ASVS = 1_000
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,9 @@ def random_forest(
 ) -> BaselinePredictions:
     """Random forest on the square root of relative abundances of the ASVs that the training samples hold.
 
+    Beyond ``MOST_SAMPLES`` training samples a tree is grown from that many of them, and the commonest ``MAX_ASVS`` ASVs
+    are read.
+
     Parameters
     ----------
     train_counts, test_counts : scipy.sparse.csr_matrix `[N, V]`
@@ -74,9 +81,16 @@ def random_forest(
             "random forest needs the same ASVs in the same columns of both."
         )
     # A tree draws among columns: those that only test samples hold would change what it draws.
-    columns = held_columns(sp.csr_matrix(train_counts))
+    counts = sp.csr_matrix(train_counts)
+    many = counts.shape[0] > MOST_SAMPLES
+    columns = common_columns(counts) if many else held_columns(counts)
     train, test = (square_root_shares(counts)[:, columns] for counts in (train_counts, test_counts))
-    return _forest(train, train_target, test, kind, n_estimators=trees, n_jobs=n_jobs, random_state=random_state)
+    settings = {"n_estimators": trees, "n_jobs": n_jobs, "random_state": random_state}
+    if many:
+        # Few columns of many samples: a dense table is read several times as quickly.
+        train, test = (shares.astype(np.float32).toarray() for shares in (train, test))
+        settings["max_samples"] = MOST_SAMPLES
+    return _forest(train, train_target, test, kind, **settings)
 
 
 def covariates_forest(
@@ -212,6 +226,13 @@ def check_covariates(covariates, sample_ids: tuple) -> None:
                 f"{bad.sum()} of {len(ids)} {name} samples have covariates that are missing or not finite: "
                 f"{name_ids(list(np.asarray(ids)[bad]))}. Fill them in, or leave these samples out."
             )
+
+
+def common_columns(counts: sp.csr_matrix) -> np.ndarray:
+    """Columns of the ``MAX_ASVS`` ASVs that most samples hold, ascending; none that no sample holds."""
+    samples = np.asarray((counts > 0).sum(axis=0)).ravel()
+    columns = np.argsort(-samples, kind="stable")[:MAX_ASVS]
+    return np.sort(columns[samples[columns] > 0])
 
 
 def square_root_shares(counts):

@@ -5,23 +5,14 @@ import warnings
 import numpy as np
 import scipy.sparse as sp
 
-from q2_aam.evaluation.forests import square_root_shares, target_values
+from q2_aam.evaluation.forests import common_columns, square_root_shares, target_values
 from q2_aam.study.folds import grouped_folds
 
-# ASVs that are read: those that most training samples hold, so that a dense table of many samples fits into memory.
-MAX_ASVS = 1_000
 # Of the samples to learn from, by which the penalty is chosen.
 INNER_FOLDS = 5
 # From strong to weak penalties: those of the elastic net are scikit-learn's, of so many.
 LOGISTIC_COSTS = np.logspace(-5, 0, 6)
 N_ALPHAS = 20
-
-
-def common_columns(counts: sp.csr_matrix) -> np.ndarray:
-    """Columns of the ``MAX_ASVS`` ASVs that most samples hold, ascending; none that no sample holds."""
-    samples = np.asarray((counts > 0).sum(axis=0)).ravel()
-    columns = np.argsort(-samples, kind="stable")[:MAX_ASVS]
-    return np.sort(columns[samples[columns] > 0])
 
 
 def centred_log_ratios(counts: sp.csr_matrix) -> np.ndarray:

@@ -48,11 +48,17 @@ def baseline_scores(evaluation, kind: str) -> dict:
 
 
 def baseline_notes(evaluation) -> str:
-    """Sentences on those baselines whose labels do not say what they are, each after a blank."""
-    from ..evaluation.baselines import BASELINES
+    """Sentences on those baselines whose labels do not say what they are, or that are left out, each after a blank."""
+    from ..evaluation.baselines import BASELINES, baselines_of, many_samples_sentence
 
     entries = [BASELINES[name] for name in evaluation.baselines if name in BASELINES]
-    return "".join(f" {entry.note}" for entry in entries if entry.note)
+    notes = "".join(f" {entry.note}" for entry in entries if entry.note)
+    # All that needs nothing but the table was predicted, unless there were too many samples.
+    expected = baselines_of("numeric" if "median" in evaluation.baselines else "categorical")
+    left_out = [entry for entry in expected if entry.most_samples and entry not in entries]
+    if left_out and all(entry in entries for entry in expected if not entry.most_samples):
+        notes += f" There were many samples to learn from. {many_samples_sentence(left_out)}"
+    return notes
 
 
 def baseline_verdict(page, evaluation, scores: dict, others: dict):

@@ -7,7 +7,7 @@ from ._baselines import baseline_notes, baseline_scores, baseline_verdict, gain_
 from ._folds import folds_section
 from ._page import number
 from ._samples import listed, some
-from ._scores import MODEL_COLUMNS, answer, interval_note, score_table, table_intervals
+from ._scores import MODEL_COLUMNS, answer, interval_note, own_outputs_note, score_table, table_intervals
 
 N_WORST = 10  # mistakes that are listed, those of the highest probability first
 N_NOVELTY_BINS = 5
@@ -122,6 +122,7 @@ def _scores_table(page, evaluation, scores, others):
         headers = {label: label for label in others}
     intervals = table_intervals("categorical", evaluation, _arrays(evaluation, scores["classes"]))
     notes = (baseline_notes(evaluation) if others else "") + interval_note(evaluation, intervals)
+    notes += own_outputs_note(evaluation)
     page.section("Scores", f"{text}.{notes} A dash is a score that these samples do not define.{_decision(evaluation)}")
     beside = {"always_the_largest_class": scores["baseline"], **others}
     table = score_table("categorical", needs, scores, beside, intervals)

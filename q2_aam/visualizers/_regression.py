@@ -4,7 +4,7 @@ from ._baselines import baseline_notes, baseline_scores, baseline_verdict, gain_
 from ._folds import folds_section
 from ._page import number
 from ._samples import some
-from ._scores import MODEL_COLUMNS, answer, interval_note, score_table, table_intervals
+from ._scores import MODEL_COLUMNS, answer, interval_note, own_outputs_note, score_table, table_intervals
 
 N_WORST = 10  # samples listed with the largest errors
 
@@ -83,7 +83,7 @@ def _scores_table(page, evaluation, scores, others):
         text = "Each score stands beside those of the baselines, which predicted the same samples."
         text += baseline_notes(evaluation)
         headers = {label: label for label in others}
-    note = interval_note(evaluation, intervals)
+    note = interval_note(evaluation, intervals) + own_outputs_note(evaluation)
     page.section("Scores", f"{text}{note} A dash is a score that these samples do not define.")
     table = score_table("numeric", needs, values, {"always_the_median": scores["baseline"], **others}, intervals)
     page.table("scores", table, {**MODEL_COLUMNS, **headers, "meaning": "Meaning"})

@@ -108,6 +108,19 @@ def match_samples(predicted, column, certainty, novelty, groups, missing_samples
     return evaluation
 
 
+def without_prediction(predicted, column) -> str:
+    """A sentence on the samples of the metadata that were not predicted, after a blank; empty without any."""
+    truth = column.to_series().dropna()
+    others = truth.index.difference(predicted.index, sort=False)
+    if not len(others):
+        return ""
+    why = ""
+    if column.type == "categorical":
+        why = " (Out of fold, `fit` predicts no sample whose class is in no other group.)"
+    have = "has" if len(others) == 1 else "have"
+    return f" {some(others, 'other sample')} of the metadata {have} a true value only: {listed(others)}.{why}"
+
+
 def listed(names) -> str:
     """The first five of some names, and how many more there are."""
     names = [str(name) for name in names]

@@ -93,6 +93,21 @@ def interval_note(evaluation, intervals: dict) -> str:
     return f" From and to: 95% intervals of the model's scores, with the {evaluation.described_units()} drawn anew."
 
 
+def own_outputs_note(evaluation) -> str:
+    """A sentence on intervals and probabilities that may be `fit`'s own, after a blank; empty where they are not.
+
+    Those of `predict` come with novelty, those of `cross-validate` with the scores of its folds.
+    """
+    certain = evaluation.probabilities is not None or "lower" in evaluation.frame
+    if not certain or evaluation.fold_scores is not None or "unseen_read_share" in evaluation.frame:
+        return ""
+    what = "intervals" if "lower" in evaluation.frame else "probabilities"
+    return (
+        f" If these are the predictions that `fit` gave, its settings and {what} were chosen on these very samples: "
+        "expect somewhat worse of new ones, which `cross-validate` measures."
+    )
+
+
 def answer(gain: float, evaluation, gain_of) -> tuple[str, str, str]:
     """Whether the model is better: a word, its colour, and a sentence with the interval of the gain.
 

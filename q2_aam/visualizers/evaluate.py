@@ -13,7 +13,7 @@ from ._classification import classification_page
 from ._folds import reading_notes
 from ._page import Page
 from ._regression import regression_page
-from ._samples import match_samples, some
+from ._samples import match_samples, some, without_prediction
 
 
 def evaluate(
@@ -60,6 +60,7 @@ def evaluate(
     if baselines is not None:
         add_baselines(evaluation, baselines, metadata.type)
     lead = f"{some(evaluation.frame, 'sample')} with a prediction and a true value."
+    lead += without_prediction(predicted, metadata)
     page = Page(output_dir, f"How good are the predictions of '{evaluation.name}'?", lead)
     page.notes += evaluation.notes
     truth = evaluation.frame["true"].rename(evaluation.name)

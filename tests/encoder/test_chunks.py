@@ -3,7 +3,7 @@ import torch
 
 from q2_aam.encoder import chunks as module
 from q2_aam.encoder.batches import BatchKey, CommunityDataset
-from q2_aam.encoder.chunks import CHUNK, chunks, even_chunks, in_chunks, in_order, room
+from q2_aam.encoder.chunks import chunk_size, chunks, even_chunks, in_chunks, in_order, room
 from q2_aam.study.tokenizer import PAD
 from tests import tiny
 
@@ -13,7 +13,7 @@ LENGTHS = torch.tensor([3, 9, 1, 0, 9, 4, 7, 2, 2, 5])
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Chunks of 12 tokens, so that a few rows are many chunks."""
-    monkeypatch.setitem(module.CHUNK, "cpu", 12)
+    monkeypatch.setitem(module.CHUNK, "cpu", 24)
 
 
 @pytest.mark.parametrize("tokens", [1, 8, 12, 20, 1000])
@@ -103,7 +103,7 @@ def test_threads_have_as_many_chunks_each(threads, rows, longest, spread):
     lengths = (longest * (1 - spread * torch.rand(rows, generator=torch.Generator().manual_seed(0)))).long()
     parts = even_chunks(lengths)
     assert sorted(torch.cat(parts).tolist()) == list(range(rows))
-    most = CHUNK["cpu"]
+    most = chunk_size("cpu")
     sizes = [len(part) * int(lengths[part[0]]) for part in parts]
     assert max(sizes) <= 1.3 * max(most, longest)
     if rows * longest > 2 * threads * most // 4 and rows > 3:

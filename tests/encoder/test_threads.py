@@ -1,7 +1,9 @@
 import os
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -74,6 +76,35 @@ def test_all_libraries_have_the_threads_for_a_while():
         with pytest.raises(ZeroDivisionError), use_threads(Runtime(threads=number)):
             raise ZeroDivisionError
         assert sizes() == before
+
+
+def test_actions_side_by_side_in_one_process_leave_its_threads_as_they_were():
+    """As QIIME 2's `--parallel` may run them: the first to begin ends first, while the second is at work."""
+
+    def outside():
+        """What a new thread sees."""
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(sizes).result()
+
+    before, began, ended, seen = outside(), [threading.Event(), threading.Event()], threading.Event(), {}
+
+    def action(number):
+        with limited_threads(1):
+            began[number].set()
+            began[1].wait(10)
+            if number:
+                ended.wait(10)
+                seen.update(sizes())
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(action, 0)
+        began[0].wait(10)
+        second = pool.submit(action, 1)
+        first.result()
+        ended.set()
+        second.result()
+    assert set(seen.values()) == {1}
+    assert outside() == before
 
 
 @pytest.mark.skipif(not GNU, reason="another OpenMP library")

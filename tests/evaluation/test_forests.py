@@ -119,3 +119,25 @@ def test_covariates_that_do_not_fit_are_refused():
     assert str(error.value) == (
         "The training samples have 2 columns of covariates, the test samples 1. Give the same columns for both."
     )
+
+
+def test_beyond_so_many_samples_trees_read_some_of_them_and_the_commonest_asvs(monkeypatch):
+    """The limits reach scikit-learn, and a table at the limit is read in full."""
+    from q2_aam.evaluation import forests
+
+    seen = []
+    real = forests._forest
+    monkeypatch.setattr(
+        forests, "_forest", lambda train, *rest, **settings: seen.append((train.shape[1], settings.get("max_samples")))
+        or real(train, *rest, **settings),
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    counts = csr_matrix(rng.poisson(np.linspace(0.05, 3, 40), (60, 40)))
+    target = np.asarray(np.sqrt(counts[:, 39].toarray())).ravel()
+    monkeypatch.setattr(forests, "MAX_ASVS", 10)
+    for most in (60, 59):
+        monkeypatch.setattr(forests, "MOST_SAMPLES", most)
+        found = forests.random_forest(counts, target, counts, kind="numeric", trees=30).predicted
+        assert np.corrcoef(found, target)[0, 1] > 0.7
+    held = int((np.asarray((counts > 0).sum(0)).ravel() > 0).sum())
+    assert seen == [(held, None), (10, 59)]

@@ -75,6 +75,9 @@ def test_regression_page_with_everything(tmp_path):
     assert f"The predictions of 'ph' are off by {error:.3f} on average." in page.text
     assert f"would be off by {bar:.3f}. The model's error is {1 - error / bar:.0%} smaller." in page.text
     assert "40 samples with a prediction and a true value." in page.text
+    assert "true value only" not in page.text
+    # They came with novelty: not from `fit`.
+    assert "If these are the predictions that `fit` gave" not in page.text
     assert "Please note" not in page.text
 
     samples = read_table(tmp_path, "predictions")
@@ -221,3 +224,38 @@ def test_a_score_is_one_entry(tmp_path, monkeypatch):
 
 def _largest_error(truth, predicted):
     return float(np.abs(truth - predicted).max())
+
+
+@pytest.mark.parametrize("kind", ["numeric", "categorical"])
+def test_own_outputs_of_fit_and_samples_without_prediction_are_named(tmp_path, kind):
+    """Certainty without novelty or scores of folds: perhaps `fit`'s own; and who has a true value only, and why."""
+    ids, truth, predicted, intervals, _, _ = regression()
+    if kind == "numeric":
+        column, certainty, what = numeric, intervals, "intervals"
+    else:
+        truth, predicted = (np.where(values > 7, "b", "a") for values in (truth, predicted))
+        certainty = pd.DataFrame({"a": 0.5 + 0.4 * (predicted == "a"), "b": 0.5 - 0.4 * (predicted == "a")}, index=ids)
+        column, what = categorical, "probabilities"
+    predicted = dict(zip(ids[2:], predicted[2:], strict=True))
+    evaluate(
+        str(tmp_path), predictions_of(predicted), column(dict(zip(ids, truth, strict=True))), certainty.loc[ids[2:]]
+    )
+    text = read_page(tmp_path).text
+    assert f"settings and {what} were chosen on these very samples" in text
+    why = " (Out of fold, `fit` predicts no sample whose class is in no other group.)" if kind == "categorical" else ""
+    told = "38 samples with a prediction and a true value. 2 other samples of the metadata have a true value only: "
+    assert f"{told}{', '.join(ids[:2])}.{why}" in text
+
+
+@pytest.mark.parametrize("machine", [True, False])
+def test_the_page_says_what_many_samples_change_of_the_baselines(tmp_path, machine):
+    ids, truth, predicted, *_ = regression()
+    names = ["median", "random forest", "log-ratios", "boosted trees", *["SVM Jaccard"] * machine]
+    baselines = pd.DataFrame(dict.fromkeys(names, 7.0), index=ids)
+    files = predictions_of(dict(zip(ids, predicted, strict=True)))
+    evaluate(str(tmp_path), files, numeric(dict(zip(ids, truth, strict=True))), baselines=baselines)
+    told = (
+        "There were many samples to learn from. Left out, as they compare all pairs of these (at most 2,000): SVM "
+        "Jaccard. Forests read the 1,000 commonest ASVs, and each tree 2,000 of the samples."
+    )
+    assert (told in read_page(tmp_path).text) != machine
