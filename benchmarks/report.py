@@ -21,6 +21,8 @@ SECTIONS = {
     "skill-half": "scores.md",
     "skill-other": "scores.md",
     "probabilities": "probabilities.md",
+    "intervals": "probabilities.md",
+    "metrics": "scores.md",
     "step": "speed.md",
     "predict": "speed.md",
     "distances": "scale.md",

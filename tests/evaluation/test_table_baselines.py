@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from skbio.stats.composition import clr
 
-from q2_aam.evaluation import forests
+from q2_aam.evaluation import forests, table_baselines
 from q2_aam.evaluation.forests import common_columns
 from q2_aam.evaluation.table_baselines import boosted_trees, centred_log_ratios, log_ratio_model
 
@@ -80,8 +80,9 @@ def test_tables_of_nothing_and_of_one_class_have_an_answer(method):
 
 def test_the_penalty_is_chosen_by_whole_groups(monkeypatch):
     asked = []
-    folds = module.grouped_folds
-    monkeypatch.setattr(module, "grouped_folds", lambda *args, **given: asked.append(given) or folds(*args, **given))
+    folds = table_baselines.grouped_folds
+    watched = lambda *args, **given: asked.append(given) or folds(*args, **given)  # noqa: E731
+    monkeypatch.setattr(table_baselines, "grouped_folds", watched)
     counts, level = table(40)
     groups = np.arange(40) // 4
     log_ratio_model(counts, level, counts[:1], kind="numeric", groups=groups, random_state=3)
