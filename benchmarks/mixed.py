@@ -11,9 +11,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from q2_aam.evaluation.calibration import with_equal_priors
-from q2_aam.evaluation.forests import random_forest, square_root_shares, target_values
+from q2_aam.evaluation.forests import common_columns, random_forest, square_root_shares, target_values
 from q2_aam.evaluation.merged_tables import merge_checked
-from q2_aam.evaluation.table_baselines import INNER_FOLDS, common_columns, fitted_log_ratios
+from q2_aam.evaluation.table_baselines import INNER_FOLDS, fitted_log_ratios
 from q2_aam.study.folds import grouped_folds
 
 COSTS = [0.3, 1, 3, 10, 30]
@@ -26,7 +26,11 @@ def mixed(train: biom.Table, target, new: biom.Table, *, kind: str, groups, n_jo
     old, new = counts[: train.shape[1]], counts[train.shape[1] :]
     values = target_values(target, kind)
     forest = random_forest(old, values, new, kind=kind, n_jobs=n_jobs, random_state=random_state)
-    linear, ratios = fitted_log_ratios(old, values, new, kind=kind, groups=groups, random_state=random_state)
+    fitted = fitted_log_ratios(old, values, new, kind=kind, groups=groups, random_state=random_state)
+    if fitted is None:
+        # No folds to choose by: neither for the linear model nor for the machine.
+        return forest.predicted
+    linear, ratios = fitted
     columns = common_columns(old)
     machine = fitted_machine(square_root_shares(old)[:, columns], values, kind, groups, random_state)
     roots = square_root_shares(new)[:, columns]

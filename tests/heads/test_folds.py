@@ -5,7 +5,7 @@ import pytest
 
 from q2_aam.heads import folds as folds_module
 from q2_aam.heads import inner_folds
-from q2_aam.heads.folds import FOLDS, MIN_LOG_PROBABILITY, balanced_losses, inner_splits
+from q2_aam.heads.folds import FOLDS, FOLDS_OF_MANY, MIN_LOG_PROBABILITY, balanced_losses, inner_splits
 from tests.heads.made_up import N, level_of, zones
 
 
@@ -69,6 +69,7 @@ def test_landmarks_are_all_samples_up_to_a_number_of_them(monkeypatch):
     assert inner_folds(level, None, 0).landmarks.tolist() == list(range(N))
     monkeypatch.setattr(folds_module, "MAX_LANDMARKS", 15)
     few, others = (inner_folds(level, None, seed).landmarks for seed in (0, 1))
+    assert len(inner_folds(level, None, 0).splits) == FOLDS_OF_MANY
     assert len(few) == 15 and (np.diff(few) > 0).all() and not np.array_equal(few, others)
 
 
