@@ -59,7 +59,9 @@ MIXED = "forest, linear and SVM mixed"
 METHODS = (OURS, FOREST, BALANCED, "log-ratios", "boosted trees", "SVM UniFrac", "SVM Jaccard", MIXED)
 TRIVIAL = {"median": "trivial", "largest class": "trivial"}
 # Columns of what is kept of a target that are not a baseline's.
-OUTCOME = ("true", OURS, "lower", "upper", "probability", "group")
+OUTCOME = ("true", OURS, "lower", "upper", "probability", "likeliest", "group")
+# Of classes, beside the balanced accuracy of those that are named by default: were the likeliest ones named.
+DECISIONS = ("accuracy", "likeliest: balanced accuracy", "likeliest: accuracy")
 # Of a target: predicted from ASVs alone that were taken out of what is learnt from.
 NEW_ALONE = ", new ASVs alone"
 
@@ -185,7 +187,7 @@ def run_fold(
             if study.numeric(target):
                 frame = frame.join(certainty)
             else:
-                frame["probability"] = certainty.max(axis=1)
+                frame["probability"], frame["likeliest"] = certainty.max(axis=1), certainty.idxmax(axis=1)
             frame["group"] = study.members()[frame.index]
             frame.to_csv(kept, sep="\t", index_label="sample-id")
     outcome.write_text(json.dumps(facts, indent=1))
@@ -254,6 +256,10 @@ def collect(directory: Path) -> dict[str, pd.DataFrame]:
                 sure = frame["probability"].to_numpy()
                 row["calibration error"] = reliability_bins(right, sure)[1]
                 row["by chance alone"] = calibration_error_by_chance(sure)
+                if "likeliest" in frame:
+                    frame["likeliest"] = frame["likeliest"].astype(str)
+                    accuracies = [float((frame["true"] == frame[name]).mean()) for name in (OURS, "likeliest")]
+                    row |= zip(DECISIONS, (accuracies[0], score(frame, "likeliest", False), accuracies[1]), strict=True)
             found.append(row)
     return {"targets": pd.DataFrame(found), "unifrac": pd.DataFrame(unifrac)}
 
@@ -279,7 +285,8 @@ def tables(collected: dict[str, pd.DataFrame]) -> str:
         # Seeds of which baselines alone are kept wait for ours.
         scores = scores[scores[OURS].notna()]
     if len(scores):
-        measured = ("covered", "calibration error", "by chance alone")
+        decisions = [name for name in DECISIONS if name in scores and scores[name].notna().any()]
+        measured = ("covered", "calibration error", "by chance alone", *decisions)
         other = {"study", "target", "seed", "samples", *measured}
         methods = [name for name in scores if name not in other and scores[name].notna().any()]
         rows = []

@@ -79,6 +79,7 @@ def test_a_baseline_that_some_folds_lack_has_no_score(skill, tmp_path):
         (folder / "facts.json").write_text('{"unifrac": {"r": 0.9, "rmse": 0.1, "samples": 2}}')
         age = pd.DataFrame({"true": [1.0, 2.0], "q2-aam": [1.0, 2.0], "lower": 0.0, "upper": 1.5, "group": ["a", "b"]})
         kind = pd.DataFrame({"true": ["a", "b"], "q2-aam": ["a", "b"], "probability": 0.9, "group": ["a", "b"]})
+        kind["likeliest"] = "a"
         for name, frame in (("age", age), ("kind", kind)):
             frame["median" if name == "age" else "largest class"] = frame["true"]
             if fold < 2:
@@ -88,6 +89,10 @@ def test_a_baseline_that_some_folds_lack_has_no_score(skill, tmp_path):
     rows = skill.collect(tmp_path)["targets"].set_index("target")
     assert "random forest" not in rows
     assert (rows[["q2-aam", "trivial"]] == 1).all(axis=None) and rows.loc["age", "covered"] == 0.5
+    assert rows.loc["kind", list(skill.DECISIONS)].tolist() == [1, 0.5, 0.5]
+    shown = skill.tables({"targets": rows.reset_index(), "unifrac": pd.DataFrame()})
+    assert "| by chance alone | accuracy | likeliest: balanced accuracy | likeliest: accuracy |" in shown
+    assert "| mean rank |  |  | 1.50 | 1.50 |" in shown
 
 
 def test_losses_are_of_the_same_seeds(skill):
