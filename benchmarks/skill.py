@@ -256,7 +256,8 @@ def collect(directory: Path) -> dict[str, pd.DataFrame]:
                 sure = frame["probability"].to_numpy()
                 row["calibration error"] = reliability_bins(right, sure)[1]
                 row["by chance alone"] = calibration_error_by_chance(sure)
-                if "likeliest" in frame:
+                # Folds of before have none.
+                if "likeliest" in frame and frame["likeliest"].notna().all():
                     frame["likeliest"] = frame["likeliest"].astype(str)
                     accuracies = [float((frame["true"] == frame[name]).mean()) for name in (OURS, "likeliest")]
                     row |= zip(DECISIONS, (accuracies[0], score(frame, "likeliest", False), accuracies[1]), strict=True)

@@ -5,14 +5,15 @@ import ctypes
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from threadpoolctl import ThreadpoolController
 
 # With one of these set, whoever set it has chosen how threads wait.
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-# Who is within :func:`of_the_process` at the moment.
-INSIDE, LOCK = [], threading.Lock()
+# Threads that those within :func:`of_the_process` take, the latest last; what the first of them found.
+INSIDE, FOUND, LOCK = {}, {}, threading.Lock()
 
 
 @contextlib.contextmanager
@@ -28,10 +29,10 @@ def limited_threads(threads: int) -> Iterator[None]:
         Of each library that is loaded. One that is loaded later has as many as it likes, unless its threads are
         those of another that was here already.
     """
-    pools = ThreadpoolController()
-    with of_the_process(pools), pools.limit(limits={"openmp": threads}):
+    # Of this thread: each has a number of its own.
+    pools, before = ThreadpoolController(), torch.get_num_threads()
+    with of_the_process(pools, threads), pools.limit(limits={"openmp": threads}):
         with sleeping_threads(pools if threads > 1 else None):
-            before = torch.get_num_threads()
             torch.set_num_threads(threads)
             try:
                 yield
@@ -40,24 +41,33 @@ def limited_threads(threads: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def of_the_process(pools: ThreadpoolController) -> Iterator[None]:
+def of_the_process(pools: ThreadpoolController, threads: int) -> Iterator[None]:
     """Keep what all threads of the process share: BLAS has one thread, and torch's number for new threads comes back.
 
     Several may be within at a time, as QIIME 2's parallel pipelines run actions in threads. So whoever leaves last
     restores what the first one found, not what was there when it came itself.
     """
+    own = object()
     with LOCK:
-        found = INSIDE[0] if INSIDE else (pools.limit(limits={"blas": 1}), torch.get_num_threads())
-        INSIDE.append(found)
+        if not INSIDE:
+            FOUND.update(blas=pools.select(user_api="blas").limit(limits=1), torch=of_new_threads())
+        INSIDE[own] = threads
     try:
         yield
     finally:
         with LOCK:
-            INSIDE.pop()
+            del INSIDE[own]
+            of_new_threads(next(reversed(INSIDE.values())) if INSIDE else FOUND["torch"])
             if not INSIDE:
-                limited, threads = found
-                limited.restore_original_limits()
-                torch.set_num_threads(threads)
+                FOUND["blas"].restore_original_limits()
+
+
+def of_new_threads(number: int | None = None) -> int:
+    """How many threads torch has in a thread that begins; first set to a number, if there is one."""
+    with ThreadPoolExecutor(1) as another:
+        if number is not None:
+            another.submit(torch.set_num_threads, number).result()
+        return another.submit(torch.get_num_threads).result()
 
 
 @contextlib.contextmanager

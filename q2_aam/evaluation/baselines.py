@@ -290,8 +290,8 @@ def many_samples_sentence(left_out: list[Baseline]) -> str:
     """What is different where there are so many samples to learn from that some baselines are left out."""
     return (
         f"Left out, as they compare all pairs of these (at most {MOST_SAMPLES:,}): "
-        f"{', '.join(baseline.label for baseline in left_out)}. Forests read the {MAX_ASVS:,} commonest ASVs, and each "
-        f"tree {MOST_SAMPLES:,} of the samples."
+        f"{', '.join(baseline.label for baseline in left_out)}. The random forest reads the {MAX_ASVS:,} commonest "
+        f"ASVs, and each of its trees draws {MOST_SAMPLES:,} of the samples, with replacement."
     )
 
 

@@ -1,6 +1,6 @@
 """Out-of-fold predictions of a cross-validation: their scores by folds, and the repeats as one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,12 @@ class FoldPredictions:
     predicted: pd.DataFrame
 
 
+def with_common_methods(runs: list[FoldPredictions]) -> list[FoldPredictions]:
+    """The same with the methods that all have: where some folds only have too many samples, machines are left out."""
+    names = [name for name in runs[0].predicted if all(name in run.predicted for run in runs)]
+    return [replace(run, predicted=run.predicted[names]) for run in runs]
+
+
 def score_table(runs: list[FoldPredictions], truth: pd.Series, kind: str, groups: pd.Series | None) -> pd.DataFrame:
     """Scores of each repeat, fold and method.
 
@@ -55,7 +61,7 @@ def score_table(runs: list[FoldPredictions], truth: pd.Series, kind: str, groups
         (missing for all folds, and where it is not known), `groups` (missing without them), then the registry's scores
         of folds (missing where they are not defined: baselines give no certainty, R2 needs two true values).
     """
-    rows = []
+    rows, runs = [], with_common_methods(runs)
     for repeat in sorted({run.repeat for run in runs}):
         folds = [run for run in runs if run.repeat == repeat]
         if len(folds) > 1:
@@ -107,6 +113,7 @@ def merge_repeats(runs: list[FoldPredictions], kind: str, sample_ids) -> tuple[p
         Numbers: the mean of a sample's predictions. Classes: the one named most often; of those named equally often
         ours is the one of the highest mean probability, the others' the first by name.
     """
+    runs = with_common_methods(runs)
     certainty = pd.concat([run.certainty for run in runs])
     certainty = certainty.groupby(level=0, sort=False).mean().loc[list(sample_ids)]
     by_sample = pd.concat([run.predicted for run in runs]).groupby(level=0, sort=False)

@@ -10,7 +10,7 @@ from q2_aam.evaluation.calibration import with_equal_priors
 from q2_aam.study.tables import held_columns, name_ids
 
 TREES = 500
-# Samples to learn from beyond which nothing is computed between all pairs of them, and no tree reads them all.
+# Samples to learn from beyond which nothing is computed between all pairs of them, and no tree of ASVs draws more.
 MOST_SAMPLES = 2_000
 # ASVs that are read where a table of all would be too large: those that most training samples hold.
 MAX_ASVS = 1_000
@@ -47,8 +47,8 @@ def random_forest(
 ) -> BaselinePredictions:
     """Random forest on the square root of relative abundances of the ASVs that the training samples hold.
 
-    Beyond ``MOST_SAMPLES`` training samples a tree is grown from that many of them, and the commonest ``MAX_ASVS`` ASVs
-    are read.
+    Beyond ``MOST_SAMPLES`` training samples a tree draws that many of them, with replacement, and the commonest
+    ``MAX_ASVS`` ASVs are read.
 
     Parameters
     ----------

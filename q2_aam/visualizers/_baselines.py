@@ -54,9 +54,10 @@ def baseline_notes(evaluation) -> str:
     entries = [BASELINES[name] for name in evaluation.baselines if name in BASELINES]
     notes = "".join(f" {entry.note}" for entry in entries if entry.note)
     # All that needs nothing but the table was predicted, unless there were too many samples.
-    expected = baselines_of("numeric" if "median" in evaluation.baselines else "categorical")
-    left_out = [entry for entry in expected if entry.most_samples and entry not in entries]
-    if left_out and all(entry in entries for entry in expected if not entry.most_samples):
+    kind = "numeric" if "median" in evaluation.baselines else "categorical"
+    plain = [entry for entry in baselines_of(kind) if not entry.most_samples]
+    left_out = [entry for entry in baselines_of(kind, ["phylogeny"]) if entry.most_samples and entry not in entries]
+    if len(left_out) > 1 and all(entry in entries for entry in plain):
         notes += f" There were many samples to learn from. {many_samples_sentence(left_out)}"
     return notes
 

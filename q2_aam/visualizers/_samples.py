@@ -116,7 +116,10 @@ def without_prediction(predicted, column) -> str:
         return ""
     why = ""
     if column.type == "categorical":
-        why = " (Out of fold, `fit` predicts no sample whose class is in no other group.)"
+        why = (
+            " Either they were not given to `predict`; or, out of fold, `fit` cannot predict them: their group (or "
+            "they, without groups) alone holds a class."
+        )
     have = "has" if len(others) == 1 else "have"
     return f" {some(others, 'other sample')} of the metadata {have} a true value only: {listed(others)}.{why}"
 

@@ -86,7 +86,7 @@ def test_actions_side_by_side_in_one_process_leave_its_threads_as_they_were():
         with ThreadPoolExecutor(1) as pool:
             return pool.submit(sizes).result()
 
-    before, began, ended, seen = outside(), [threading.Event(), threading.Event()], threading.Event(), {}
+    here, before, began, ended, seen = sizes(), outside(), [threading.Event(), threading.Event()], threading.Event(), {}
 
     def action(number):
         with limited_threads(1):
@@ -94,8 +94,12 @@ def test_actions_side_by_side_in_one_process_leave_its_threads_as_they_were():
             began[1].wait(10)
             if number:
                 ended.wait(10)
-                seen.update(sizes())
+                seen.update(sizes(), **{"new thread": outside()["torch"]})
 
+    with limited_threads(3):
+        with limited_threads(1):
+            pass
+        assert outside()["torch"] == 3
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(action, 0)
         began[0].wait(10)
@@ -103,8 +107,8 @@ def test_actions_side_by_side_in_one_process_leave_its_threads_as_they_were():
         first.result()
         ended.set()
         second.result()
-    assert set(seen.values()) == {1}
-    assert outside() == before
+    assert set(seen.values()) == {1} and seen["new thread"] == 1
+    assert outside() == before and sizes() == here
 
 
 @pytest.mark.skipif(not GNU, reason="another OpenMP library")

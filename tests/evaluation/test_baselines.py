@@ -240,7 +240,8 @@ def test_beyond_so_many_samples_machines_are_left_out_with_a_sentence(survey, ph
         found = baselines(survey, phylogeny)
     assert [str(warning.message) for warning in told] == [
         "There are 24 samples to learn from. Left out, as they compare all pairs of these (at most 2,000): SVM "
-        "UniFrac, SVM Jaccard. Forests read the 1,000 commonest ASVs, and each tree 2,000 of the samples."
+        "UniFrac, SVM Jaccard. The random forest reads the 1,000 commonest ASVs, and each of its trees draws 2,000 of "
+        "the samples, with replacement."
     ]
     assert found.columns.tolist() == ["median", "random forest", "log-ratios", "boosted trees"]
 

@@ -97,3 +97,14 @@ def test_a_class_of_repeats_is_the_one_named_most_often():
     assert predicted.loc["s", "random forest"] == "b" and predicted.loc["s", "largest class"] == "a"
     certainty, predicted = merge_repeats(runs[1:], "categorical", ["s"])
     assert predicted.loc["s", OURS] == predicted.loc["s", "random forest"] == "a"
+
+
+@pytest.mark.parametrize("kind, made", [("numeric", numbers), ("categorical", classes)])
+def test_methods_that_some_folds_lack_are_left_out(kind, made):
+    """As machines are in the folds of more than 2,000 training samples, where another fold has 2,000."""
+    runs, truth = made(1, 0)
+    expected = score_table(runs, truth, kind, None), *merge_repeats(runs, kind, IDS)
+    runs[1].predicted["SVM Jaccard"] = runs[1].predicted[OURS]
+    found = score_table(runs, truth, kind, None), *merge_repeats(runs, kind, IDS)
+    for before, now in zip(expected, found, strict=True):
+        pd.testing.assert_frame_equal(before, now)

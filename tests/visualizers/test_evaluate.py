@@ -242,7 +242,11 @@ def test_own_outputs_of_fit_and_samples_without_prediction_are_named(tmp_path, k
     )
     text = read_page(tmp_path).text
     assert f"settings and {what} were chosen on these very samples" in text
-    why = " (Out of fold, `fit` predicts no sample whose class is in no other group.)" if kind == "categorical" else ""
+    why = (
+        " Either they were not given to `predict`; or, out of fold, `fit` cannot predict them: their group (or they, "
+        "without groups) alone holds a class."
+    )
+    why = why if kind == "categorical" else ""
     told = "38 samples with a prediction and a true value. 2 other samples of the metadata have a true value only: "
     assert f"{told}{', '.join(ids[:2])}.{why}" in text
 
@@ -256,6 +260,7 @@ def test_the_page_says_what_many_samples_change_of_the_baselines(tmp_path, machi
     evaluate(str(tmp_path), files, numeric(dict(zip(ids, truth, strict=True))), baselines=baselines)
     told = (
         "There were many samples to learn from. Left out, as they compare all pairs of these (at most 2,000): SVM "
-        "Jaccard. Forests read the 1,000 commonest ASVs, and each tree 2,000 of the samples."
+        "UniFrac, SVM Jaccard. The random forest reads the 1,000 commonest ASVs, and each of its trees draws 2,000 of "
+        "the samples, with replacement."
     )
     assert (told in read_page(tmp_path).text) != machine
