@@ -281,7 +281,8 @@ def predict_by_baselines(
     chosen = baselines_of(kind, resources)
     left_out = [baseline for baseline in chosen if baseline.most_samples and n_train > baseline.most_samples]
     if left_out:
-        warnings.warn(left_out_sentence(left_out, n_train), stacklevel=2)
+        told = f"There are {n_train:,} samples to learn from. {many_samples_sentence(left_out)}"
+        warnings.warn(told, stacklevel=2)
     predicted = {baseline.name: baseline.function(data) for baseline in chosen if baseline not in left_out}
     return pd.DataFrame(predicted, index=pd.Index(table.ids(), name="SampleID"))
 
@@ -292,11 +293,4 @@ def many_samples_sentence(left_out: list[Baseline]) -> str:
         f"Left out, as they compare all pairs of these (at most {MOST_SAMPLES:,}): "
         f"{', '.join(baseline.label for baseline in left_out)}. The random forest reads the {MAX_ASVS:,} commonest "
         f"ASVs, and each of its trees draws {MOST_SAMPLES:,} of the samples, with replacement."
-    )
-
-
-def left_out_sentence(left_out: list[Baseline], n_train: int) -> str:
-    """Which baselines are left out, and why."""
-    return (
-        f"There are {n_train:,} samples to learn from. {many_samples_sentence(left_out)}"
     )
