@@ -118,7 +118,8 @@ def _scores_table(page, evaluation, scores, others):
     if others:
         text = "Each score stands beside those of the baselines, which predicted the same samples"
         if len(needs) > 1:
-            text += " (without probabilities)"
+            shares = number(scores["baseline"]["log_loss"])
+            text += f" (without probabilities; the classes' shares of these samples have a log loss of {shares})"
         headers = {label: label for label in others}
     intervals = table_intervals("categorical", evaluation, _arrays(evaluation, scores["classes"]))
     notes = (baseline_notes(evaluation) if others else "") + interval_note(evaluation, intervals)

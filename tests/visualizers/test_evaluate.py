@@ -264,3 +264,15 @@ def test_the_page_says_what_many_samples_change_of_the_baselines(tmp_path, machi
         "the samples, with replacement."
     )
     assert (told in read_page(tmp_path).text) != machine
+
+
+def test_beside_baselines_the_log_loss_of_the_shares_is_said(tmp_path):
+    """A share of 0.3: without a signal no probabilities are better."""
+    ids, truth = [f"S{k:02d}" for k in range(40)], ["a"] * 12 + ["b"] * 28
+    certainty = pd.DataFrame({"a": 0.3, "b": 0.7}, index=ids)
+    baselines = pd.DataFrame({"largest class": "b"}, index=ids)
+    columns = predictions_of(dict.fromkeys(ids, "b")), categorical(dict(zip(ids, truth, strict=True)))
+    evaluate(str(tmp_path), *columns, certainty, baselines=baselines)
+    loss = metrics.log_loss(truth, certainty)
+    assert f"the classes' shares of these samples have a log loss of {loss:.3f})." in read_page(tmp_path).text
+    assert read_table(tmp_path, "scores").set_index("score").loc["log loss", "model"] == pytest.approx(loss)
