@@ -9,31 +9,21 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import numpy as np
 from report import markdown, write_section
-from skill import DATA, STUDIES, Study
+from skill import DATA, STUDIES, Study, distances
 
 from q2_aam.actions.pretrain import pretrain
-from q2_aam.encoder.encoder import Encoder
 from q2_aam.settings.choices import METRICS
-from q2_aam.study.study import read_study
 
 
 def measure(study: Study, metric: str, threads: int) -> dict:
-    """Of the pairs of the samples left out: r and RMSE, beside the spread of the exact distances."""
+    """Of the pairs of the samples left out: r and RMSE."""
     train, test = study.folds(0)[0]
     settings = {"sequences": study.sequences, "metric": metric, "threads": threads, "random_seed": 0}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "encoder"
         pretrain(study.part(train), study.phylogeny, **settings)[0].save(str(folder))
-        encoder = Encoder.load(folder)
-    files = {"sequences": str(study.sequences), "phylogeny": str(study.phylogeny)}
-    read = read_study(study.part(test), **files, max_length=encoder.max_length)
-    pairs = np.triu_indices(len(read), 1)
-    true, predicted = read.unifrac(metric)(np.arange(len(read)))[pairs], encoder.embed(read).distances()[pairs]
-    r, off = np.corrcoef(predicted, true)[0, 1], predicted - true
-    found = {"r": r, "RMSE": np.sqrt(np.mean(off**2)), "mean of exact": true.mean(), "their SD": true.std()}
-    return {"study": study.name, "metric": metric, "samples": len(read), **found}
+        return {"study": study.name, "metric": metric, **distances(study, folder, test)}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -23,6 +23,13 @@ from q2_aam.simulation.study import simulate_study
 N = 800
 
 
+def small_encoder(samples: int, seed: int):
+    """A survey with pH and sites, and a small encoder that has read all of its communities."""
+    study = simulate_study(samples, 600, 100, seed, target="ph", groups="site", with_phylogeny=True)
+    training = Training(Optimization(epochs=4), runtime=Runtime(random_seed=seed))
+    return study, Encoder.pretrain(study, training, architecture=Architecture(dim=32, lineages=64))
+
+
 def labels(gradient: np.ndarray, minority: float, classes: int, signal: bool, rng) -> np.ndarray:
     """Names of classes: the minority is where the gradient is low, the others follow in equal shares."""
     place = gradient + rng.normal(0, 1, len(gradient)) if signal else rng.normal(0, 1, len(gradient))
@@ -67,9 +74,7 @@ def main() -> None:
     given = parser.parse_args()
     rows = []
     for seed in given.seeds:
-        study = simulate_study(N, 600, 100, seed, target="ph", groups="site", with_phylogeny=True)
-        training = Training(Optimization(epochs=4), runtime=Runtime(random_seed=seed))
-        encoder = Encoder.pretrain(study, training, architecture=Architecture(dim=32, lineages=64))
+        study, encoder = small_encoder(N, seed)
         for signal in (True, False):
             for classes in (2, 6):
                 for minority in (0.5, 0.1, 0.02):
@@ -77,10 +82,7 @@ def main() -> None:
                     print(rows[-2], rows[-1], sep="\n", flush=True)
     by = ["signal", "classes", "minority", "samples"]
     means = pd.DataFrame(rows).groupby(by, sort=False).mean().reset_index()
-    text = markdown([
-        {name: f"{value:.3g}" if isinstance(value, float) else value for name, value in row.items()}
-        for row in means.to_dict("records")
-    ])  # fmt: skip
+    text = markdown(means.to_dict("records"))
     print(text)
     write_section("probabilities", text)
 

@@ -116,7 +116,8 @@ def distances(study: Study, encoder: Path, rows: np.ndarray) -> dict[str, float]
     encoder, files = Encoder.load(encoder), {"sequences": str(study.sequences), "phylogeny": str(study.phylogeny)}
     read = read_study(study.part(rows), **files, max_length=encoder.max_length)
     pairs = np.triu_indices(len(read), 1)
-    true, predicted = read.unifrac()(np.arange(len(read)))[pairs], encoder.embed(read).distances()[pairs]
+    true = read.unifrac(encoder.metric_for("auto"))(np.arange(len(read)))[pairs]
+    predicted = encoder.embed(read).distances()[pairs]
     r, off = np.corrcoef(predicted, true)[0, 1], predicted - true
     return {"r": float(r), "rmse": float(np.sqrt(np.mean(off**2))), "samples": len(read)}
 

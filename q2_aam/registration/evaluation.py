@@ -32,7 +32,8 @@ BASELINES = (
     "random forest of 500 trees on the square root of relative abundances; of a categorical column, the same forest where classes "
     "count alike, its probabilities divided by how frequent each class is; elastic net or logistic regression on log-ratios; boosted "
     "trees; support-vector machines with a Gaussian kernel on exact unweighted UniFrac (where there is a phylogeny) and on Jaccard "
-    "distances (these two of at most 2,000 samples to learn from); with covariates, a random forest of these alone."
+    "distances; with covariates, a random forest of these alone. Beyond 2,000 samples to learn from there are no support-vector "
+    "machines, and the forest reads the 1,000 commonest ASVs and draws 2,000 samples for each tree."
 )
 T_column, T_predictions, T_certainty = TypeMap(
     {

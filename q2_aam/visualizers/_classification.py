@@ -117,9 +117,11 @@ def _scores_table(page, evaluation, scores, others):
     headers = {"always_the_largest_class": "Always the largest class"}
     if others:
         text = "Each score stands beside those of the baselines, which predicted the same samples"
+        shares = scores["baseline"].get("log_loss")
         if len(needs) > 1:
-            shares = number(scores["baseline"]["log_loss"])
-            text += f" (without probabilities; the classes' shares of these samples have a log loss of {shares})"
+            # Of a single class there is none.
+            told = "; the classes' shares of these samples have a log loss of "
+            text += f" (without probabilities{'' if shares is None else told + number(shares)})"
         headers = {label: label for label in others}
     intervals = table_intervals("categorical", evaluation, _arrays(evaluation, scores["classes"]))
     notes = (baseline_notes(evaluation) if others else "") + interval_note(evaluation, intervals)

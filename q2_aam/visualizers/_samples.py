@@ -117,7 +117,7 @@ def without_prediction(predicted, column) -> str:
     why = ""
     if column.type == "categorical":
         why = (
-            " Either they were not given to `predict`; or, out of fold, `fit` cannot predict them: their group (or "
+            " Either they were not given to 'predict'; or, out of fold, 'fit' cannot predict them: their group (or "
             "they, without groups) alone holds a class."
         )
     have = "has" if len(others) == 1 else "have"

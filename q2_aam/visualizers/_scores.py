@@ -94,7 +94,7 @@ def interval_note(evaluation, intervals: dict) -> str:
 
 
 def own_outputs_note(evaluation) -> str:
-    """A sentence on intervals and probabilities that may be `fit`'s own, after a blank; empty where they are not.
+    """A sentence on intervals or probabilities that may have come with a model, after a blank; else nothing.
 
     Those of `predict` come with novelty, those of `cross-validate` with the scores of its folds.
     """
@@ -103,8 +103,8 @@ def own_outputs_note(evaluation) -> str:
         return ""
     what = "intervals" if "lower" in evaluation.frame else "probabilities"
     return (
-        f" If these are the predictions that `fit` gave, its settings and {what} were chosen on these very samples: "
-        "expect somewhat worse of new ones, which `cross-validate` measures."
+        f" If these predictions came with a model (from 'fit' or 'fine-tune'), its settings and {what} were chosen on "
+        "these very samples: expect somewhat worse of new ones, which 'cross-validate' measures."
     )
 
 

@@ -99,15 +99,22 @@ def test_nothing_has_no_chunks(threads):
     "rows, longest", [(1351, 31), (7, 151), (600, 27), (1, 151), (9000, 31), (160, 149), (3, 9000)]
 )
 @pytest.mark.parametrize("spread", [0.0, 0.7])
-def test_threads_have_as_many_chunks_each(threads, rows, longest, spread):
+@pytest.mark.parametrize("half", [True, False])
+def test_threads_have_as_many_chunks_each(threads, rows, longest, spread, half):
+    """At either precision: half as many rows in float32, whose chunks are half as large."""
+    with torch.autocast("cpu", torch.bfloat16, half):
+        check_even_chunks(threads, rows if half else -(-rows // 2), longest, spread)
+    assert chunk_size("cpu") == 2**12 and chunk_size("cuda") == 2**17
+
+
+def check_even_chunks(threads, rows, longest, spread):
     lengths = (longest * (1 - spread * torch.rand(rows, generator=torch.Generator().manual_seed(0)))).long()
     parts = even_chunks(lengths)
     assert sorted(torch.cat(parts).tolist()) == list(range(rows))
     most = chunk_size("cpu")
     sizes = [len(part) * int(lengths[part[0]]) for part in parts]
     assert max(sizes) <= 1.3 * max(most, longest)
-    # Of very many chunks one more or less is nothing.
-    if 2 * threads * most // 4 < rows * longest < 40 * most and rows > 3:
+    if rows * longest > 2 * threads * most // 4 and rows > 3:
         assert len(parts) % threads == 0
         # None is left with a row or two.
         assert min(sizes) > 0.3 * max(sizes)

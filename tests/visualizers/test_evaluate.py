@@ -77,7 +77,7 @@ def test_regression_page_with_everything(tmp_path):
     assert "40 samples with a prediction and a true value." in page.text
     assert "true value only" not in page.text
     # They came with novelty: not from `fit`.
-    assert "If these are the predictions that `fit` gave" not in page.text
+    assert "If these predictions came with a model" not in page.text
     assert "Please note" not in page.text
 
     samples = read_table(tmp_path, "predictions")
@@ -243,7 +243,7 @@ def test_own_outputs_of_fit_and_samples_without_prediction_are_named(tmp_path, k
     text = read_page(tmp_path).text
     assert f"settings and {what} were chosen on these very samples" in text
     why = (
-        " Either they were not given to `predict`; or, out of fold, `fit` cannot predict them: their group (or they, "
+        " Either they were not given to 'predict'; or, out of fold, 'fit' cannot predict them: their group (or they, "
         "without groups) alone holds a class."
     )
     why = why if kind == "categorical" else ""
