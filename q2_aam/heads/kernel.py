@@ -7,12 +7,12 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.linear_model import LogisticRegression
 
 from q2_aam.encoder.algebra import eigh, one_thread, product
 from q2_aam.encoder.side_by_side import side_by_side
 from q2_aam.heads.features import DISTANCES, Features
 from q2_aam.heads.folds import balanced_losses, has_classes, n_outputs
+from q2_aam.heads.logistic import logistic_path
 from q2_aam.heads.protocol import Fit, Folds
 from q2_aam.heads.tensors import checked_parts
 
@@ -80,7 +80,7 @@ class KernelHead:
         typical = typical_distances(landmarks)
         scaled = scaled_distances(all_asvs, landmarks, typical)
         parts = _parts(features, folds, landmarks, typical)
-        solve, alphas = (_logistic, LOGISTIC_ALPHAS) if has_classes(target) else (_ridge, RIDGE_ALPHAS)
+        solve, alphas = (logistic_path, LOGISTIC_ALPHAS) if has_classes(target) else (_ridge, RIDGE_ALPHAS)
         weights = (0.0,) if features.covariates is None else COVARIATE_WEIGHTS
 
         def outputs_of_part(item: tuple[float, float, _Part]) -> np.ndarray:
@@ -253,22 +253,3 @@ def _ridge(features: np.ndarray, target: np.ndarray, alphas) -> list[tuple[np.nd
     rotated = vectors.T @ (centred.T @ (target - centre))
     weights = [vectors @ (rotated / (np.maximum(values, 0) + alpha)) for alpha in alphas]
     return [(weight[:, None], np.array([centre - mean @ weight])) for weight in weights]
-
-
-def _logistic(features: np.ndarray, target: np.ndarray, alphas) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Weight ``[Q, O]`` and bias ``[O]`` of a logistic regression for each alpha; classes count alike."""
-    solutions = []
-    for alpha in alphas:
-        logistic = LogisticRegression(C=1 / alpha, class_weight="balanced", max_iter=1000).fit(features, target)
-        weight, bias = logits_of_classes(logistic)
-        solutions.append((weight.T, bias))
-    return solutions
-
-
-def logits_of_classes(logistic) -> tuple[np.ndarray, np.ndarray]:
-    """Weight ``[O, F]`` and bias ``[O]`` of a fitted logistic regression, with a row for each of two classes, too."""
-    weight, bias = logistic.coef_, logistic.intercept_
-    if len(weight) == 1:
-        # scikit-learn stores one row for two classes: the difference of their logits.
-        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    return weight, bias

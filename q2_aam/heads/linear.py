@@ -9,7 +9,6 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge
 
 from q2_aam.heads.features import Features
 from q2_aam.heads.folds import has_classes, inner_splits, n_outputs
-from q2_aam.heads.kernel import logits_of_classes
 from q2_aam.heads.protocol import Fit, Folds
 from q2_aam.heads.tensors import checked_parts
 from q2_aam.settings import FEATURE_LIMIT
@@ -210,3 +209,12 @@ def _solution(numbers: np.ndarray, target: np.ndarray, alpha: float) -> tuple[np
         return logits_of_classes(logistic)
     ridge = Ridge(alpha).fit(numbers, target.astype(np.float64))
     return ridge.coef_[None, :], np.array([ridge.intercept_])
+
+
+def logits_of_classes(logistic) -> tuple[np.ndarray, np.ndarray]:
+    """Weight ``[O, F]`` and bias ``[O]`` of a fitted logistic regression, with a row for each of two classes, too."""
+    weight, bias = logistic.coef_, logistic.intercept_
+    if len(weight) == 1:
+        # scikit-learn stores one row for two classes: the difference of their logits.
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    return weight, bias
