@@ -23,6 +23,7 @@ SECTIONS = {
     "probabilities": "probabilities.md",
     "intervals": "probabilities.md",
     "metrics": "scores.md",
+    "unread": "scores.md",
     "step": "speed.md",
     "predict": "speed.md",
     "distances": "scale.md",

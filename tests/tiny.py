@@ -9,8 +9,9 @@ import scipy.sparse as sp
 import torch
 
 from q2_aam.encoder.aam import AAM
-from q2_aam.encoder.batches import BatchKey, CommunityDataset
+from q2_aam.encoder.batches import CommunityDataset
 from q2_aam.encoder.embedding import Embedding, embed_tables
+from q2_aam.encoder.sampler import BatchKey
 from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.trainer import train
 from q2_aam.settings import Architecture, Objective, Optimization, PretrainingSampling, Runtime, Training

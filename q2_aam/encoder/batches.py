@@ -9,8 +9,9 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
+from q2_aam.encoder.sampler import BatchKey, BatchSampler
 from q2_aam.encoder.subcommunities import communities_a_sample, draw_parts
 from q2_aam.settings import TOKEN_CHOICES
 from q2_aam.study.communities import Communities
@@ -52,102 +53,6 @@ class Batch:
         return len(self.mask) // len(self.rows)
 
 
-@dataclass(frozen=True)
-class BatchKey:
-    """Which samples, and the seed that the epoch gives them."""
-
-    rows: np.ndarray
-    seed: int
-    """The batch's, which all processes have, plus the number of the process."""
-    together: np.ndarray | None = None
-    """The samples of all processes, process after process, where there are several."""
-    rank: int = 0
-    """Number of the process."""
-
-
-def part_sizes(samples: int, processes: int) -> list[int]:
-    """How many samples of a batch each process takes: as equal as can be, the first ones one more."""
-    return [samples // processes + (rank < samples % processes) for rank in range(processes)]
-
-
-class BatchSampler(Sampler):
-    """Rows of one batch after the other, shuffled by seed and epoch alone.
-
-    A run that goes on from a checkpoint thus meets the same batches as one that was never stopped.
-
-    Parameters
-    ----------
-    rows : np.ndarray
-        int ``[N]``, the samples to go through.
-    batch_size : int
-        Samples a batch and process; the last one may be smaller, none is dropped.
-    random_seed : int
-        Seed.
-    shuffle : bool
-        New order each epoch; False for validation, where every epoch is the same.
-    rank, processes : int
-        Which of how many processes that share every batch. All go through the same order and take as many steps.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer samples than processes.
-    """
-
-    def __init__(
-        self,
-        rows: np.ndarray,
-        batch_size: int,
-        random_seed: int,
-        shuffle: bool,
-        rank: int = 0,
-        processes: int = 1,
-    ):
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, but is {batch_size}.")
-        if 0 < len(rows) < processes:
-            raise ValueError(
-                f"{len(rows)} samples (of those to learn from, or of those for validation) cannot be shared by "
-                f"{processes} processes: each takes one at least. Lower devices or num_nodes."
-            )
-        self.rows = np.asarray(rows)
-        self.batch_size = batch_size
-        self.random_seed = random_seed
-        self.shuffle = shuffle
-        self.rank = rank
-        self.processes = processes
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        if self.shuffle:
-            self.epoch = epoch
-
-    def _starts(self) -> list[int]:
-        """Where in the order each batch of all processes begins."""
-        starts = list(range(0, len(self.rows), self.batch_size * self.processes))
-        # A remainder that not every process has a sample of goes to the batch before it.
-        return starts[:-1] if starts and len(self.rows) - starts[-1] < self.processes else starts
-
-    def __len__(self) -> int:
-        return len(self._starts())
-
-    def __iter__(self) -> Iterator[BatchKey]:
-        generator = np.random.default_rng([self.random_seed, self.epoch])
-        order = generator.permutation(self.rows) if self.shuffle else self.rows
-        starts = self._starts()
-        # Without rows there is no start, and no batch.
-        for start, end in zip(starts, [*starts[1:], len(order)], strict=False):
-            rows, seed = order[start:end], int(generator.integers(2**62))
-            if self.processes == 1:
-                yield BatchKey(rows, seed)
-                continue
-            sizes = part_sizes(len(rows), self.processes)
-            own = rows[sum(sizes[: self.rank]) :][: sizes[self.rank]]
-            # What is random about a process' part is its own.
-            yield BatchKey(own, seed + self.rank, rows, self.rank)
-
-
 class CommunityDataset(Dataset):
     """Makes a :class:`Batch` of a :class:`BatchKey`.
 
@@ -173,6 +78,8 @@ class CommunityDataset(Dataset):
         Random parts of each sample that stand behind it in a batch, drawn anew each epoch, of the ASVs that are read of
         it: there are as many times more distances to learn from, squared, and no ASV more to encode. The same ones in
         all processes; fewer where a step has many samples.
+    members : np.ndarray, optional
+        int ``[N]``, the study of each sample, where there are several (:class:`BatchSampler`).
     """
 
     def __init__(
@@ -185,6 +92,7 @@ class CommunityDataset(Dataset):
         asv_lookup: bool = False,
         covariates: np.ndarray | None = None,
         subcommunities: int = 0,
+        members: np.ndarray | None = None,
     ):
         if token_choice not in TOKEN_CHOICES:
             raise ValueError(f"token_choice must be one of {', '.join(TOKEN_CHOICES)}, but is {token_choice!r}.")
@@ -198,6 +106,7 @@ class CommunityDataset(Dataset):
         self.asv_lookup = asv_lookup
         self.covariates = covariates
         self.subcommunities = subcommunities
+        self.members = members
 
     def __len__(self) -> int:
         return len(self.communities)
@@ -295,5 +204,5 @@ def batch_loader(
     processes: int = 1,
 ) -> DataLoader:
     """A loader whose every item is a whole :class:`Batch` (see :class:`BatchSampler` for the parameters)."""
-    sampler = BatchSampler(rows, batch_size, random_seed, shuffle, rank, processes)
+    sampler = BatchSampler(rows, batch_size, random_seed, shuffle, rank, processes, dataset.members)
     return AheadLoader(dataset, sampler=sampler, batch_size=None)

@@ -16,6 +16,7 @@ from q2_aam.schema import ModelDescription
 from q2_aam.settings import USUAL_METRIC, Architecture, Training
 from q2_aam.settings import Embedding as EmbeddingSettings
 from q2_aam.study.communities import Communities
+from q2_aam.study.joined import JoinedStudies
 from q2_aam.study.study import Study
 
 # What training leaves beside the weights (8.2).
@@ -57,7 +58,7 @@ class Encoder:
     @classmethod
     def pretrain(
         cls,
-        study: Study,
+        study: Study | JoinedStudies,
         settings: Training | None = None,
         *,
         architecture: Architecture | None = None,
@@ -68,8 +69,8 @@ class Encoder:
 
         Parameters
         ----------
-        study : Study
-            Read with a phylogeny.
+        study : Study or JoinedStudies
+            Read with a phylogeny; several studies as :func:`q2_aam.study.joined.join` puts them together.
         settings : Training, optional
         architecture : Architecture, optional
             Sizes of the network; those of ``encoder`` where one is given.

@@ -18,6 +18,7 @@ from q2_aam.encoder.training.starting import start_from_data
 from q2_aam.encoder.training.trainer import TrainingResult, train
 from q2_aam.schema import ModelDescription
 from q2_aam.settings import USUAL_METRIC, Architecture, Training
+from q2_aam.study.joined import JoinedStudies
 from q2_aam.study.study import Study
 from q2_aam.study.summary import asvs_of, data_summary
 from q2_aam.study.two_parts import two_parts
@@ -31,7 +32,7 @@ class Pretraining(NamedTuple):
 
 
 def pretrain(
-    study: Study,
+    study: Study | JoinedStudies,
     settings: Training,
     architecture: Architecture | None = None,
     encoder: Encoder | None = None,
@@ -39,7 +40,7 @@ def pretrain(
     directory: Path,
 ) -> Pretraining:
     """Pretrain an encoder, with the files of the run in a directory; the rest is as in :meth:`Encoder.pretrain`."""
-    if study.phylogeny is None:
+    if study.phylogeny_digest() is None:
         raise ValueError("Pretraining needs a phylogeny: its distances are what is learnt. Read the study with one.")
     runtime, seed = settings.runtime, settings.runtime.random_seed
     with use_threads(runtime) as threads:
@@ -49,8 +50,9 @@ def pretrain(
         architecture = encoder.network.architecture if encoder else architecture or Architecture()
         refuse_longer_sequences(study.communities, architecture.max_length)
         unifrac = study.unifrac(metric, threads, subcommunities=True)
+        members = study.members if isinstance(study, JoinedStudies) else None
         train_rows, validation_rows = two_parts(
-            len(study), settings.sampling.validation_share, random_seed=seed, name="validation part"
+            len(study), settings.sampling.validation_share, classes=members, random_seed=seed, name="validation part"
         )
         if len(train_rows) < 2 and settings.objective.unifrac_weight:
             raise ValueError(
@@ -66,10 +68,11 @@ def pretrain(
             sampling.token_choice,
             unifrac,
             subcommunities=sampling.subcommunities,
+            members=members,
         )
         if encoder is None:
             start(network, dataset, train_rows, settings)
-        origin = f"{metric} {study.phylogeny.digest()} {encoder.digest() if encoder else None}"
+        origin = f"{metric} {study.phylogeny_digest()} {encoder.digest() if encoder else None}"
         module = TrainingModule(network, settings, study.communities.sample_ids)
         result = train(module, dataset, train_rows, validation_rows, directory, origin=origin)
         network.load_state_dict(result.state["model"])

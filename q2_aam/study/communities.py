@@ -138,7 +138,7 @@ def _feature_sequences(feature_ids: np.ndarray, sequences: dict[str, str] | None
     return texts
 
 
-def _distinct_rows(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def distinct_rows(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """First row of each distinct row, in order of appearance `[V]`, and each row's place among them `[F]`."""
     places, _ = pd.factorize(np.array(_row_bytes(tokens), dtype=object))
     _, first = np.unique(places, return_index=True)
@@ -205,7 +205,7 @@ def read_communities(
             stacklevel=2,
         )
 
-    first, place = _distinct_rows(rows)
+    first, place = distinct_rows(rows)
     reads_cut = _reads_in(counts, present[is_cut])
     reads_ambiguous = _reads_in(counts, present[(rows == N).any(axis=1)])
     asv_of_feature = np.full(counts.shape[1], -1, dtype=counts.indices.dtype)

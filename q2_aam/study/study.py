@@ -104,6 +104,10 @@ class Study:
             **{name: None if values is None else values.iloc[rows] for name, values in columns.items()},
         )
 
+    def phylogeny_digest(self) -> str | None:
+        """What the phylogeny is known again by; None where there is none."""
+        return None if self.phylogeny is None else self.phylogeny.digest()
+
     def unifrac(self, metric: str = USUAL_METRIC, threads: int = 1, subcommunities: bool = False) -> UniFracDistances:
         """UniFrac distances among the samples, of the features that are read of them.
 

@@ -2,16 +2,17 @@
 
 import numpy as np
 
+from q2_aam.study.joined import JoinedStudies
 from q2_aam.study.study import Study
 
 
-def asvs_of(study: Study, rows: np.ndarray) -> np.ndarray:
+def asvs_of(study: Study | JoinedStudies, rows: np.ndarray) -> np.ndarray:
     """Hashes of the ASVs that some samples hold, int64 ``[V]``, sorted."""
     communities = study.communities
     return np.unique(communities.hashes[communities.subset(rows).present_asvs()])
 
 
-def data_summary(study: Study, train_rows: np.ndarray, validation_rows: np.ndarray) -> dict:
+def data_summary(study: Study | JoinedStudies, train_rows: np.ndarray, validation_rows: np.ndarray) -> dict:
     """Sizes of what is learnt from, and of what was left out of it, for ``model.json``."""
     communities, depths = study.communities, study.depths()[train_rows]
     return {

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from q2_aam.encoder.batches import BatchKey, CommunityDataset
+from q2_aam.encoder.batches import CommunityDataset
 from q2_aam.encoder.sample_encoder import lineage_distances
+from q2_aam.encoder.sampler import BatchKey
 from tests import tiny
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from q2_aam.encoder.batches import BatchKey, BatchSampler, CommunityDataset, batch_loader, part_sizes
+from q2_aam.encoder.batches import CommunityDataset, batch_loader
+from q2_aam.encoder.sampler import BatchKey, BatchSampler, part_sizes
 from q2_aam.study.communities import asv_hashes, read_communities
 from q2_aam.study.tokenizer import PAD
 from tests import tiny

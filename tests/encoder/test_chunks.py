@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from q2_aam.encoder import chunks as module
-from q2_aam.encoder.batches import BatchKey, CommunityDataset
+from q2_aam.encoder.batches import CommunityDataset
 from q2_aam.encoder.chunks import chunk_size, chunks, even_chunks, in_chunks, in_order, room
+from q2_aam.encoder.sampler import BatchKey
 from q2_aam.study.tokenizer import PAD
 from tests import tiny
 

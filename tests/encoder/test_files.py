@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from q2_aam.encoder import files
-from q2_aam.encoder.batches import BatchKey, CommunityDataset
+from q2_aam.encoder.batches import CommunityDataset
 from q2_aam.encoder.encoder import Encoder
 from q2_aam.encoder.files import (
     DESCRIPTION,
@@ -24,6 +24,7 @@ from q2_aam.encoder.files import (
     tokenizer_of,
     write_atomically,
 )
+from q2_aam.encoder.sampler import BatchKey
 from q2_aam.schema import SCHEMA_VERSION, ModelDescription
 from tests import tiny
 

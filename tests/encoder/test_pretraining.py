@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from q2_aam.encoder import pretraining
-from q2_aam.encoder.batches import BatchKey
 from q2_aam.encoder.encoder import Encoder
 from q2_aam.encoder.pretraining import pretrain
+from q2_aam.encoder.sampler import BatchKey
 from q2_aam.settings import Architecture, Objective, Optimization
 from q2_aam.simulation.study import simulate_study
 from q2_aam.study.summary import asvs_of

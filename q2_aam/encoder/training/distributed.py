@@ -12,7 +12,7 @@ from lightning.pytorch.plugins.environments import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, distributed
 
-from q2_aam.encoder.batches import part_sizes
+from q2_aam.encoder.sampler import part_sizes
 
 T = TypeVar("T")
 
@@ -99,7 +99,7 @@ def gather_rows(own: Tensor, total: int) -> Tensor:
     Parameters
     ----------
     own : Tensor
-        ``[B, K]``, this process' part as :func:`q2_aam.encoder.batches.part_sizes` cuts it.
+        ``[B, K]``, this process' part as :func:`q2_aam.encoder.sampler.part_sizes` cuts it.
     total : int
         Rows of all processes, ``G``.
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from q2_aam.encoder.batches import BatchSampler, CommunityDataset
+from q2_aam.encoder.batches import CommunityDataset
+from q2_aam.encoder.sampler import BatchSampler
 from q2_aam.settings import Training, measured_names
 from q2_aam.study.targets import Target
 
@@ -44,7 +45,7 @@ def check_measured(
     parts = [(purpose, rows) for purpose, rows in parts if len(rows)]
     processes = runtime.devices * runtime.num_nodes
     for number, (purpose, rows) in enumerate(parts, start=1):
-        pairs = pairs_in(rows, optimization.batch_size, processes)
+        pairs = pairs_in(rows, optimization.batch_size, processes, dataset.members)
         without = undefined(pairs, dataset.target, rows)
         where = f"{len(rows)} samples {purpose}, in batches of {optimization.batch_size * processes}"
         if all(name in without for name in names if name != "total_loss"):
@@ -60,9 +61,9 @@ def check_measured(
             )
 
 
-def pairs_in(rows: np.ndarray, batch_size: int, processes: int = 1) -> int:
+def pairs_in(rows: np.ndarray, batch_size: int, processes: int = 1, members: np.ndarray | None = None) -> int:
     """Pairs of samples that meet in a batch, in the course of an epoch."""
-    batches = BatchSampler(rows, batch_size, 0, shuffle=False, processes=processes)
+    batches = BatchSampler(rows, batch_size, 0, shuffle=False, processes=processes, members=members)
     sizes = [len(key.rows if key.together is None else key.together) for key in batches]
     return sum(size * (size - 1) // 2 for size in sizes)
 

@@ -19,6 +19,7 @@ from q2_aam.encoder.training.measured import check_measured
 from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.run_files import LAST_STATE, OUTPUTS, clear, read_saved
 from q2_aam.encoder.training.run_identity import SETTINGS_FILE, check_same_everywhere, check_same_run, describe_run
+from q2_aam.study.joined import JoinedDistances
 from q2_aam.study.unifrac import UniFracDistances
 
 
@@ -136,7 +137,7 @@ def check_several_processes(run: TrainingRun) -> None:
 
 def train_as_one_of_several(run: TrainingRun) -> tuple[TrainingResult, dict]:
     """:func:`train_in_process`; gives the weights of the last epoch beside the result."""
-    if isinstance(run.dataset.unifrac, UniFracDistances):
+    if isinstance(run.dataset.unifrac, (UniFracDistances, JoinedDistances)):
         run.dataset.unifrac.threads = torch.get_num_threads()
     return train_in_process(run), run.module.network.state_dict()
 

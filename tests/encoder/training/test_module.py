@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from q2_aam.encoder.batches import BatchKey
 from q2_aam.encoder.sample_encoder import lineage_distances
+from q2_aam.encoder.sampler import BatchKey
 from q2_aam.encoder.training.losses import pairs
 from q2_aam.encoder.training.meters import EpochMeter
 from q2_aam.encoder.training.module import TrainingModule
