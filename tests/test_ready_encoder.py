@@ -1,0 +1,144 @@
+"""The recipe of the encoder that ships, on a reference of a few sequences."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skbio
+
+from q2_aam.study.phylogeny import read_phylogeny
+
+TOOLS = Path(__file__).resolve().parents[1] / "tools" / "ready_encoder"
+sys.path.insert(0, str(TOOLS))
+
+import communities  # noqa: E402
+import corpus  # noqa: E402
+import judge  # noqa: E402
+import views  # noqa: E402
+from greengenes import IUPAC, PRIMERS, Greengenes  # noqa: E402
+
+TIPS = 60
+# Before 806R, after which 805R's begins, too.
+END = "GGATTAGATACCCGAGTAGTCC"
+
+
+def plain(primer: str) -> str:
+    """A primer without ambiguous letters."""
+    return "".join(IUPAC.get(letter, letter)[0] for letter in primer)
+
+
+def letters(number: int, rng: np.random.Generator) -> str:
+    return "".join(rng.choice(list("ACGT"), number))
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory) -> Greengenes:
+    """A tree of clades of five tips, and genes with all primers."""
+    rng = np.random.default_rng(0)
+    tips = [f"t{tip}:{rng.uniform(0.01, 0.1):.3f}" for tip in range(TIPS)]
+    clades = [f"({','.join(tips[first : first + 5])}):{rng.uniform(0.1, 1):.3f}" for first in range(0, TIPS, 5)]
+    path = tmp_path_factory.mktemp("tree") / "tree.nwk"
+    path.write_text(f"({','.join(clades)});")
+    genes = [
+        f"GG{plain(PRIMERS['v12'])}{letters(60, rng)}{plain(PRIMERS['v34'])}{letters(50, rng)}"
+        f"{plain(PRIMERS['v4'])}{letters(70, rng)}{END}{letters(9, rng)}"
+        for _ in range(TIPS)
+    ]
+    return Greengenes(read_phylogeny(str(path)), np.array(genes, dtype=object))
+
+
+def test_regions_begin_behind_their_primer_and_end_before_the_next(reference):
+    v4 = reference.region("v4", 40)
+    assert {len(text) for text in v4} == {40}
+    for gene, text in zip(reference.sequences, v4, strict=True):
+        assert gene.index(text) == gene.index(plain(PRIMERS["v4"])) + len(PRIMERS["v4"])
+    later = reference.region("v4", 40, start=7)
+    assert [text[7:] for text in v4] == [text[:33] for text in later]
+    # Shorter than asked for, since the reverse primer is there: 70 nucleotides, and GG of 805R.
+    assert {len(text) for text in reference.region("v4", 150)} == {72}
+    assert {len(text) for text in reference.region("v34", 400)} == {50 + len(PRIMERS["v4"]) + 70}
+
+
+def test_a_region_that_is_not_there_is_empty(reference):
+    genes = reference.sequences.copy()
+    genes[0] = genes[0].replace(plain(PRIMERS["v4"]), "")
+    genes[1] = genes[1].split(END)[0][:-40]
+    genes[2] = genes[2].replace(END, "N" + END)
+    found = Greengenes(reference.tree, genes).region("v4", 100)
+    assert found[:3].tolist() == ["", "", ""] and all(found[3:])
+
+
+def test_a_tips_parts_are_at_distance_0_and_the_rest_is_as_before(reference):
+    split = views.split_tips(reference.tree, 3)
+    assert split.sizes[0] == len(split) == len(reference.tree) + 3 * TIPS
+    names = split.names[split.tips()]
+    assert names.tolist() == [f"{name}.{part}" for name in reference.names for part in range(3)]
+    own = skbio.TreeNode.read([str_of(reference.tree)]).tip_tip_distances()
+    theirs = skbio.TreeNode.read([str_of(split)]).tip_tip_distances()
+    assert theirs["t0.0", "t0.2"] == 0
+    for one, other in (("t0", "t3"), ("t0", "t59"), ("t17", "t40")):
+        assert theirs[f"{one}.1", f"{other}.2"] == pytest.approx(own[one, other])
+
+
+def str_of(tree) -> str:
+    """Newick text of a tree."""
+    ends, text = np.arange(len(tree)) + tree.sizes, ""
+    open_nodes = []
+    for node in range(len(tree)):
+        while open_nodes and ends[open_nodes[-1]] <= node:
+            text += f"):{tree.lengths[open_nodes.pop()]}"
+        text += "," if text and text[-1] not in "(" else ""
+        if tree.sizes[node] == 1:
+            text += f"{tree.names[node]}:{tree.lengths[node]}"
+        else:
+            text += "("
+            open_nodes.append(node)
+    return text + "".join(f"):{tree.lengths[node]}" for node in reversed(open_nodes)) + ";"
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Biomes of a small tree."""
+    monkeypatch.setattr(communities, "BIOME_CLADES", 6)
+    monkeypatch.setattr(communities, "RICHNESS", (5, 20))
+
+
+@pytest.mark.usefixtures("small")
+def test_communities_hold_usable_tips_and_follow_from_the_seed(reference):
+    usable = np.arange(TIPS) % 4 > 0
+    counts = communities.simulate_communities(reference.tree, usable, 50, 3)
+    assert counts.shape == (50, TIPS) and not counts[:, ~usable].nnz
+    assert (counts.data >= 1).all() and (counts.data == counts.data.round()).all()
+    assert (np.diff(counts.indptr) > 0).all()
+    assert (communities.simulate_communities(reference.tree, usable, 50, 3) != counts).nnz == 0
+    assert (communities.simulate_communities(reference.tree, usable, 50, 4) != counts).nnz > 0
+
+
+@pytest.mark.usefixtures("small")
+def test_samples_of_a_habitat_are_more_alike_than_others(reference):
+    study = views.reference_study(reference, (("v4", 40, 0),), 80, 0)
+    distances = study.unifrac()(np.arange(80))
+    first = np.arange(0, 80, communities.SAMPLES_A_HABITAT)
+    assert distances[first, first + 1].mean() < 0.9 * distances[np.triu_indices(80, 1)].mean()
+
+
+@pytest.mark.usefixtures("small")
+def test_a_community_is_at_distance_0_from_itself_in_another_region(reference, monkeypatch):
+    # Two samples of the same community, one in each region.
+    real = communities.simulate_communities
+    monkeypatch.setattr(views, "simulate_communities", lambda *some: real(*some)[np.repeat(np.arange(10), 2)])
+    study = views.reference_study(reference, (("v4", 40, 0), ("v12", 50, 0)), 20, 0)
+    own = study.communities.counts[:2]
+    assert not (own[0].multiply(own[1])).nnz  # no ASV in common
+    distances = study.unifrac()(np.arange(20))
+    assert np.allclose(distances[np.arange(0, 20, 2), np.arange(1, 20, 2)], 0)
+    assert distances[0, 2:].min() > 0
+
+
+@pytest.mark.skipif(not corpus.DATA.exists(), reason="the public surveys are not here")
+def test_the_evaluation_studies_are_not_read():
+    read = {path.resolve() for path in corpus.folders().values()}
+    assert len(read) == 19
+    assert not read & {(corpus.DATA / name).resolve() for name in judge.EVALUATION}
+    assert all((corpus.DATA / name).is_dir() for name in judge.EVALUATION)

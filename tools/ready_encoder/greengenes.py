@@ -1,0 +1,111 @@
+"""Greengenes 13_8, 97% (`qiime-default-reference` of PyPI): a tree of 99,322 16S genes, and regions of these.
+
+Any two sequences have an exact place in one tree, also where they are of different regions of the gene.
+"""
+
+import gzip
+import re
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from q2_aam.study.phylogeny import Phylogeny, read_phylogeny
+
+PACKAGE = "qiime-default-reference==0.1.3"
+INSIDE = "qiime-default-reference-0.1.3/qiime_default_reference/gg_13_8_otus"
+FILES = {"tree": "trees/97_otus.tree.gz", "sequences": "rep_set/97_otus.fasta.gz"}
+IUPAC = {
+    **{"R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC"},
+    **{"B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT"},
+}
+# Where a region begins: behind the forward primer.
+PRIMERS = {
+    "v12": "AGAGTTTGATCMTGGCTCAG",  # 27F
+    "v34": "CCTACGGGNGGCWGCAG",  # 341F
+    "v4": "GTGYCAGCMGCCGCGGTAA",  # 515F
+}
+# And where it ends at the latest: before the reverse primer, as the sequence reads there.
+ENDS = {
+    "v12": "ACTCCTACGGGAGGCAGC",  # 338R
+    "v34": "GGATTAGATACCCBDGTAGTC",  # 805R
+    "v4": "ATTAGAWACCCBNGTAGTCC",  # 806R
+}
+
+
+def pattern(primer: str) -> re.Pattern:
+    """A primer with its ambiguous letters."""
+    return re.compile("".join(f"[{IUPAC.get(letter, letter)}]" for letter in primer))
+
+
+@dataclass(frozen=True)
+class Greengenes:
+    """The tree, and the sequence of each of its tips.
+
+    Attributes
+    ----------
+    tree : Phylogeny
+    sequences : np.ndarray
+        Object (str) ``[T]``, in the order of the tree's tips.
+    """
+
+    tree: Phylogeny
+    sequences: np.ndarray
+
+    @cached_property
+    def names(self) -> np.ndarray:
+        """Names of the tips, object (str) ``[T]``."""
+        return self.tree.names[self.tree.tips()]
+
+    def region(self, name: str, length: int, start: int = 0) -> np.ndarray:
+        """A region of each sequence, object (str) ``[T]``; empty where its primer is not found or it is shorter.
+
+        Parameters
+        ----------
+        name : {'v12', 'v34', 'v4'}
+        length : int
+            Nucleotides at most.
+        start : int
+            Nucleotides left out behind the primer.
+        """
+        begin, end = pattern(PRIMERS[name]), pattern(ENDS[name])
+        found = []
+        for sequence in self.sequences:
+            at = begin.search(sequence)
+            if at is None:
+                found.append("")
+                continue
+            last = end.search(sequence, at.end())
+            text = sequence[at.end() + start : len(sequence) if last is None else last.start()][:length]
+            # A region that is not reached to its end, or that no primer ends, is not what a survey would hold.
+            whole = len(text) == length or last is not None
+            found.append(text if whole and set(text) <= set("ACGT") else "")
+        return np.array(found, dtype=object)
+
+
+def download(directory: Path) -> Path:
+    """The files of PyPI's package, unpacked into a directory; nothing is done where they are."""
+    folder = directory / INSIDE
+    if not folder.exists():
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-build-isolation"]
+        subprocess.run([*command, "--dest", str(directory), PACKAGE], check=True)
+        (archive,) = directory.glob("qiime-default-reference-*.tar.gz")
+        with tarfile.open(archive) as files:
+            files.extractall(directory)
+    return folder
+
+
+def read(directory: Path) -> Greengenes:
+    """The reference, downloaded into a directory where it is not there."""
+    folder = download(directory)
+    newick = directory / "97_otus.nwk"
+    if not newick.exists():
+        newick.write_bytes(gzip.decompress((folder / FILES["tree"]).read_bytes()))
+    tree = read_phylogeny(str(newick))
+    texts = gzip.decompress((folder / FILES["sequences"]).read_bytes()).decode().split(">")[1:]
+    sequences = {head: "".join(lines) for head, *lines in (text.split("\n") for text in texts)}
+    return Greengenes(tree, np.array([sequences[name] for name in tree.names[tree.tips()]], dtype=object))
