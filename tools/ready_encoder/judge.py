@@ -15,9 +15,6 @@ from corpus import DATA, folders, survey
 from q2_aam.encoder.encoder import Encoder
 from q2_aam.study.study import Study
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-from report import markdown, write_section  # noqa: E402
-
 EVALUATION = (
     "ecam-infant-age", "ibd-crohns-families", "soil88-ph", "colombia-gut-250", "pancreatitis-gut",
     "nasopharynx-children", "horse-feces-colitis", "spacecraft-cleanroom", "chronic-fatigue-gut",
@@ -47,6 +44,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--trees", type=Path, required=True, help="folder where trees that are made stay")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args(arguments)
+    # Scripts of another folder.
+    sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+    from report import markdown, write_section
+
     encoder, known = Encoder.load(given.encoder), folders()
     rows = []
     for name in given.surveys or EVALUATION:
