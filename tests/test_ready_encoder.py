@@ -136,6 +136,32 @@ def test_a_community_is_at_distance_0_from_itself_in_another_region(reference, m
     assert distances[0, 2:].min() > 0
 
 
+def test_tips_that_a_study_holds_are_left_out(reference, tmp_path):
+    # By its ID, and by its sequence under another ID.
+    fasta = tmp_path / "sequences.fasta"
+    fasta.write_text(f">t7\nACGT\n>x\n{reference.region('v4', 40)[12]}\n")
+    less = reference.without(fasta)
+    assert less.names.tolist() == [name for name in reference.names if name not in ("t7", "t12")]
+    assert less.region("v4", 40)[7] == reference.region("v4", 40)[8]
+
+
+def test_a_tree_is_made_anew_of_other_sequences(tmp_path, monkeypatch):
+    made = []
+
+    def run(command, stdout, **how):
+        made.append(command[0])
+        stdout.write("((0:1,1:2):1,2:3);" if "fasttree" in command[0] else "")
+
+    monkeypatch.setattr(corpus.subprocess, "run", run)
+    sequences = {"a": "ACGT", "b": "ACGA", "c": "TTTT"}
+    first = corpus.tree_of(sequences, tmp_path / "it", 1)
+    assert corpus.tree_of(dict(reversed(sequences.items())), tmp_path / "it", 1) == first
+    assert made == ["mafft", "fasttreeMP"]
+    assert set(read_phylogeny(str(first)).names[1:]) >= {"a", "b", "c"}
+    assert corpus.tree_of({**sequences, "c": "TTTA"}, tmp_path / "it", 1) != first
+    assert len(made) == 4
+
+
 @pytest.mark.skipif(not corpus.DATA.exists(), reason="the public surveys are not here")
 def test_the_evaluation_studies_are_not_read():
     read = {path.resolve() for path in corpus.folders().values()}

@@ -65,7 +65,7 @@ class BatchSampler(Sampler):
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, but is {batch_size}.")
         self.rows = np.asarray(rows)
-        self.members = np.zeros(len(self.rows), dtype=np.int64) if members is None else members[self.rows]
+        self.members = np.zeros(len(self.rows), dtype=np.int64) if members is None else np.asarray(members)[self.rows]
         fewest = np.unique(self.members, return_counts=True)[1].min(initial=processes)
         if fewest < processes:
             raise ValueError(

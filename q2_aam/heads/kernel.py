@@ -98,8 +98,8 @@ class KernelHead:
 
         settings = list(product_of(weights, GAMMAS))
         items = [(*setting, part) for setting in settings for part in parts]
-        # The kernel and two matrices of its size.
-        most = max(1, BYTES // (3 * 8 * len(target) * len(rows)))
+        # The kernel and four matrices of its size.
+        most = max(1, BYTES // (5 * 8 * len(target) * len(rows)))
         best = None
         with closing(side_by_side(outputs_of_part, items, most)) as outputs:
             for covariate_weight, gamma in settings:

@@ -6,9 +6,11 @@ from scipy.special import log_softmax
 
 from q2_aam.encoder.algebra import eigh, product
 
-# Of the gradient in coordinates where the loss is about as steep in all directions: what is left to gain is far below
-# what a sample more or less changes.
-TOLERANCE = 3e-4
+# Of the gradient, in coordinates where loss and penalty are about as steep in all directions. Where a feature parts the
+# classes the loss is nearly flat far from its minimum: less strict, a regression would end where the one before did.
+TOLERANCE = 1e-5
+# Of the loss, relative, from one step to the next.
+LEAST_GAIN = 1e-12
 ITERATIONS = 1000
 
 
@@ -36,6 +38,11 @@ def logistic_path(
     list of tuple
         For each alpha the weight ``[F, O]`` and the bias ``[O]``, each of which sums to 0 over the classes.
 
+    Raises
+    ------
+    ValueError
+        If there is one class only, or one of them has no sample.
+
     Examples
     --------
     >>> features, target = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 0, 1, 1])
@@ -45,17 +52,21 @@ def logistic_path(
     """
     n_classes = int(target.max()) + 1
     of_class = np.eye(n_classes)[target]
-    weights = len(target) / (n_classes * of_class.sum(0))[target]
+    sizes = of_class.sum(0)
+    if n_classes < 2 or not sizes.all():
+        raise ValueError("A logistic regression needs samples of two classes or more, numbered from 0 without a gap.")
+    weights = len(target) / (n_classes * sizes)[target]
     mean = weights @ features / weights.sum()
     centred = features - mean
-    sizes, directions = eigh(product((centred * weights[:, None]).T, centred))
+    curvatures, directions = eigh(product((centred * weights[:, None]).T, centred))
     components = product(centred, directions)
+    del centred
     # With two classes the penalty is meant for the difference of their weights, which has twice their squares.
     penalties = [2 * alpha if n_classes == 2 else alpha for alpha in alphas]
     steepness = np.sqrt(weights.sum() / n_classes)
-    weight, bias, solutions = np.zeros((len(sizes), n_classes)), np.zeros(n_classes), []
+    weight, bias, solutions = np.zeros((len(curvatures), n_classes)), np.zeros(n_classes), []
     for penalty in penalties:
-        scale = 1 / np.sqrt(np.maximum(sizes, 0) / n_classes + penalty)[:, None]
+        scale = 1 / np.sqrt(np.maximum(curvatures, 0) / n_classes + penalty)[:, None]
 
         def loss_and_gradient(point: np.ndarray) -> tuple[float, np.ndarray]:
             scaled = point.reshape(-1, n_classes)
@@ -67,10 +78,11 @@ def logistic_path(
             return loss, np.concatenate([slope, off.sum(0, keepdims=True) / steepness]).ravel()
 
         start = np.concatenate([weight / scale, bias[None] * steepness])
-        options = {"maxiter": ITERATIONS, "gtol": TOLERANCE}
+        options = {"maxiter": ITERATIONS, "gtol": TOLERANCE, "ftol": LEAST_GAIN}
         found = minimize(loss_and_gradient, start.ravel(), jac=True, method="L-BFGS-B", options=options)
         scaled = found.x.reshape(-1, n_classes)
         weight, bias = scale * scaled[:-1], scaled[-1] / steepness
-        own = product(directions, weight)
-        solutions.append((own, bias - mean @ own))
+        # Which it does but for rounding.
+        own = product(directions, weight - weight.mean(1, keepdims=True))
+        solutions.append((own, bias - bias.mean() - mean @ own))
     return solutions

@@ -48,12 +48,29 @@ def test_each_penalty_has_scikit_learns_minimum(shares):
         assert np.allclose(weight.sum(1), 0, atol=1e-9) and abs(bias.sum()) < 1e-9
 
 
-def test_a_penalty_does_not_depend_on_those_before_it():
+@pytest.mark.parametrize("shares", [[0.5, 0.5], [0.4, 0.3, 0.3]])
+@pytest.mark.parametrize("weight", [0.0, 8.0])
+def test_a_penalty_does_not_depend_on_those_before_it(weight, shares):
+    """Also where a covariate of a large weight all but parts the classes, and the loss is flat far from its minimum."""
     features, level = coordinates()
-    target = classes_of(level, [0.4, 0.3, 0.3])
-    path = logistic_path(features, target, [10.0, 0.1])
-    (alone,) = logistic_path(features, target, [0.1])
-    assert np.abs(features @ (path[1][0] - alone[0])).max() < 0.01
+    covariate = level[:, None] + 0.02 * np.random.default_rng(1).normal(size=(len(level), 1))
+    features, target = np.hstack([features, weight * covariate]), classes_of(level, shares)
+    (weights, bias), alone = logistic_path(features, target, LOGISTIC_ALPHAS)[-1], LogisticRegression(
+        C=1 / LOGISTIC_ALPHAS[-1], class_weight="balanced", max_iter=100_000, tol=1e-6
+    ).fit(features, target)
+    ((cold, cold_bias),) = logistic_path(features, target, LOGISTIC_ALPHAS[-1:])
+    outputs, again = features @ weights + bias, features @ cold + cold_bias
+    assert np.abs(outputs - again).max() < 0.01 * np.abs(again).max()
+    assert np.abs(np.exp(log_softmax(outputs, axis=1)) - alone.predict_proba(features)).max() < 2e-3
+    assert loss(features, target, LOGISTIC_ALPHAS[-1], weights, bias) == pytest.approx(
+        loss(features, target, LOGISTIC_ALPHAS[-1], cold, cold_bias), rel=1e-3
+    )
+
+
+@pytest.mark.parametrize("target", [[0, 0, 0], [0, 2, 2]])
+def test_a_class_without_samples_is_refused(target):
+    with pytest.raises(ValueError, match="^A logistic regression needs samples of two classes or more"):
+        logistic_path(np.eye(3), np.array(target), [1.0])
 
 
 def test_features_that_are_the_same_in_all_samples_get_no_weight():

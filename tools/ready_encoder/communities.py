@@ -18,6 +18,8 @@ KNOWN = 30
 RICHNESS = (15, 400)
 # Standard deviations of how common clades and tips are (logarithms): in a biome, and what habitats and samples shift.
 COMMONNESS = {"biome": 2.0, "habitat": 1.0, "sample": 0.7}
+# By how much the logarithm of reads goes with how common a tip is.
+READS_BY_COMMONNESS = 0.5
 # Of a sample's tips, those that come from anywhere in the tree.
 STRAYS = 0.03
 
@@ -52,7 +54,7 @@ def draw_biome(first: np.ndarray, last: np.ndarray, rng: np.random.Generator) ->
     return tips, clade, rng.normal(0, spread, clade.max() + 1)[clade] + rng.normal(0, spread / 2, len(tips))
 
 
-def simulate_communities(tree: Phylogeny, usable: np.ndarray, samples: int, seed: int) -> sp.csr_matrix:
+def simulate_communities(tree: Phylogeny, usable: np.ndarray, samples: int, seed: int | list[int]) -> sp.csr_matrix:
     """Reads of tips in samples.
 
     Parameters
@@ -62,7 +64,7 @@ def simulate_communities(tree: Phylogeny, usable: np.ndarray, samples: int, seed
         Boolean ``[T]``, tips that may be there.
     samples : int
         N.
-    seed : int
+    seed : int or list of int
 
     Returns
     -------
@@ -84,11 +86,13 @@ def simulate_communities(tree: Phylogeny, usable: np.ndarray, samples: int, seed
         for _ in range(min(SAMPLES_A_HABITAT, samples - len(rows))):
             richness = int(np.exp(rng.uniform(*np.log(RICHNESS))))
             here = shifted(habitat, clade, COMMONNESS["sample"])
-            held = tips[np.argsort(-here - rng.gumbel(size=len(tips)))[:richness]]
+            chosen = np.argsort(-here - rng.gumbel(size=len(tips)))[:richness]
             strays = rng.integers(0, len(places), rng.binomial(richness, STRAYS))
-            held = np.unique(np.concatenate([held, strays]))
+            held, first_place = np.unique(np.concatenate([tips[chosen], strays]), return_index=True)
+            # What is common has more reads, too.
+            level = np.concatenate([here[chosen], np.full(len(strays), here.min())])[first_place]
             rows.append(np.full(len(held), len(rows)))
             columns.append(places[held])
-            reads.append(np.ceil(np.exp(rng.normal(3, 1.7, len(held)))))
+            reads.append(np.ceil(np.exp(rng.normal(3 + READS_BY_COMMONNESS * level, 1.3))))
     parts = np.concatenate(reads), (np.concatenate(rows), np.concatenate(columns))
     return sp.csr_matrix(parts, shape=(samples, len(usable)))

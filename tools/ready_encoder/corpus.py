@@ -1,5 +1,6 @@
 """Public surveys that the encoder reads, each with a tree of its own: its source's, or one of mafft and FastTree."""
 
+import hashlib
 import os
 import subprocess
 from pathlib import Path
@@ -24,11 +25,13 @@ def folders(data: Path = DATA) -> dict[str, Path]:
 
 
 def tree_of(sequences: dict[str, str], path: Path, threads: int) -> Path:
-    """A rooted tree of sequences of one region by mafft and FastTree, made where the file is not there."""
+    """A rooted tree of sequences of one region by mafft and FastTree, made where there is none of them yet."""
+    names = sorted(sequences)
+    text = "".join(f">{name}\n{sequences[name]}\n" for name in names)
+    path = path.with_suffix(f".{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}.nwk")
     if path.exists():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    names = sorted(sequences)
     fasta, aligned, part = (path.with_suffix(kind) for kind in (".fasta", ".aligned.fasta", ".part"))
     fasta.write_text("".join(f">{number}\n{sequences[name]}\n" for number, name in enumerate(names)))
     many = ["--retree", "1"] if len(names) > 3000 else []
@@ -48,8 +51,13 @@ def tree_of(sequences: dict[str, str], path: Path, threads: int) -> Path:
     return path
 
 
-def survey(folder: Path, trees: Path, most: int, seed: int, threads: int, length: int | None = None) -> Study:
-    """A survey's samples, or some of them, with its tree; its sequences cut to a length where one is given."""
+def survey(
+    folder: Path, trees: Path, most: int, seed: int, threads: int, length: int | None = None, half: int | None = None
+) -> Study:
+    """A survey's samples, or some of them, with its tree; its sequences cut to a length where one is given.
+
+    The samples of `half` 0 are not among those of `half` 1.
+    """
     table = biom.load_table(str(folder / "table.biom"))
     sequences = read_sequences(str(folder / "sequences.fasta"))
     name, own = folder.name, folder / "tree.nwk"
@@ -59,10 +67,10 @@ def survey(folder: Path, trees: Path, most: int, seed: int, threads: int, length
     if length is not None or not own.exists():
         # Of all samples, so that the tree does not depend on which are drawn.
         own = tree_of(sequences, trees / f"{name}.nwk", threads)
-    if table.shape[1] > most:
-        chosen = np.random.default_rng(seed).choice(table.ids(), most, replace=False)
-        table.filter(set(chosen), inplace=True)
-    table.remove_empty()
+    chosen = np.random.default_rng(seed).permutation(table.ids())
+    if half is not None:
+        chosen = chosen[half::2]
+    table.filter(set(chosen[:most]), inplace=True).remove_empty()
     return read_study(table, sequences, phylogeny=read_phylogeny(str(own)))
 
 
@@ -72,7 +80,12 @@ def surveys(directory: Path, most: int, seed: int, threads: int, without: list[s
     for name, folder in folders().items():
         if name in without:
             continue
-        found[name] = survey(folder, directory / "trees", most, seed, threads)
-        if found[name].communities.tokens.shape[1] > USUAL + 20:
-            found[f"{name}-{USUAL}"] = survey(folder, directory / "trees", most, seed, threads, USUAL)
+        common = folder, directory / "trees", most, seed, threads
+        lengths = [len(text) for text in read_sequences(str(folder / "sequences.fasta")).values()]
+        if np.median(lengths) > USUAL + 20:
+            # Other samples, so that none is both learnt from and validated by.
+            found[name] = survey(*common, half=0)
+            found[f"{name}-{USUAL}"] = survey(*common, USUAL, half=1)
+        else:
+            found[name] = survey(*common)
     return found

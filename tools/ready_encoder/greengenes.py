@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from q2_aam.study.communities import read_sequences
 from q2_aam.study.phylogeny import Phylogeny, read_phylogeny
 
 PACKAGE = "qiime-default-reference==0.1.3"
@@ -55,6 +56,16 @@ class Greengenes:
 
     tree: Phylogeny
     sequences: np.ndarray
+
+    def without(self, fasta: Path) -> "Greengenes":
+        """The same without the tips that a study holds: by their IDs, and those of the same V4 region.
+
+        soil88's features are tips of this tree, and its phylogeny is this tree's.
+        """
+        theirs = read_sequences(str(fasta))
+        known = np.isin(self.names, list(theirs))
+        known |= np.isin(self.region("v4", max(map(len, theirs.values()))), list(theirs.values()))
+        return Greengenes(self.tree.cut(self.tree.tips()[~known]), self.sequences[~known])
 
     @cached_property
     def names(self) -> np.ndarray:

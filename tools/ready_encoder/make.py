@@ -5,14 +5,14 @@ goes on where it was.
 
     python tools/ready_encoder/make.py FOLDER
 
-With `--without` some surveys are left out, to be judged on (`benchmarks/unread.py`).
+With `--without` some surveys are left out, to be judged on (`judge.py --surveys`).
 """
 
 import argparse
 from pathlib import Path
 
 import greengenes
-from corpus import surveys
+from corpus import DATA, folders, surveys
 from views import reference_studies
 
 from q2_aam.encoder.encoder import Encoder
@@ -23,7 +23,7 @@ from q2_aam.study.joined import join
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path)
-    parser.add_argument("--without", nargs="*", default=[], help="surveys that are not read")
+    parser.add_argument("--without", nargs="*", default=[], choices=folders(), metavar="SURVEY", help="not to be read")
     parser.add_argument("--survey-samples", type=int, default=300, help="at most, of a survey")
     parser.add_argument("--reference-samples", type=int, default=400, help="of each simulated study")
     parser.add_argument("--epochs", type=int, default=12)
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     given.directory.mkdir(parents=True, exist_ok=True)
     studies = surveys(given.directory, given.survey_samples, given.seed, given.threads, given.without)
-    reference = greengenes.read(given.directory)
+    reference = greengenes.read(given.directory).without(DATA / "soil88-ph" / "sequences.fasta")
     studies |= reference_studies(reference, given.reference_samples, given.seed)
     for name, study in studies.items():
         print(f"{name}: {len(study)} samples, {len(study.communities.tokens)} ASVs", flush=True)

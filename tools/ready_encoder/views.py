@@ -37,7 +37,7 @@ def split_tips(tree: Phylogeny, parts: int) -> Phylogeny:
     return Phylogeny(sizes, lengths, names)
 
 
-def reference_study(reference: Greengenes, views: tuple, samples: int, seed: int) -> Study:
+def reference_study(reference: Greengenes, views: tuple, samples: int, seed: int | list[int]) -> Study:
     """Communities of which each sample is seen in one of some ways, in turn.
 
     Tips that are not there in all of these are in no sample.
@@ -63,5 +63,5 @@ def reference_studies(reference: Greengenes, samples: int, seed: int) -> dict[st
     found = {}
     for number, views in enumerate([*((view,) for view in VIEWS), *MIXED]):
         name = "+".join(f"{region}-{length}-{start}" for region, length, start in views)
-        found[f"reference{number}-{name}"] = reference_study(reference, views, samples, seed + number)
+        found[f"reference{number}-{name}"] = reference_study(reference, views, samples, [seed, number])
     return found

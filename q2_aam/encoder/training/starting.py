@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader
 
 from q2_aam.encoder.aam import AAM
+from q2_aam.encoder.batches import Batch
 from q2_aam.encoder.sample_encoder import lineage_distances, soft_or
 from q2_aam.encoder.training.losses import pairs
+from q2_aam.study.tokenizer import PAD
 
 # What a survey's samples are typically at, where there is no phylogeny to tell.
 USUAL_DISTANCE = 0.6
@@ -40,8 +44,9 @@ def start_from_data(network: AAM, loader: DataLoader) -> None:
         Batches of training samples, with or without ``unifrac``.
     """
     network.eval()
-    batches = [batch for batch, _ in zip(loader, range(BATCHES), strict=False)]
-    network.asv_encoder.anchor_on(batches[0].tokens)
+    batches, studies = first_batches(loader)
+    some_asvs = [row for batch in batches[:studies] for row in batch.tokens]
+    network.asv_encoder.anchor_on(pad_sequence(some_asvs, batch_first=True, padding_value=PAD))
     membership = network.sample_encoder.membership
     masks = [batch.mask for batch in batches]
     logits = []
@@ -73,6 +78,15 @@ def start_from_data(network: AAM, loader: DataLoader) -> None:
         bias = bisect(lambda value: mean_distance(steepness, value) > mean_true, bias_of(steepness, RAREST), bias)
     membership.bias.copy_((membership.bias - centre) * steepness + bias)
     membership.weight.mul_(steepness)
+
+
+def first_batches(loader: DataLoader) -> tuple[list[Batch], int]:
+    """The first batch of each study, then others where studies are few; and how many studies there are."""
+    keys, members = list(loader.sampler), loader.dataset.members
+    studies = [0 if members is None else members[key.rows[0]] for key in keys]
+    first = np.sort(np.unique(studies, return_index=True)[1])
+    others = np.setdiff1d(np.arange(len(keys)), first)[: max(0, BATCHES - len(first))]
+    return [loader.dataset[keys[place]] for place in (*first, *others)], len(first)
 
 
 def bisect(below: Callable[[float], bool], low: float, high: float) -> float:

@@ -108,8 +108,10 @@ def train(
         return train_in_process(run)
     check_several_processes(run)
     if dataset.unifrac is not None:
-        # A matrix that is kept is computed once, by all threads.
-        dataset.unifrac(train_rows[:1])
+        # A matrix that is kept is computed once, by all threads; of several studies each has one.
+        first = [0] if dataset.members is None else np.unique(dataset.members[train_rows], return_index=True)[1]
+        for place in first:
+            dataset.unifrac(train_rows[[place]])
     result, weights = run_in_processes(
         train_as_one_of_several,
         run,
