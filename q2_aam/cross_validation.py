@@ -8,10 +8,11 @@ import pandas as pd
 
 from q2_aam.encoder.device import use_threads
 from q2_aam.encoder.encoder import Encoder
+from q2_aam.encoder.plausibility import foreign_caution
 from q2_aam.evaluation.baselines import predict_by_baselines
 from q2_aam.evaluation.fold_scores import OURS, FoldPredictions, merge_repeats, score_table
 from q2_aam.predictor import Predictor
-from q2_aam.settings import LARGEST_SEED, Architecture, CrossValidation, Fitting, Training
+from q2_aam.settings import LARGEST_SEED, Architecture, CrossValidation, Embedding, Fitting, Training
 from q2_aam.study.covariates import learnt_covariates
 from q2_aam.study.folds import grouped_folds
 from q2_aam.study.study import Study
@@ -97,6 +98,11 @@ def cross_validate(
         raise ValueError("There is no encoder to fit: give one, or have one pretrained in each fold.")
     optimization = replace(training.optimization, epochs=settings.pretrain_epochs)
     training = replace(training, optimization=optimization)
+    if pretraining == "none":
+        # Once, and of all samples: not in the midst of the folds.
+        with use_threads(fitting):
+            foreign_caution(encoder, study.communities, fitting.foreign)
+    fitting = replace(fitting, foreign="ignore")
     runs = []
     for repeat in range(1, settings.repeats + 1):
         seed = (fitting.random_seed + repeat - 1) % (LARGEST_SEED + 1)
@@ -109,7 +115,8 @@ def cross_validate(
             if pretraining == "each_fold":
                 start = Encoder.pretrain(train, seeded, architecture=architecture, encoder=encoder)
             predictor = Predictor.fit(start, train, replace(fitting, random_seed=seed))
-            predicted = predictor.predict(test)
+            known = Embedding(predictor.description.token_limit, threads=fitting.threads, foreign="ignore")
+            predicted = predictor.predict(test, known)
             methods = pd.DataFrame({OURS: predicted.values})
             if baselines:
                 methods = methods.join(baselines_of(train, test, replace(fitting, random_seed=seed)))

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from q2_aam.encoder.device import use_threads
 from q2_aam.encoder.encoder import Encoder
 from q2_aam.encoder.files import MISFIT, as_arrays, as_tensors, package_versions, read_model, tokenizer_of, write_model
+from q2_aam.encoder.plausibility import foreign_caution
 from q2_aam.heads import head_class
 from q2_aam.heads.features import Features, known_to_others
 from q2_aam.heads.folds import inner_folds
@@ -27,7 +28,7 @@ from q2_aam.predictions import (
 from q2_aam.schema import ModelDescription
 from q2_aam.settings import Embedding as EmbeddingSettings
 from q2_aam.settings import Fitting
-from q2_aam.study.covariates import Covariates, learnt_covariates
+from q2_aam.study.covariates import Covariates, covariates_of, learnt_covariates
 from q2_aam.study.study import Study
 from q2_aam.study.summary import asvs_of, data_summary
 from q2_aam.study.tables import keep_columns
@@ -93,7 +94,8 @@ class Predictor:
         Raises
         ------
         ValueError
-            If the study has no target, or samples, classes or groups are too few.
+            If the study has no target, samples, classes or groups are too few, or samples hold sequences that the
+            encoder cannot judge.
         """
         settings = settings or Fitting()
         target, encoded = encode_target(study, settings.target_transform)
@@ -101,6 +103,7 @@ class Predictor:
         groups = None if study.groups is None else study.groups.to_numpy()
         folds = inner_folds(encoded, groups, settings.random_seed)
         with use_threads(settings) as threads:
+            foreign = foreign_caution(encoder, study.communities, settings.foreign)
             known = known_to_others(study.communities, folds)
             features = features_of(encoder, study, covariates, known, settings)
             head, outputs = head_class(settings.head).fit(
@@ -115,7 +118,7 @@ class Predictor:
             stage="out-of-fold", settings=asdict(settings), covariates=covariates, seen_asvs=seen_asvs,
             random_seed=settings.random_seed, token_limit=settings.token_limit, decision=settings.decision,
             data=data_summary(study, np.arange(len(study)), np.arange(0)),
-            cautions=(unpredicted,), neighbours=neighbours,
+            cautions=(foreign, unpredicted), neighbours=neighbours,
         )  # fmt: skip
 
     @classmethod
@@ -179,7 +182,8 @@ class Predictor:
         Raises
         ------
         ValueError
-            If covariates are missing, or the table holds presences where abundances were learnt from.
+            If covariates are missing, the table holds presences where abundances were learnt from, or samples hold
+            sequences that the encoder cannot judge.
         """
         settings = settings or EmbeddingSettings(token_limit=self.description.token_limit)
         refuse_other_values(study, self.description.data)
@@ -188,12 +192,13 @@ class Predictor:
         if self.head.known_asvs is not None:
             known = keep_columns(known, np.isin(communities.hashes, self.head.known_asvs))
         with use_threads(settings):
+            foreign = foreign_caution(self.encoder, communities, settings.foreign)
             features = features_of(self.encoder, study, self.covariates, known, settings)
             outputs = self.head.outputs(features)
         novelty = novelty_of(communities, ~np.isin(communities.hashes, self.seen_asvs))
         if self.neighbours is not None:
             novelty = novelty.assign(**self.neighbours.columns(features.presence, self.head.landmarks))
-        cautions = [novelty_caution(novelty), depth_caution(study, self.description.data)]
+        cautions = [foreign, novelty_caution(novelty), depth_caution(study, self.description.data)]
         if self.covariates is not None:
             cautions += self.covariates.extrapolations(study.covariates)
         return Predictions.of(
@@ -267,23 +272,6 @@ def features_of(
         tables.append(replace(study.communities, counts=known))
     embedding, *known_embedding = encoder.embed_tables(tables, settings)
     return Features.of(study.communities, embedding, numbers, *known_embedding)
-
-
-def covariates_of(study: Study, covariates: Covariates | None) -> np.ndarray | None:
-    """A study's covariates as numbers, float32 ``[N, C]``; None where none are read."""
-    if covariates is None:
-        if study.covariates is not None:
-            raise ValueError(
-                "The model was fitted without covariates: those that are given would not be read. Leave them out, or "
-                "fit a model with them."
-            )
-        return None
-    if study.covariates is None:
-        raise ValueError(
-            f"The model was fitted with the covariates {', '.join(covariates.names)}, and needs them of the new "
-            "samples, too. Give metadata that has these columns."
-        )
-    return covariates.encode(study.covariates)
 
 
 def check_head(head: Head, target: Target, covariates: Covariates | None, encoder: Encoder) -> None:

@@ -1,9 +1,11 @@
 """From artifact views to a study. The core reads and checks; here is what only QIIME 2 knows."""
 
+import warnings
+
 import pandas as pd
 
 from q2_aam.framework import qiime2
-from q2_aam.settings import Architecture, Reading
+from q2_aam.settings import Architecture, Embedding, Reading
 
 
 def study_of(
@@ -55,6 +57,27 @@ def study_of(
         missing_samples=reading.missing_samples,
         missing_covariates=reading.missing_covariates,
     )
+
+
+def foreign_cautions(table, encoder, missing_features: str, foreign: str, threads, sequences=None) -> list[str]:
+    """What :func:`q2_aam.encoder.plausibility.foreign_caution` says of artifacts of an encoder and of sequences."""
+    from q2_types.feature_data import DNAFASTAFormat
+
+    from q2_aam.encoder.device import use_threads
+    from q2_aam.encoder.encoder import Encoder
+    from q2_aam.encoder.plausibility import foreign_caution
+    from q2_aam.types import AAMModelDirectoryFormat
+
+    loaded = Encoder.load(str(encoder.view(AAMModelDirectoryFormat)))
+    sequences = None if sequences is None else sequences.view(DNAFASTAFormat)
+    with warnings.catch_warnings():
+        # What reading has to say is said where something is learnt of it.
+        warnings.simplefilter("ignore")
+        reading = Reading(missing_features=missing_features)
+        study = study_of(table, sequences, max_length=loaded.max_length, reading=reading)
+    with use_threads(Embedding(threads=threads)):
+        caution = foreign_caution(loaded, study.communities, foreign)
+    return [caution] if caution else []
 
 
 def refuse_columns_of_nothing(covariates, covariate_columns) -> None:

@@ -5,7 +5,7 @@ import warnings
 import biom
 import pandas as pd
 
-from q2_aam.actions._reading import refuse_columns_of_nothing, refuse_id_headers
+from q2_aam.actions._reading import foreign_cautions, refuse_columns_of_nothing, refuse_id_headers
 from q2_aam.actions._reporting import readable_warnings, say
 from q2_aam.framework import qiime2
 from q2_aam.settings import LARGEST_SEED, CrossValidation, Fitting, Reading, of_arguments
@@ -32,7 +32,7 @@ def cross_validate(
     head=Fitting.head,
     target_transform=Fitting.target_transform,
     decision=Fitting.decision,
-    token_limit=Fitting.token_limit,
+    foreign=Fitting.foreign,
     device=Fitting.device,
     threads=Fitting.threads,
     random_seed=Fitting.random_seed,
@@ -76,6 +76,7 @@ class Pipeline:
         self.table, self.metadata = arguments["table"], arguments["metadata"]
         self.sample_ids, self.values, self.groups = self._known_samples()
         self.parts = {name: [] for name in self.RESULTS}
+        self._check_sequences()
 
     def _known_samples(self):
         """IDs of the samples that have all that is needed; their values and groups, in this order."""
@@ -105,6 +106,14 @@ class Pipeline:
         # Said once, of all samples; each fold would say it again of its own.
         warnings.filterwarnings("ignore", category=Caution)
         return sample_ids, values, groups
+
+    def _check_sequences(self) -> None:
+        """Once and of all samples whether the encoder that is given can judge them: not in the midst of the folds."""
+        if self.pretraining == "none":
+            table = self.table.view(biom.Table).filter(set(self.sample_ids), inplace=False)
+            given = self._some("encoder", "sequences", "missing_features", "foreign", "threads")
+            for caution in foreign_cautions(table, **given):
+                warnings.warn(caution, stacklevel=4)
 
     def _covariates(self) -> pd.DataFrame | None:
         """The columns that each fold's model will read, refused here rather than after the first fold's encoder."""
@@ -166,14 +175,16 @@ class Pipeline:
             table=train_table,
             encoder=encoder,
             random_seed=seed,
+            foreign="ignore",
             **labels,
             **reading,
             **covariates,
-            **self._some("sequences", "head", "target_transform", "decision", "token_limit", "device", "threads"),
+            **self._some("sequences", "head", "target_transform", "decision", "device", "threads"),
         )
         predicted = self.actions["predict"](
             table=test_table,
             model=model,
+            foreign="ignore",
             **reading,
             **self._some("sequences", "covariates", "device", "threads"),
         )
@@ -194,7 +205,7 @@ class Pipeline:
             table=table,
             epochs=self.arguments["pretrain_epochs"],
             random_seed=seed,
-            **self._some("sequences", "phylogeny", "encoder", "missing_features", "token_limit", "device", "threads"),
+            **self._some("sequences", "phylogeny", "encoder", "missing_features", "device", "threads"),
         )
         return model
 

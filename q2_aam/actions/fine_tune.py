@@ -44,6 +44,7 @@ def fine_tune(
     missing_features: str = Reading.missing_features,
     target_transform: str = FineTuning.target_transform,
     decision: str = FineTuning.decision,
+    foreign: str = FineTuning.foreign,
     validation_share: float = Sampling.validation_share,
     token_limit: int = Sampling.token_limit,
     epochs: int = FineTuningOptimization.epochs,

@@ -1,6 +1,7 @@
 """`fit`: a head on the embeddings of an encoder that stays as it is."""
 
 import warnings
+from dataclasses import replace
 
 import biom
 import pandas as pd
@@ -35,8 +36,7 @@ def fit(
     head: str = Fitting.head,
     target_transform: str = Fitting.target_transform,
     decision: str = Fitting.decision,
-    token_limit: int = Fitting.token_limit,
-    batch_size: int = Fitting.batch_size,
+    foreign: str = Fitting.foreign,
     device: str = Fitting.device,
     threads: str = Fitting.threads,
     random_seed: int = Fitting.random_seed,
@@ -51,6 +51,7 @@ def fit(
 
     with readable_warnings():
         loaded = Encoder.load(str(encoder))
+        settings = replace(settings, token_limit=loaded.description.token_limit)
         study = study_of(
             table,
             sequences,

@@ -17,13 +17,15 @@ def predict(
     sequences: DNAFASTAFormat = None,
     covariates: qiime2.Metadata = None,
     missing_features: str = Reading.missing_features,
+    foreign: str = Embedding.foreign,
     batch_size: int = Embedding.batch_size,
     asv_cache: str = Embedding.asv_cache,
     device: str = Embedding.device,
     threads: str = Embedding.threads,
 ) -> (pd.Series, pd.DataFrame, pd.DataFrame):
     """Predict; the parameters are described where they are registered."""
-    Embedding(batch_size=batch_size, asv_cache=asv_cache, device=device, threads=threads)
+    computing = {"batch_size": batch_size, "asv_cache": asv_cache, "device": device, "threads": threads}
+    Embedding(**computing, foreign=foreign)
 
     from q2_aam.predictor import Predictor
 
@@ -38,7 +40,7 @@ def predict(
             # Whether a missing value may be filled in is for the model to say.
             reading=Reading(missing_features=missing_features, missing_covariates="impute"),
         )
-        settings = Embedding(predictor.description.token_limit, batch_size, asv_cache, device, threads)
+        settings = Embedding(predictor.description.token_limit, **computing, foreign=foreign)
         predicted = predictor.predict(study, settings)
         warn_of(predicted.cautions)
         say(f"{len(study)} samples predicted: {predictor.target.name}.")

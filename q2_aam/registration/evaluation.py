@@ -17,6 +17,7 @@ from q2_aam.registration.parameters import (
     COVARIATE_READING,
     FITTING,
     FOLDS,
+    FOREIGN_READING,
     READING,
     RUNTIME,
     SEED,
@@ -186,7 +187,7 @@ def register_merge_folds(plugin) -> None:
 
 def register_cross_validate(plugin) -> None:
     """Register `cross_validate`."""
-    tables = (FOLDS, COVARIATE_READING, READING, FITTING, RUNTIME, SEED)
+    tables = (FOLDS, COVARIATE_READING, READING, FITTING, FOREIGN_READING, RUNTIME, SEED)
     plugin.pipelines.register_function(
         function=cross_validate,
         inputs={

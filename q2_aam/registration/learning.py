@@ -24,6 +24,7 @@ from q2_aam.registration.parameters import (
     BATCH_SIZE,
     COVARIATE_READING,
     FITTING,
+    FOREIGN_READING,
     OPTIMIZATION,
     READING,
     RUNTIME,
@@ -116,14 +117,13 @@ def register_pretrain(plugin, citations) -> None:
 
 def register_fit(plugin) -> None:
     """Register `fit`."""
-    tables = (COVARIATE_READING, READING, FITTING, RUNTIME, SEED)
+    tables = (COVARIATE_READING, READING, FITTING, FOREIGN_READING, RUNTIME, SEED)
     plugin.methods.register_function(
         function=fit,
         inputs={"table": ANY_TABLE, "sequences": FeatureData[Sequence], "encoder": AAMModel[Encoder]},
         parameters={
             "metadata": MetadataColumn[T_column],
             "groups": parameters.GROUPS[0],
-            "batch_size": BATCH_SIZE[0],
             **types(*tables),
         },
         outputs=[("model", T_model), ("predictions", T_predictions), ("certainty", T_certainty)],
@@ -135,7 +135,6 @@ def register_fit(plugin) -> None:
         parameter_descriptions={
             "metadata": METADATA,
             "groups": parameters.GROUPS[1],
-            "batch_size": BATCH_SIZE[1],
             **descriptions(*tables),
             "covariates": parameters.COVARIATES[1] + "predict needs them, too.",
         },
@@ -160,7 +159,7 @@ def register_fit(plugin) -> None:
 
 def register_fine_tune(plugin) -> None:
     """Register `fine_tune`."""
-    tables = (COVARIATE_READING, READING, OPTIMIZATION, TRAINING, RUNTIME, SEED)
+    tables = (COVARIATE_READING, READING, FOREIGN_READING, OPTIMIZATION, TRAINING, RUNTIME, SEED)
     plugin.methods.register_function(
         function=fine_tune,
         inputs={
@@ -231,7 +230,7 @@ def register_predict(plugin) -> None:
             "covariates": parameters.COVARIATES[0],
             "missing_features": READING["missing_features"][0],
             "batch_size": BATCH_SIZE[0],
-            **types(ASV_CACHE, RUNTIME),
+            **types(FOREIGN_READING, ASV_CACHE, RUNTIME),
         },
         outputs=[
             ("predictions", T_new_predictions),
@@ -248,7 +247,7 @@ def register_predict(plugin) -> None:
             + "Needed where the model was fitted with some, under the same names; further columns are not read.",
             "missing_features": "Features without a sequence: refuse them by name, or leave them out with a count.",
             "batch_size": BATCH_SIZE[1],
-            **descriptions(ASV_CACHE, RUNTIME),
+            **descriptions(FOREIGN_READING, ASV_CACHE, RUNTIME),
         },
         output_descriptions={
             "predictions": "The predicted column, in its own units or classes.",

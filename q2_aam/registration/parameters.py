@@ -7,6 +7,7 @@ from q2_aam.settings import (
     DECISIONS,
     DEVICES,
     FEWEST_EPOCHS,
+    FOREIGN,
     HEADS,
     LARGEST_SEED,
     METRIC_CHOICES,
@@ -92,7 +93,13 @@ FITTING = {
         "learnt from by the largest factor, which finds rare classes (best for balanced accuracy). likeliest: the one of the "
         "highest probability (best for accuracy). Probabilities are the same in both. A numeric column has no use for it.",
     ),
-    "token_limit": (COUNT, "Most ASVs read of a sample, the most abundant."),
+}
+FOREIGN_READING = {
+    "foreign": (
+        Str % Choices(FOREIGN),
+        "Samples that hold mostly sequences whose like the encoder has not read (reverse complements, another region or gene, "
+        "another place to begin at, primers still there): refuse them by name and with the cause, or go on with a caution.",
+    ),
 }
 BATCH_SIZE = (COUNT, "Samples at a time; changes nothing but time and memory.")
 RUNTIME = {

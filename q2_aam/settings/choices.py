@@ -7,6 +7,7 @@ ON_MISSING = "error"
 MISSING_FEATURES = ("error", "ignore")
 MISSING_SAMPLES = ("error", "ignore")
 MISSING_COVARIATES = ("error", "impute")
+FOREIGN = ("error", "ignore")
 TOKEN_CHOICES = ("abundant", "random")
 TRANSFORMS = ("none", "zscore", "minmax", "log1p")
 USUAL_TRANSFORM = "zscore"

@@ -6,6 +6,7 @@ from q2_aam.settings.choices import (
     ASV_CACHES,
     DECISIONS,
     DEVICES,
+    FOREIGN,
     HEADS,
     MISSING_COVARIATES,
     MISSING_FEATURES,
@@ -59,9 +60,13 @@ class Embedding:
     threads: int | str = Runtime.threads
     """Threads; ``auto`` takes all cores."""
 
+    foreign: str = ON_MISSING
+    """What samples of sequences whose like the encoder has not read do: stop, or be told of."""
+
     def __post_init__(self):
         check_choice(self, "asv_cache", ASV_CACHES)
         check_choice(self, "device", DEVICES)
+        check_choice(self, "foreign", FOREIGN)
         check_least(self, token_limit=1, batch_size=1)
         if self.threads != "auto":
             check_least(self, threads=1)

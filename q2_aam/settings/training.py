@@ -8,10 +8,12 @@ from q2_aam.settings.choices import (
     DECISIONS,
     DEVICES,
     FEWEST_EPOCHS,
+    FOREIGN,
     LOSS_TERMS,
     METRIC_CHOICES,
     MOST_EPOCHS,
     NON_FINITE,
+    ON_MISSING,
     OPTIMIZERS,
     PRECISIONS,
     SCHEDULERS,
@@ -243,9 +245,12 @@ class FineTuning(Training):
     """What a numeric column is learnt as."""
     decision: str = DECISIONS[0]
     """Which class is named of a categorical column."""
+    foreign: str = ON_MISSING
+    """What samples of sequences whose like the encoder has not read do: stop, or be told of."""
 
     def __post_init__(self):
         super().__post_init__()
+        check_choice(self, "foreign", FOREIGN)
         check_choice(self, "target_transform", TRANSFORMS)
         check_choice(self, "decision", DECISIONS)
         if not self.sampling.validation_share:

@@ -126,3 +126,20 @@ def learnt_covariates(study) -> Covariates | None:
     if study.covariates is None:
         return None
     return Covariates.fit(study.covariates, study.missing_covariates, study.all_covariates)
+
+
+def covariates_of(study, covariates: Covariates | None) -> np.ndarray | None:
+    """A study's covariates as numbers, float32 ``[N, C]``; None where none are read."""
+    if covariates is None:
+        if study.covariates is not None:
+            raise ValueError(
+                "The model was fitted without covariates: those that are given would not be read. Leave them out, or "
+                "fit a model with them."
+            )
+        return None
+    if study.covariates is None:
+        raise ValueError(
+            f"The model was fitted with the covariates {', '.join(covariates.names)}, and needs them of the new "
+            "samples, too. Give metadata that has these columns."
+        )
+    return covariates.encode(study.covariates)

@@ -107,8 +107,7 @@ def test_numeric_groups_are_refused_by_type(aam, artifacts, fitted):
     [
         {"head": "forest"},
         {"target_transform": "sqrt"},
-        {"token_limit": 0},
-        {"batch_size": 0},
+        {"foreign": "drop"},
         {"threads": 0},
         {"random_seed": -1},
         {"random_seed": 2**32},

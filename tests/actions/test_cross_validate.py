@@ -163,7 +163,7 @@ def test_which_encoder_is_fitted(table, frame, changes, pretrained, stated):
 
 def test_settings_reach_the_actions(table, frame):
     covariates = qiime2.Metadata(frame.rename_axis("id"))
-    shared = {"device": "cpu", "threads": 3, "token_limit": 9, "missing_features": "ignore"}
+    shared = {"device": "cpu", "threads": 3, "missing_features": "ignore"}
     fitting = {"head": "kernel", "target_transform": "log1p", "decision": "likeliest"}
     reading = {"covariates": covariates, "covariate_columns": ["kind"], "missing_covariates": "impute"}
     context, _ = run(table, frame, sequences="s", pretrain_epochs=6, **shared, **fitting, **reading)
@@ -182,13 +182,27 @@ def test_settings_reach_the_actions(table, frame):
             assert {key: arguments[key] for key in settings} == settings
 
 
+def test_an_encoder_that_is_given_judges_all_samples_once(table, frame):
+    encoder = Content(None, seen=5)
+    context, _ = run(table, frame, encoder=encoder, phylogeny=None, foreign="error", threads=2)
+    (looked,) = context.looked_at
+    assert sorted(looked.pop("table").ids()) == IDS
+    assert looked == {
+        "encoder": encoder, "sequences": None, "missing_features": "error", "foreign": "error", "threads": 2
+    }  # fmt: skip
+    # Not again in the midst of the folds.
+    for name in ("fit", "predict"):
+        assert {arguments["foreign"] for arguments in context.arguments_of(name)} == {"ignore"}
+    assert not run(table, frame)[0].looked_at
+
+
 def test_all_of_fits_parameters_are_the_pipelines(table, frame):
     """What is cross-validated is what is fitted: an option of `fit` that the pipeline lacks could not be judged."""
     context, _ = run(table, frame)
     signature = plugin.methods["fit"].signature
-    # samples that are not in the metadata the pipeline has left out before; a batch size changes time and memory alone
+    # samples that are not in the metadata the pipeline has left out before
     missing = {*signature.inputs, *signature.parameters} - set(context.arguments_of("fit")[0])
-    assert missing == {"missing_samples", "batch_size"}
+    assert missing == {"missing_samples"}
 
 
 def test_samples_without_value_group_or_covariates_are_left_out_with_a_count(table, frame):

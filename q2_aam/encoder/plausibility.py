@@ -1,0 +1,180 @@
+"""Sequences whose like an encoder has not read: it guesses their hidden nucleotides worse than by chance."""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from q2_aam.encoder.aam import AAM
+from q2_aam.encoder.asv_encoder import hide_nucleotides
+from q2_aam.encoder.encoder import Encoder
+from q2_aam.study.communities import Communities
+from q2_aam.study.tables import name_ids
+from q2_aam.study.tokenizer import PAD, START, A, C, G, N, T
+
+# Chance is ln 4 = 1.39. Of studies that encoders had not read, also of soils by encoders of guts, the median ASV is at
+# 0.3 to 1.3, reverse complements, shuffled and shifted sequences at 1.8 to 2.8 (docs/dev/decisions/0026).
+FOREIGN = 1.5
+# An encoder that guesses its own validation sequences no better than that cannot tell.
+KNOWS = 0.7
+# Where no cause is found, so large a share of the samples is no accident.
+MANY = 0.1
+# Each sample's commonest ASVs tell what it holds.
+ASVS_A_SAMPLE = 3
+HIDDEN_SHARE = 0.15
+TIMES = 2
+ROWS = 256
+# Sequences that a cause is sought with, and nucleotides that they may begin late or early.
+TRIED = 40
+SHIFTS = range(1, 26)
+PRIMERS = {
+    "27F": "AGAGTTTGATCMTGGCTCAG",
+    "341F": "CCTACGGGNGGCWGCAG",
+    "515F": "GTGYCAGCMGCCGCGGTAA",
+    "806R": "GGACTACNVGGGTWTCTAAT",
+    "785R": "GACTACHVGGGTATCTAATCC",
+    "926R": "CCGYCAATTYMTTTRAGTTT",
+}
+IUPAC = {
+    **{"R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC"},
+    **{"B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT"},
+}
+
+
+@torch.no_grad()
+def guessing_losses(network: AAM, tokens: np.ndarray, random_seed: int = 0) -> np.ndarray:
+    """How badly each sequence's nucleotides are guessed while they are hidden.
+
+    Parameters
+    ----------
+    network : AAM
+    tokens : np.ndarray
+        uint8 ``[V, 1 + L]``.
+    random_seed : int
+        Draws what is hidden.
+
+    Returns
+    -------
+    np.ndarray
+        float32 ``[V]``, mean cross entropy in nats; NaN where nothing was hidden. ln 4 is chance.
+    """
+    network.eval()
+    generator = torch.Generator().manual_seed(random_seed)
+    total, number = (torch.zeros(len(tokens)) for _ in range(2))
+    # Sequences of like length together: the longest sets the width.
+    order = np.argsort((tokens != PAD).sum(1), kind="stable")
+    for _ in range(TIMES):
+        for start in range(0, len(tokens), ROWS):
+            rows = order[start : start + ROWS]
+            part = torch.from_numpy(tokens[rows])
+            part = part[:, : int((part != PAD).sum(1).max())]
+            hidden, masked = hide_nucleotides(part, HIDDEN_SHARE, generator)
+            logits = network.nucleotide_head(network.asv_encoder, hidden, masked).float()
+            losses = F.cross_entropy(logits, part[:, 1:][masked].long() - A, reduction="none")
+            places = torch.from_numpy(rows)[masked.nonzero()[:, 0]]
+            total.index_add_(0, places, losses)
+            number.index_add_(0, places, torch.ones_like(losses))
+    return (total / number).numpy()
+
+
+def foreign_caution(encoder: Encoder, communities: Communities, foreign: str) -> str | None:
+    """What is to be said of samples that hold mostly sequences whose like the encoder has not read; None of none.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        One that cannot tell, since it has not learnt nucleotides or not well, finds none.
+    communities : Communities
+    foreign : {'error', 'ignore'}
+
+    Raises
+    ------
+    ValueError
+        With that sentence, if ``foreign`` is 'error', and a cause is found or such samples are many.
+    """
+    if not can_tell(encoder):
+        return None
+    share, strange = foreign_reads(encoder.network, communities)
+    samples = np.flatnonzero(share > 0.5)
+    if not len(samples):
+        return None
+    found = cause(encoder.network, strange)
+    said = (
+        f"{len(samples)} of {len(share)} samples hold mostly sequences whose like the encoder has not read "
+        f"({share[samples].mean():.0%} of the reads that were looked at): {name_ids(communities.sample_ids[samples])}. "
+        f"{found or 'They may be of another gene, or of a region of it that the encoder has not read.'}"
+    )
+    if foreign == "error" and (found or len(samples) > MANY * len(share)):
+        raise ValueError(f"{said} Leave these samples out, or set foreign to 'ignore' to go on all the same.")
+    return f"{said} What is predicted of them means little."
+
+
+def can_tell(encoder: Encoder) -> bool:
+    """Whether an encoder has learnt to guess nucleotides."""
+    scores = encoder.description.scores or {}
+    losses = [scores[name] for name in ("val/nucleotide_loss", "train/nucleotide_loss") if name in scores]
+    return bool(losses) and losses[0] <= KNOWS
+
+
+def foreign_reads(network: AAM, communities: Communities) -> tuple[np.ndarray, np.ndarray]:
+    """Of each sample's commonest ASVs the share of reads in foreign ones ``[N]``, and tokens of these ASVs."""
+    counts = communities.counts
+    sample = np.repeat(np.arange(len(communities)), np.diff(counts.indptr))
+    order = np.lexsort((counts.indices, -counts.data, sample))
+    rank = np.arange(counts.nnz) - counts.indptr[sample[order]]
+    cells = order[rank < ASVS_A_SAMPLE]
+    asvs, place = np.unique(counts.indices[cells], return_inverse=True)
+    is_foreign = guessing_losses(network, communities.tokens[asvs]) > FOREIGN
+    reads = counts.data[cells].astype(np.float64)
+    strange = np.bincount(sample[cells], reads * is_foreign[place], len(communities))
+    looked_at = np.bincount(sample[cells], reads, len(communities))
+    return strange / np.maximum(looked_at, np.finfo(float).tiny), communities.tokens[asvs[is_foreign]]
+
+
+def cause(network: AAM, tokens: np.ndarray) -> str | None:
+    """Why sequences are foreign, as a sentence; None where the encoder cannot tell."""
+    tokens = tokens[np.linspace(0, len(tokens) - 1, min(TRIED, len(tokens))).round().astype(int)]
+
+    def readable(change: Callable[[np.ndarray], np.ndarray]) -> float:
+        return float((guessing_losses(network, change(tokens)) <= FOREIGN).mean())
+
+    if readable(reverse_complements) > 0.5:
+        return "They are the reverse complements of sequences that it knows: turn them round."
+    texts = ["".join("?ACGTN??"[token] for token in row if token not in (PAD, START)) for row in tokens]
+    for name, primer in PRIMERS.items():
+        begin = re.compile("".join(f"[{IUPAC.get(letter, letter)}]" for letter in primer))
+        if np.mean([begin.match(text) is not None for text in texts]) > 0.5:
+            return f"They begin with the primer {name} ({primer}): cut primers off."
+    shifts = {
+        **{f"{number} nucleotides before": lambda some, number=number: begin_later(some, number) for number in SHIFTS},
+        **{f"{number} nucleotides behind": lambda some, number=number: begin_sooner(some, number) for number in SHIFTS},
+    }
+    found = {where: readable(change) for where, change in shifts.items()}
+    best = max(found, key=found.get)
+    if found[best] > 0.5:
+        return f"They seem to begin {best} where those that it has read do: cut all sequences at the same place."
+    return None
+
+
+def reverse_complements(tokens: np.ndarray) -> np.ndarray:
+    """The other strand of each sequence ``[V, 1 + L]``."""
+    other = np.arange(8, dtype=np.uint8)
+    other[[A, C, G, T]] = T, G, C, A
+    turned, lengths = np.full_like(tokens, PAD), (tokens != PAD).sum(1) - 1
+    turned[:, 0] = START
+    for row, length in enumerate(lengths):
+        turned[row, 1 : 1 + length] = other[tokens[row, 1 : 1 + length][::-1]]
+    return turned
+
+
+def begin_later(tokens: np.ndarray, number: int) -> np.ndarray:
+    """Sequences without their first nucleotides."""
+    return np.concatenate([tokens[:, :1], tokens[:, 1 + number :]], axis=1)
+
+
+def begin_sooner(tokens: np.ndarray, number: int) -> np.ndarray:
+    """Sequences with unknown nucleotides before their first, as many less at their end."""
+    unknown = np.full((len(tokens), number), N, dtype=tokens.dtype)
+    return np.concatenate([tokens[:, :1], unknown, tokens[:, 1 : tokens.shape[1] - number]], axis=1)

@@ -1,0 +1,198 @@
+"""Sequences whose like an encoder has not read: refused with the cause, in every way a table can be wrong."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from q2_aam.cross_validation import cross_validate
+from q2_aam.encoder import plausibility
+from q2_aam.encoder.encoder import Encoder
+from q2_aam.encoder.plausibility import (
+    FOREIGN,
+    PRIMERS,
+    begin_later,
+    begin_sooner,
+    cause,
+    foreign_caution,
+    guessing_losses,
+    reverse_complements,
+)
+from q2_aam.predictor import Predictor
+from q2_aam.settings import (
+    Architecture,
+    CrossValidation,
+    Embedding,
+    Fitting,
+    Objective,
+    Optimization,
+    PretrainingSampling,
+    Runtime,
+    Training,
+)
+from q2_aam.simulation.study import simulate_study
+from q2_aam.study.tokenizer import tokenize
+
+PLAIN = {"R": "A", "Y": "C", "M": "A", "K": "G", "N": "A", "V": "A", "W": "A", "H": "A", "B": "C", "D": "A"}
+SMALL = Fitting(head="kernel", threads=1)
+
+
+@pytest.fixture(scope="module")
+def study():
+    return simulate_study(n_samples=40, target="ph", with_phylogeny=True)
+
+
+@pytest.fixture(scope="module")
+def encoder(study) -> Encoder:
+    """It has learnt nucleotides alone."""
+    settings = Training(
+        Optimization(epochs=20, batch_size=8, learning_rate=1e-2),
+        Objective(unifrac_weight=0, count_weight=0, nucleotide_weight=1),
+        PretrainingSampling(subcommunities=0),
+        Runtime(threads=1),
+    )
+    return Encoder.pretrain(study, settings, architecture=Architecture(dim=32, heads=2, lineages=16))
+
+
+def texts(tokens: np.ndarray) -> list[str]:
+    return ["".join("?ACGTN??"[token] for token in row[1:] if token) for row in tokens]
+
+
+def shuffled(tokens: np.ndarray) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return np.concatenate([tokens[:, :1], rng.permuted(tokens[:, 1:], axis=1)], axis=1)
+
+
+def with_primer(tokens: np.ndarray) -> np.ndarray:
+    primer = "".join(PLAIN.get(letter, letter) for letter in PRIMERS["515F"])
+    return tokenize([primer + text for text in texts(tokens)], 80)
+
+
+CHANGES = {
+    "reverse complements": (reverse_complements, "They are the reverse complements of sequences that it knows"),
+    "begun later": (lambda tokens: begin_later(tokens, 5), "They seem to begin 5 nucleotides behind where those"),
+    "begun sooner": (
+        lambda tokens: tokenize(["ACTGA" + text for text in texts(tokens)], 80),
+        "They seem to begin 5 nucleotides before where those",
+    ),
+    "primer": (with_primer, r"They begin with the primer 515F \(GTGYCAGCMGCCGCGGTAA\): cut primers off\."),
+    "shuffled": (shuffled, "They may be of another gene, or of a region of it that the encoder has not read"),
+}
+
+
+def changed(study, change, asvs=slice(None)):
+    """The study with other sequences for some of its ASVs."""
+    tokens = study.communities.tokens
+    other = change(tokens)
+    width = max(tokens.shape[1], other.shape[1])
+    tokens, other = (np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in (tokens, other))
+    tokens = tokens.copy()
+    tokens[asvs] = other[asvs]
+    return replace(study, communities=replace(study.communities, tokens=tokens))
+
+
+def test_known_sequences_are_guessed_far_better_than_by_chance(study, encoder):
+    tokens = study.communities.tokens
+    assert np.median(guessing_losses(encoder.network, tokens)) < 0.6
+    for change, _ in CHANGES.values():
+        losses = guessing_losses(encoder.network, change(tokens))
+        assert np.median(losses) > FOREIGN
+    assert np.array_equal(guessing_losses(encoder.network, tokens), guessing_losses(encoder.network, tokens))
+
+
+def test_a_sequences_loss_is_its_own_whatever_its_place_and_the_length_of_others(study, encoder):
+    tokens = study.communities.tokens[:40]
+    other = np.concatenate([np.pad(tokens, ((0, 0), (0, 30))), np.pad(begin_later(tokens, 30), ((0, 0), (0, 60)))])
+    losses = guessing_losses(encoder.network, other)
+    # Other nucleotides are hidden: their mean over sequences is what can be compared.
+    assert losses[:40].mean() == pytest.approx(guessing_losses(encoder.network, tokens).mean(), rel=0.2)
+    assert losses[40:].min() > losses[:40].mean()
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_table_of_other_sequences_is_refused_with_the_cause(study, encoder, kind):
+    change, said = CHANGES[kind]
+    communities = changed(study, change).communities
+    start = r"^\d+ of 40 samples hold mostly sequences whose like the encoder has not read \(\d+% of the reads that "
+    with pytest.raises(ValueError, match=f"{start}were looked at\\): S.* {said}.* set foreign to 'ignore' to go on"):
+        foreign_caution(encoder, communities, "error")
+    caution = foreign_caution(encoder, communities, "ignore")
+    assert caution.endswith("What is predicted of them means little.")
+
+
+def test_samples_of_a_run_that_was_turned_round_are_named(study, encoder):
+    """Those of one run in a table, each by itself, and not by the median of all."""
+    both = changed(study, reverse_complements)
+    tokens = np.concatenate([study.communities.tokens, both.communities.tokens])
+    counts = study.communities.counts.tolil()
+    wide = np.zeros((40, len(tokens)))
+    wide[:, : counts.shape[1]] = counts.toarray()
+    wide[7, counts.shape[1] :], wide[7, : counts.shape[1]] = wide[7, : counts.shape[1]].copy(), 0
+    communities = replace(study.communities, counts=type(study.communities.counts)(wide), tokens=tokens)
+    name = study.communities.sample_ids[7]
+    with pytest.raises(ValueError, match=f"^1 of 40 samples .*: {name}. They are the reverse complements"):
+        foreign_caution(encoder, communities, "error")
+
+
+def test_few_samples_without_a_cause_are_told_of_but_do_not_stop(study, encoder):
+    both = changed(study, shuffled)
+    rows = study.communities.counts.toarray()
+    wide = np.zeros((40, 2 * rows.shape[1]))
+    wide[:, : rows.shape[1]] = rows
+    wide[3, rows.shape[1] :], wide[3, : rows.shape[1]] = rows[3], 0
+    tokens = np.concatenate([study.communities.tokens, both.communities.tokens])
+    communities = replace(study.communities, counts=type(study.communities.counts)(wide), tokens=tokens)
+    assert foreign_caution(encoder, communities, "error").startswith("1 of 40 samples hold mostly sequences")
+
+
+def test_own_sequences_and_encoders_that_cannot_tell_say_nothing(study, encoder):
+    assert foreign_caution(encoder, study.communities, "error") is None
+    wrong = changed(study, reverse_complements).communities
+    for scores in ({}, {"val/nucleotide_loss": 1.3}):
+        unknowing = replace(encoder, description=replace(encoder.description, scores=scores))
+        assert foreign_caution(unknowing, wrong, "error") is None
+
+
+def test_fit_predict_and_cross_validate_refuse_before_any_work(study, encoder, monkeypatch):
+    wrong = changed(study, reverse_complements)
+    predictor = Predictor.fit(encoder, study, SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr(Encoder, "embed_tables", None)
+        for work in (
+            lambda: Predictor.fit(encoder, wrong, SMALL),
+            lambda: predictor.predict(wrong),
+            lambda: cross_validate(wrong, encoder, CrossValidation(folds=2), SMALL, baselines=False),
+        ):
+            with pytest.raises(ValueError, match="They are the reverse complements"):
+                work()
+    told = predictor.predict(wrong, Embedding(foreign="ignore"))
+    assert any("They are the reverse complements" in caution for caution in told.cautions)
+    assert not any("hold mostly sequences" in caution for caution in predictor.predict(study).cautions)
+    fitted = Predictor.fit(encoder, wrong, replace(SMALL, foreign="ignore"))
+    assert any("hold mostly sequences" in caution for caution in fitted.out_of_fold.cautions)
+
+
+def test_cross_validation_of_what_is_ignored_ends(study, encoder):
+    wrong = changed(study, reverse_complements)
+    done = cross_validate(
+        wrong, encoder, CrossValidation(folds=2), replace(SMALL, foreign="ignore"), baselines=False
+    )
+    assert done.predictions.notna().all()
+
+
+def test_tokens_are_turned_and_moved_as_texts_are():
+    tokens = tokenize(["AACGTN", "GATTACA"], 10)
+    assert texts(reverse_complements(tokens)) == ["NACGTT", "TGTAATC"]
+    assert texts(begin_later(tokens, 2)) == ["CGTN", "TTACA"]
+    assert texts(begin_sooner(tokens, 2)) == ["NNAACGT", "NNGATTA"]
+    assert (reverse_complements(tokens)[:, 0] == tokens[:, 0]).all()
+
+
+def test_primers_of_either_end_are_known(encoder):
+    for name, primer in plausibility.PRIMERS.items():
+        begin = "".join(PLAIN.get(letter, letter) for letter in primer)
+        rng = np.random.default_rng(1)
+        sequences = [begin + "".join(rng.choice(list("ACGT"), 40)) for _ in range(10)]
+        assert cause(encoder.network, tokenize(sequences, 80)) == (
+            f"They begin with the primer {name} ({primer}): cut primers off."
+        )
