@@ -23,7 +23,6 @@ SECTIONS = {
     "probabilities": "probabilities.md",
     "intervals": "probabilities.md",
     "metrics": "scores.md",
-    "unread": "scores.md",
     "step": "speed.md",
     "predict": "speed.md",
     "distances": "scale.md",

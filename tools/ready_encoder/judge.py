@@ -6,10 +6,10 @@ By default those of the evaluation studies; with `--surveys` those that `make.py
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from corpus import DATA, folders, survey
 
 from q2_aam.encoder.encoder import Encoder
@@ -44,20 +44,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--trees", type=Path, required=True, help="folder where trees that are made stay")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args(arguments)
-    # Scripts of another folder.
-    sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
-    from report import markdown, write_section
-
     encoder, known = Encoder.load(given.encoder), folders()
     rows = []
     for name in given.surveys or EVALUATION:
         study = survey(known.get(name, DATA / name), given.trees, given.samples, 0, given.threads)
         rows.append({"study": name, **judge(encoder, study)})
         print(rows[-1], flush=True)
-    if given.surveys:
-        print(markdown(rows))
-    else:
-        write_section("unread", markdown(rows))
+    print(pd.DataFrame(rows).to_string(index=False))
 
 
 if __name__ == "__main__":
