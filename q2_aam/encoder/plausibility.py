@@ -21,8 +21,9 @@ FOREIGN = 1.5
 KNOWS = 0.7
 # Where no cause is found, so large a share of the samples is no accident.
 MANY = 0.1
-# Each sample's commonest ASVs tell what it holds.
+# Each sample's commonest ASVs tell what it holds; of many samples fewer.
 ASVS_A_SAMPLE = 3
+MOST_ASVS = 6000
 HIDDEN_SHARE = 0.15
 TIMES = 2
 ROWS = 256
@@ -124,7 +125,7 @@ def foreign_reads(network: AAM, communities: Communities) -> tuple[np.ndarray, n
     sample = np.repeat(np.arange(len(communities)), np.diff(counts.indptr))
     order = np.lexsort((counts.indices, -counts.data, sample))
     rank = np.arange(counts.nnz) - counts.indptr[sample[order]]
-    cells = order[rank < ASVS_A_SAMPLE]
+    cells = order[rank < max(1, min(ASVS_A_SAMPLE, MOST_ASVS // len(communities)))]
     asvs, place = np.unique(counts.indices[cells], return_inverse=True)
     is_foreign = guessing_losses(network, communities.tokens[asvs]) > FOREIGN
     reads = counts.data[cells].astype(np.float64)
