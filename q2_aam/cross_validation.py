@@ -1,5 +1,6 @@
 """Cross-validation: each sample is predicted once by what was learnt without it and without its group."""
 
+import warnings
 from dataclasses import dataclass, replace
 
 import biom
@@ -12,7 +13,7 @@ from q2_aam.encoder.plausibility import foreign_caution
 from q2_aam.evaluation.baselines import predict_by_baselines
 from q2_aam.evaluation.fold_scores import OURS, FoldPredictions, merge_repeats, score_table
 from q2_aam.predictor import Predictor
-from q2_aam.settings import LARGEST_SEED, Architecture, CrossValidation, Embedding, Fitting, Training
+from q2_aam.settings import LARGEST_SEED, Architecture, CrossValidation, Fitting, Training
 from q2_aam.study.covariates import learnt_covariates
 from q2_aam.study.folds import grouped_folds
 from q2_aam.study.study import Study
@@ -101,7 +102,9 @@ def cross_validate(
     if pretraining == "none":
         # Once, and of all samples: not in the midst of the folds.
         with use_threads(fitting):
-            foreign_caution(encoder, study.communities, fitting.foreign)
+            foreign = foreign_caution(encoder, study.communities, fitting.foreign)
+        if foreign:
+            warnings.warn(foreign, stacklevel=2)
     fitting = replace(fitting, foreign="ignore")
     runs = []
     for repeat in range(1, settings.repeats + 1):
@@ -115,8 +118,7 @@ def cross_validate(
             if pretraining == "each_fold":
                 start = Encoder.pretrain(train, seeded, architecture=architecture, encoder=encoder)
             predictor = Predictor.fit(start, train, replace(fitting, random_seed=seed))
-            known = Embedding(predictor.description.token_limit, threads=fitting.threads, foreign="ignore")
-            predicted = predictor.predict(test, known)
+            predicted = predictor.predict(test, fitting)
             methods = pd.DataFrame({OURS: predicted.values})
             if baselines:
                 methods = methods.join(baselines_of(train, test, replace(fitting, random_seed=seed)))

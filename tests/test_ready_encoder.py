@@ -16,16 +16,16 @@ import communities  # noqa: E402
 import corpus  # noqa: E402
 import judge  # noqa: E402
 import views  # noqa: E402
-from greengenes import IUPAC, PRIMERS, Greengenes  # noqa: E402
+from greengenes import FORWARD, PRIMERS, Greengenes  # noqa: E402
 
 TIPS = 60
 # Before 806R, after which 805R's begins, too.
 END = "GGATTAGATACCCGAGTAGTCC"
 
 
-def plain(primer: str) -> str:
-    """A primer without ambiguous letters."""
-    return "".join(IUPAC.get(letter, letter)[0] for letter in primer)
+def plain(region: str) -> str:
+    """A region's forward primer without ambiguous letters."""
+    return str(next(skbio.DNA(PRIMERS[FORWARD[region]]).expand_degenerates()))
 
 
 def letters(number: int, rng: np.random.Generator) -> str:
@@ -41,8 +41,8 @@ def reference(tmp_path_factory) -> Greengenes:
     path = tmp_path_factory.mktemp("tree") / "tree.nwk"
     path.write_text(f"({','.join(clades)});")
     genes = [
-        f"GG{plain(PRIMERS['v12'])}{letters(60, rng)}{plain(PRIMERS['v34'])}{letters(50, rng)}"
-        f"{plain(PRIMERS['v4'])}{letters(70, rng)}{END}{letters(9, rng)}"
+        f"GG{plain('v12')}{letters(60, rng)}{plain('v34')}{letters(50, rng)}"
+        f"{plain('v4')}{letters(70, rng)}{END}{letters(9, rng)}"
         for _ in range(TIPS)
     ]
     return Greengenes(read_phylogeny(str(path)), np.array(genes, dtype=object))
@@ -52,17 +52,17 @@ def test_regions_begin_behind_their_primer_and_end_before_the_next(reference):
     v4 = reference.region("v4", 40)
     assert {len(text) for text in v4} == {40}
     for gene, text in zip(reference.sequences, v4, strict=True):
-        assert gene.index(text) == gene.index(plain(PRIMERS["v4"])) + len(PRIMERS["v4"])
+        assert gene.index(text) == gene.index(plain("v4")) + len(plain("v4"))
     later = reference.region("v4", 40, start=7)
     assert [text[7:] for text in v4] == [text[:33] for text in later]
     # Shorter than asked for, since the reverse primer is there: 70 nucleotides, and GG of 805R.
     assert {len(text) for text in reference.region("v4", 150)} == {72}
-    assert {len(text) for text in reference.region("v34", 400)} == {50 + len(PRIMERS["v4"]) + 70}
+    assert {len(text) for text in reference.region("v34", 400)} == {50 + len(plain("v4")) + 70}
 
 
 def test_a_region_that_is_not_there_is_empty(reference):
     genes = reference.sequences.copy()
-    genes[0] = genes[0].replace(plain(PRIMERS["v4"]), "")
+    genes[0] = genes[0].replace(plain("v4"), "")
     genes[1] = genes[1].split(END)[0][:-40]
     genes[2] = genes[2].replace(END, "N" + END)
     found = Greengenes(reference.tree, genes).region("v4", 100)

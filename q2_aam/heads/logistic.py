@@ -82,7 +82,7 @@ def logistic_path(
         found = minimize(loss_and_gradient, start.ravel(), jac=True, method="L-BFGS-B", options=options)
         scaled = found.x.reshape(-1, n_classes)
         weight, bias = scale * scaled[:-1], scaled[-1] / steepness
-        # Which it does but for rounding.
+        # But for rounding, they sum to 0 over the classes by themselves.
         own = product(directions, weight - weight.mean(1, keepdims=True))
         solutions.append((own, bias - bias.mean() - mean @ own))
     return solutions

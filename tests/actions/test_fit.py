@@ -11,13 +11,15 @@ import pytest
 from q2_types.feature_data import DNAFASTAFormat
 from scipy.special import softmax
 
+from q2_aam import fine_tuning
 from q2_aam import predictor as core
 from q2_aam.encoder.encoder import Encoder
 from q2_aam.evaluation.metrics import regression_scores
 from q2_aam.predictor import Predictor
+from q2_aam.settings import FOREIGN
 from q2_aam.types import AAMModelDirectoryFormat
 
-from .small import as_column, description, printed, run_fit, run_predict, shuffled, told
+from .small import as_column, description, printed, run_fine_tune, run_fit, run_predict, shuffled, told
 
 # Both kinds of column
 
@@ -263,3 +265,18 @@ def test_what_is_printed_is_readable(study, encoder, regressor, capsys):
     assert lines[1] == "The encoder has read all of these ASVs in pretraining."
     assert lines[2].startswith("Kernel head: ")
     assert lines[3].startswith("Out-of-fold predictions (ph): r2 ") and ", mae " in lines[3]
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_what_foreign_sequences_do_reaches_the_core(study, encoder, regressor, monkeypatch, foreign):
+    asked = []
+    for module in (core, fine_tuning):
+        monkeypatch.setattr(module, "foreign_caution", lambda *some: asked.append(some[-1]) or "They are odd.")
+    for work, times in (
+        (lambda: run_fit(study, "ph", encoder, head="kernel", foreign=foreign), 1),
+        (lambda: run_predict(study, regressor[0], foreign=foreign), 2),
+        (lambda: run_fine_tune(study, "ph", encoder, foreign=foreign), 3),
+    ):
+        with pytest.warns(UserWarning, match=r"^They are odd\.$"):
+            work()
+        assert asked == [foreign] * times

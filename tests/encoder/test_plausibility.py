@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import skbio
 
 from q2_aam.cross_validation import cross_validate
 from q2_aam.encoder import plausibility
@@ -18,11 +19,13 @@ from q2_aam.encoder.plausibility import (
     guessing_losses,
     reverse_complements,
 )
+from q2_aam.fine_tuning import fine_tune
 from q2_aam.predictor import Predictor
 from q2_aam.settings import (
     Architecture,
     CrossValidation,
     Embedding,
+    FineTuning,
     Fitting,
     Objective,
     Optimization,
@@ -33,7 +36,6 @@ from q2_aam.settings import (
 from q2_aam.simulation.study import simulate_study
 from q2_aam.study.tokenizer import tokenize
 
-PLAIN = {"R": "A", "Y": "C", "M": "A", "K": "G", "N": "A", "V": "A", "W": "A", "H": "A", "B": "C", "D": "A"}
 SMALL = Fitting(head="kernel", threads=1)
 
 
@@ -54,6 +56,11 @@ def encoder(study) -> Encoder:
     return Encoder.pretrain(study, settings, architecture=Architecture(dim=32, heads=2, lineages=16))
 
 
+def plain(primer: str) -> str:
+    """A primer without ambiguous letters."""
+    return str(next(skbio.DNA(primer).expand_degenerates()))
+
+
 def texts(tokens: np.ndarray) -> list[str]:
     return ["".join("?ACGTN??"[token] for token in row[1:] if token) for row in tokens]
 
@@ -64,7 +71,7 @@ def shuffled(tokens: np.ndarray) -> np.ndarray:
 
 
 def with_primer(tokens: np.ndarray) -> np.ndarray:
-    primer = "".join(PLAIN.get(letter, letter) for letter in PRIMERS["515F"])
+    primer = plain(PRIMERS["515F"])
     return tokenize([primer + text for text in texts(tokens)], 80)
 
 
@@ -174,10 +181,36 @@ def test_fit_predict_and_cross_validate_refuse_before_any_work(study, encoder, m
 
 def test_cross_validation_of_what_is_ignored_ends(study, encoder):
     wrong = changed(study, reverse_complements)
-    done = cross_validate(
-        wrong, encoder, CrossValidation(folds=2), replace(SMALL, foreign="ignore"), baselines=False
-    )
+    with pytest.warns(UserWarning, match="^40 of 40 samples .* They are the reverse complements"):
+        done = cross_validate(
+            wrong, encoder, CrossValidation(folds=2), replace(SMALL, foreign="ignore"), baselines=False
+        )
     assert done.predictions.notna().all()
+
+
+def test_fine_tuning_refuses_them_too(study, encoder, tmp_path):
+    settings, wrong = FineTuning(runtime=Runtime(threads=1)), changed(study, reverse_complements)
+    with pytest.raises(ValueError, match="They are the reverse complements"):
+        fine_tune(encoder, wrong, settings, directory=tmp_path)
+
+
+@pytest.mark.parametrize("text", ["A", "ACG", "N" * 30, "ACGTACGTACGTACGTACGTACGTACGTACGTACGT"])
+def test_a_single_sample_of_a_single_short_or_unknown_sequence_has_an_answer(study, encoder, text):
+    tokens = tokenize([text], 60)
+    counts = type(study.communities.counts)(np.ones((1, 1), dtype=np.float32))
+    one = replace(study.communities, counts=counts, tokens=tokens, sample_ids=np.array(["only"], dtype=object))
+    said = foreign_caution(encoder, one, "ignore")
+    assert said is None or said.startswith("1 of 1 samples hold mostly sequences")
+    if set(text) == {"N"}:
+        # Nothing could be hidden.
+        assert said is None and np.isnan(guessing_losses(encoder.network, tokens)).all()
+
+
+def test_sequences_stay_within_their_width():
+    tokens = tokenize(["ACG"], 10)
+    for number in (1, 3, 25):
+        assert begin_sooner(tokens, number).shape == tokens.shape
+        assert begin_later(tokens, number).shape[1] == max(1, tokens.shape[1] - number)
 
 
 def test_tokens_are_turned_and_moved_as_texts_are():
@@ -190,7 +223,7 @@ def test_tokens_are_turned_and_moved_as_texts_are():
 
 def test_primers_of_either_end_are_known(encoder):
     for name, primer in plausibility.PRIMERS.items():
-        begin = "".join(PLAIN.get(letter, letter) for letter in primer)
+        begin = plain(primer)
         rng = np.random.default_rng(1)
         sequences = [begin + "".join(rng.choice(list("ACGT"), 40)) for _ in range(10)]
         assert cause(encoder.network, tokenize(sequences, 80)) == (

@@ -4,7 +4,6 @@ Any two sequences have an exact place in one tree, also where they are of differ
 """
 
 import gzip
-import re
 import subprocess
 import sys
 import tarfile
@@ -13,34 +12,23 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import skbio
 
+from q2_aam.encoder.plausibility import PRIMERS
 from q2_aam.study.communities import read_sequences
 from q2_aam.study.phylogeny import Phylogeny, read_phylogeny
 
 PACKAGE = "qiime-default-reference==0.1.3"
 INSIDE = "qiime-default-reference-0.1.3/qiime_default_reference/gg_13_8_otus"
 FILES = {"tree": "trees/97_otus.tree.gz", "sequences": "rep_set/97_otus.fasta.gz"}
-IUPAC = {
-    **{"R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC"},
-    **{"B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT"},
-}
 # Where a region begins: behind the forward primer.
-PRIMERS = {
-    "v12": "AGAGTTTGATCMTGGCTCAG",  # 27F
-    "v34": "CCTACGGGNGGCWGCAG",  # 341F
-    "v4": "GTGYCAGCMGCCGCGGTAA",  # 515F
-}
+FORWARD = {"v12": "27F", "v34": "341F", "v4": "515F"}
 # And where it ends at the latest: before the reverse primer, as the sequence reads there.
 ENDS = {
     "v12": "ACTCCTACGGGAGGCAGC",  # 338R
     "v34": "GGATTAGATACCCBDGTAGTC",  # 805R
     "v4": "ATTAGAWACCCBNGTAGTCC",  # 806R
 }
-
-
-def pattern(primer: str) -> re.Pattern:
-    """A primer with its ambiguous letters."""
-    return re.compile("".join(f"[{IUPAC.get(letter, letter)}]" for letter in primer))
 
 
 @dataclass(frozen=True)
@@ -83,7 +71,7 @@ class Greengenes:
         start : int
             Nucleotides left out behind the primer.
         """
-        begin, end = pattern(PRIMERS[name]), pattern(ENDS[name])
+        begin, end = (skbio.DNA(primer).to_regex() for primer in (PRIMERS[FORWARD[name]], ENDS[name]))
         found = []
         for sequence in self.sequences:
             at = begin.search(sequence)
