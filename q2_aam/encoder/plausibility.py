@@ -104,7 +104,10 @@ def foreign_caution(encoder: Encoder, communities: Communities, foreign: str) ->
         f"{found or 'They may be of another gene, or of a region of it that the encoder has not read.'}"
     )
     if foreign == "error" and (found or len(samples) > MANY * len(share)):
-        raise ValueError(f"{said} Leave these samples out, or set foreign to 'ignore' to go on all the same.")
+        ways = "set foreign to 'ignore' to go on all the same."
+        if len(samples) < len(share):
+            ways = f"leave these samples out, or {ways}"
+        raise ValueError(f"{said} Or {ways}" if found else f"{said} {ways.capitalize()}")
     return f"{said} What is predicted of them means little."
 
 
