@@ -1,8 +1,10 @@
 """What changes the weights: AdamW, or Muon for the matrices inside the network and AdamW for the rest."""
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.optim import AdamW, Muon, Optimizer
 
+from q2_aam.encoder.device import multiplies_bf16
 from q2_aam.settings import Optimization
 
 # Matrices that stand for single things (words, places, lineages, outputs) rather than turn vectors into vectors.
@@ -50,7 +52,45 @@ def build_optimizer(network: nn.Module, settings: Optimization) -> Optimizer:
     if not matrices:
         return adamw
     options = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "adjust_lr_fn": "match_rms_adamw"}
-    return CombinedOptimizer(Muon(matrices, **options), adamw)
+    # torch's works in bf16: where that is emulated it takes as long as all the rest of a step.
+    muon = Muon if multiplies_bf16(matrices[0].device.type) else Float32Muon
+    return CombinedOptimizer(muon(matrices, **options), adamw)
+
+
+class Float32Muon(Muon):
+    """torch's Muon in the precision of the weights, matrices of one shape together; its state is torch's."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            shapes = {}
+            for p in group["params"]:
+                if p.grad is not None:
+                    shapes.setdefault(p.shape, []).append(p)
+            for (rows, columns), matrices in shapes.items():
+                changes = orthogonal(torch.stack([self._direction(p, group["momentum"]) for p in matrices]), group)
+                rate = group["lr"] * 0.2 * max(rows, columns) ** 0.5
+                for p, change in zip(matrices, changes, strict=True):
+                    p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(change, alpha=rate)
+        return loss
+
+    def _direction(self, p: Tensor, momentum: float) -> Tensor:
+        """The gradient, led on by those of the steps before (Nesterov's momentum)."""
+        if "momentum_buffer" not in self.state[p]:
+            self.state[p]["momentum_buffer"] = torch.zeros_like(p)
+        return p.grad.lerp(self.state[p]["momentum_buffer"].lerp_(p.grad, 1 - momentum), momentum)
+
+
+def orthogonal(matrices: Tensor, group: dict) -> Tensor:
+    """Matrices ``[M, R, C]`` with singular values brought near 1, by the odd polynomial of Muon's Newton-Schulz steps."""
+    a, b, c = group["ns_coefficients"]
+    wide = matrices.mT if matrices.shape[1] > matrices.shape[2] else matrices
+    wide = wide / torch.linalg.matrix_norm(wide, keepdim=True).clamp_min(group["eps"])
+    for _ in range(group["ns_steps"]):
+        square = wide @ wide.mT
+        wide = a * wide + (b * square + c * square @ square) @ wide
+    return wide.mT if matrices.shape[1] > matrices.shape[2] else wide
 
 
 class CombinedOptimizer(Optimizer):

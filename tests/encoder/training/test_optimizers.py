@@ -3,7 +3,8 @@ import copy
 import pytest
 import torch
 
-from q2_aam.encoder.training.optimizers import EMBEDDINGS, CombinedOptimizer, build_optimizer
+from q2_aam.encoder.training import optimizers
+from q2_aam.encoder.training.optimizers import EMBEDDINGS, CombinedOptimizer, Float32Muon, build_optimizer
 from q2_aam.settings import Optimization
 from tests import tiny
 
@@ -93,3 +94,32 @@ def test_both_go_on_from_a_saved_state():
     assert all(torch.equal(one, two) for one, two in zip(parameters, others, strict=True))
     with pytest.raises(ValueError, match="different number of parameter groups|shorter|longer"):
         other.load_state_dict({"parts": []})
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_bf16_is_for_processors_that_multiply_it(native, monkeypatch):
+    monkeypatch.setattr(optimizers, "multiplies_bf16", lambda device: native)
+    muon, _ = build_optimizer(tiny.network(), Optimization()).parts
+    assert isinstance(muon, torch.optim.Muon) and isinstance(muon, Float32Muon) != native
+
+
+def test_muon_in_float32_is_torchs():
+    """To the rounding of bf16, over steps, with momentum and decay."""
+    torch.manual_seed(0)
+    weights = [torch.randn(6, 4), torch.randn(4, 6), torch.randn(5, 5), torch.randn(6, 4)]
+    ours, theirs = ([torch.nn.Parameter(w.clone()) for w in weights] for _ in range(2))
+    options = {"lr": 0.1, "weight_decay": 0.3, "adjust_lr_fn": "match_rms_adamw"}
+    both = Float32Muon(ours, **options), torch.optim.Muon(theirs, **options)
+    for _ in range(3):
+        for one, other in zip(ours, theirs, strict=True):
+            one.grad = torch.randn(one.shape)
+            other.grad = one.grad.clone()
+        assert both[0].step(lambda: 7.0) == 7.0
+        both[1].step()
+    moved = [(one - start).norm() for one, start in zip(ours, weights, strict=True)]
+    apart = [(one - other).norm() for one, other in zip(ours, theirs, strict=True)]
+    assert all(away < 0.05 * way for away, way in zip(apart, moved, strict=True))
+    # The state is the same one: a run may go on on another machine.
+    assert {name for part in both for state in part.state.values() for name in state} == {"momentum_buffer"}
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.allclose(both[0].state[one]["momentum_buffer"], both[1].state[other]["momentum_buffer"])
