@@ -83,7 +83,7 @@ class Float32Muon(Muon):
 
 
 def orthogonal(matrices: Tensor, group: dict) -> Tensor:
-    """Matrices ``[M, R, C]`` with singular values brought near 1, by the odd polynomial of Muon's Newton-Schulz steps."""
+    """Matrices ``[M, R, C]`` with singular values brought near 1, by Muon's Newton-Schulz steps."""
     a, b, c = group["ns_coefficients"]
     wide = matrices.mT if matrices.shape[1] > matrices.shape[2] else matrices
     wide = wide / torch.linalg.matrix_norm(wide, keepdim=True).clamp_min(group["eps"])
