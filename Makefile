@@ -2,14 +2,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint install reference bench studies clean setup setup-tests
+.PHONY: help demo demo-pretraining test lint install reference bench studies clean setup setup-tests
 
 # the programs of the active conda environment when it has QIIME 2, else those of .venv
 BIN = $(shell tools/setup-env.sh --bin)
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1 \2/' | \
-	  while read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1 \2/' | \
+	  while read -r target text; do printf '  make %-17s %s\n' "$$target" "$$text"; done
 
 setup:
 	@tools/setup-env.sh
@@ -17,8 +17,12 @@ setup:
 setup-tests:
 	@tools/setup-env.sh --tests
 
-demo: setup ## simulate a survey, learn from it with the real qiime program, show the scores (3 minutes at most)
+demo: setup ## simulate a survey, learn from it with the real qiime program, show the scores (90 seconds)
 	@PATH="$(BIN):$$PATH" demo/run.sh
+
+demo-pretraining: setup ## after demo: pretrain an encoder on that survey, and fit to it
+	@test -f demo/output/train.qza || { echo "There is no demo/output yet: make demo first."; exit 1; }
+	@PATH="$(BIN):$$PATH" demo/pretraining.sh
 
 test: lint ## lint, then all tests
 	OMP_NUM_THREADS=1 PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2

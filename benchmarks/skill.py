@@ -1,12 +1,13 @@
 """Skill on real studies by grouped cross-validation, beside the baselines, over several seeds.
 
-Whole groups are predicted by what was learnt without them: `pretrain`, `fit` and `predict` as a user calls them, with
-their defaults. Folds are scikit-learn's StratifiedGroupKFold on the study's class column, the same for all its targets,
-so that these share an encoder. Each fold's outcome is kept in `--directory`: a run that was stopped goes on where it
-was. Scores of seeds with all folds are kept in `skill.tsv` and `skill-unifrac.tsv` of docs/benchmarks, in place of
-older ones of the same study, target and seed; the tables are of all seeds that have a score of ours in there. After a
-change of the heads empty the column `q2-aam` of the first, and what was measured of ours; of the encoders, remove the
-second, too.
+Whole groups are predicted by what was learnt without them: `fit` and `predict` as a user calls them, with their
+defaults, and so with the encoder that comes with q2-aam, which has read none of these studies; with `--pretrain` an
+encoder is pretrained on the training samples of each fold instead. Folds are scikit-learn's StratifiedGroupKFold on
+the study's class column, the same for all its targets, so that these share an encoder. Each fold's outcome is kept in
+`--directory`: a run that was stopped goes on where it was. Scores of seeds with all folds are kept in `skill.tsv` and
+`skill-unifrac.tsv` of docs/benchmarks, in place of older ones of the same study, target and seed; the tables are of
+all seeds that have a score of ours in there. After a change of the heads empty the column `q2-aam` of the first, and
+what was measured of ours; of the encoders, remove the second, too.
 
     python benchmarks/skill.py --studies ecam-infant-age --seeds 0 1 2
 
@@ -15,9 +16,9 @@ Other studies in the same layout (table.biom, sequences.fasta, tree.nwk, metadat
     python benchmarks/skill.py --study FOLDER --targets age disease --groups subject
 
 Their tables stand behind those of the studies above, with ranks of their own. Without `--groups` each sample is a
-group. The last target of classes stratifies the folds; numbers alone do not.
-`--half` and `--encoder` keep what they find beside the rest, in files and tables of their own. `--ours` leaves out the
-baselines, which take a third of the time: the scores of theirs that are kept already stand.
+group. The last target of classes stratifies the folds; numbers alone do not. `--pretrain`, `--half` and `--encoder`
+keep what they find beside the rest, in files and tables of their own. `--ours` leaves out the baselines, which take a
+third of the time: the scores of theirs that are kept already stand.
 """
 
 import argparse
@@ -38,7 +39,7 @@ from q2_aam.actions.fit import fit
 from q2_aam.actions.predict import predict
 from q2_aam.actions.predict_baselines import predict_baselines
 from q2_aam.actions.pretrain import pretrain
-from q2_aam.encoder.encoder import Encoder
+from q2_aam.encoder.encoder import READY, Encoder
 from q2_aam.evaluation.curves import calibration_error_by_chance, reliability_bins
 from q2_aam.evaluation.metrics import classification_scores, regression_scores
 from q2_aam.framework import qiime2
@@ -46,13 +47,20 @@ from q2_aam.study.study import read_study
 from q2_aam.types import AAMModelDirectoryFormat
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-# Groups, and targets (the last one of classes stratifies the folds).
+# Groups, and targets (the last one of classes stratifies the folds). The encoder that comes with q2-aam has read none.
 STUDIES = {
     "ecam-infant-age": ("host_subject_id", ["month_of_life", "delivery"]),
     "ibd-crohns-families": ("host_subject_id", ["ibd", "surgery_and_ibd"]),
     "soil88-ph": ("specific_location", ["ph", "env_feature"]),
-    "moving-pictures-bodysite": ("collection_timestamp", ["days_since_experiment_start", "body_site"]),
+    "colombia-gut-250": (None, ["age_years", "BMI", "Cardiometabolic_status", "city"]),
+    "pancreatitis-gut": (None, ["disease", "dx"]),
+    "nasopharynx-children": ("Isolate", ["colonization", "Condition"]),
+    "horse-feces-colitis": (None, ["type"]),
+    "spacecraft-cleanroom": ("collection_timestamp", ["jpl_location_area", "jpl_pma"]),
+    "chronic-fatigue-gut": (None, ["Subject"]),
 }
+# It has read this one: for `--pretrain` alone.
+READ = {"moving-pictures-bodysite": ("collection_timestamp", ["days_since_experiment_start", "body_site"])}
 FOLDS = 5
 OURS, FOREST, BALANCED = "q2-aam", "random forest", "balanced forest"
 MIXED = "forest, linear and SVM mixed"
@@ -130,12 +138,12 @@ def run_fold(
     training: dict,
     features: np.ndarray | None,
     threads: int,
-    ready: Path | None = None,
+    encoder: Path | None = None,
     beside: bool = True,
 ) -> None:
-    """Pretrain, fit and predict one fold, and keep what came out; an encoder and baselines that are there are kept.
+    """Fit and predict one fold, and keep what came out; an encoder and baselines that are there are kept.
 
-    With a `ready` encoder nothing is pretrained; only `beside` ours do baselines predict.
+    Without an `encoder` one is pretrained first; only `beside` ours do baselines predict.
     """
     directory.mkdir(parents=True, exist_ok=True)
     train, test = study.folds(seed)[fold]
@@ -150,16 +158,16 @@ def run_fold(
         took[name] = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - used}
         return result
 
-    path = ready or directory / "encoder"
+    path = encoder or directory / "encoder"
     if not path.exists():
-        encoder = timed("pretrain", lambda: pretrain(table, study.phylogeny, **shared, **training))[0]
-        encoder.save(str(path))
+        timed("pretrain", lambda: pretrain(table, study.phylogeny, **shared, **training))[0].save(str(path))
     encoder = AAMModelDirectoryFormat(str(path), "r")
     outcome = directory / "facts.json"
     facts = json.loads(outcome.read_text()) if outcome.exists() else {}
-    if ready or not facts:
+    if study.phylogeny is not None:
         facts["unifrac"] = distances(study, path, test)
-    facts["took"] = took = {**facts.get("took", {}), **took}
+    facts |= {"took": {**facts.get("took", {}), **took}, "encoder": digest_of(path)}
+    took = facts["took"]
     tests = {"": new}
     if features is not None:
         unseen = set(new.ids("observation")) - set(features)
@@ -192,6 +200,30 @@ def run_fold(
             frame["group"] = study.members()[frame.index]
             frame.to_csv(kept, sep="\t", index_label="sample-id")
     outcome.write_text(json.dumps(facts, indent=1))
+
+
+def digest_of(encoder: Path) -> str:
+    """What an encoder's weights are known again by."""
+    return Encoder.load(encoder).digest()
+
+
+def is_done(directory: Path, encoder: Path | None) -> bool:
+    """Whether a fold's outcome is there, and of this encoder where one is given."""
+    facts = directory / "facts.json"
+    return facts.exists() and (encoder is None or json.loads(facts.read_text()).get("encoder") == digest_of(encoder))
+
+
+def studies_read() -> set[str]:
+    """Names of the surveys that the ready encoder has read."""
+    return {study["name"] for study in Encoder.ready().description.data["studies"]}
+
+
+def studies_for(names: list[str] | None, pretrain: bool) -> list[Path]:
+    """Folders of studies, by default of all that have what is needed: a tree to pretrain by, or none that was read."""
+    if names is None:
+        known = [*STUDIES, *READ] if pretrain else STUDIES
+        names = [name for name in known if not pretrain or (DATA / name / "tree.nwk").exists()]
+    return [DATA / name for name in names]
 
 
 def rivals(study: Study, target: str, train: biom.Table, new: biom.Table, seeded: dict) -> pd.DataFrame:
@@ -237,7 +269,11 @@ def collect(directory: Path) -> dict[str, pd.DataFrame]:
         facts = [json.loads((part / "facts.json").read_text()) for part in folds]
         if len(folds) < FOLDS:
             continue
-        unifrac += [{"study": study, "seed": seed, "fold": n, **fact["unifrac"]} for n, fact in enumerate(facts)]
+        unifrac += [
+            {"study": study, "seed": seed, "fold": n, **fact["unifrac"]}
+            for n, fact in enumerate(facts)
+            if "unifrac" in fact
+        ]
         for target in sorted(path.stem for path in folds[0].glob("*.tsv")):
             text = {"true": str, "group": str}
             parts = [pd.read_csv(part / f"{target}.tsv", sep="\t", dtype=text, index_col=0) for part in folds]
@@ -266,8 +302,8 @@ def collect(directory: Path) -> dict[str, pd.DataFrame]:
     return {"targets": pd.DataFrame(found), "unifrac": pd.DataFrame(unifrac)}
 
 
-def losses(whole: pd.DataFrame, part: pd.DataFrame) -> str:
-    """What each method loses against scores of the usual way, mean over the seeds that both tables of scores have."""
+def losses(whole: pd.DataFrame, part: pd.DataFrame, name: str = "skill") -> str:
+    """What each method loses against scores of another way, mean over the seeds that both tables of scores have."""
     by = ["study", "target", "seed"]
     methods = [name for name in METHODS if name in part and name in whole]
     both = whole[by + methods].merge(part[by + methods], on=by, suffixes=("", " less"))
@@ -277,7 +313,7 @@ def losses(whole: pd.DataFrame, part: pd.DataFrame) -> str:
         lost = {name: (found[name] - found[f"{name} less"]).mean() for name in methods}
         told = {name: f"{value:+.3f}" if pd.notna(value) else "" for name, value in lost.items()}
         rows.append({"study": study, "target": target, "seeds": len(found), **told})
-    return "What is lost against the table of skill, the same seeds:\n\n" + markdown(rows) if rows else ""
+    return f"What is lost against the table of {name}, the same seeds:\n\n" + markdown(rows) if rows else ""
 
 
 def tables(collected: dict[str, pd.DataFrame]) -> str:
@@ -304,8 +340,10 @@ def tables(collected: dict[str, pd.DataFrame]) -> str:
         # Of numbers there are no classes to balance: both forests are the same.
         if BALANCED in means:
             means[BALANCED] = means[BALANCED].fillna(means[FOREST])
-        ranks = means.rank(axis=1, ascending=False).mean()
-        rows.append({"study": "mean rank", "target": "", "seeds": "", **{m: f"{ranks[m]:.2f}" for m in methods}})
+        # Among methods that all targets have: without a tree there is no SVM on UniFrac.
+        ranks = means.dropna(axis=1).rank(axis=1, ascending=False).mean()
+        shown = {name: f"{ranks[name]:.2f}" if name in ranks else "" for name in methods}
+        rows.append({"study": "mean rank", "target": "", "seeds": "", **shown})
         rows[-1] |= dict.fromkeys(measured, "")
         parts.append(markdown(rows))
         least = {name: (means[OURS] - means[name]).min() for name in (FOREST, BALANCED) if name in means}
@@ -329,8 +367,9 @@ def tables(collected: dict[str, pd.DataFrame]) -> str:
 
 def page(collected: dict[str, pd.DataFrame]) -> str:
     """Tables of the studies that methods are chosen on, and behind them those of others, with ranks of their own."""
-    known = {name: rows[rows["study"].isin(STUDIES)] if len(rows) else rows for name, rows in collected.items()}
-    others = {name: rows[~rows["study"].isin(STUDIES)] if len(rows) else rows for name, rows in collected.items()}
+    named = [*STUDIES, *READ]
+    known = {name: rows[rows["study"].isin(named)] if len(rows) else rows for name, rows in collected.items()}
+    others = {name: rows[~rows["study"].isin(named)] if len(rows) else rows for name, rows in collected.items()}
     parts = [tables(known)]
     if len(others["targets"]):
         parts.append("Other studies (`--study`):\n\n" + tables(others))
@@ -339,15 +378,16 @@ def page(collected: dict[str, pd.DataFrame]) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", nargs="*", choices=STUDIES, default=list(STUDIES))
+    parser.add_argument("--studies", nargs="*", choices=[*STUDIES, *READ], help="by default all that can be")
     parser.add_argument("--study", type=Path, help="folder of another study, instead of those")
     parser.add_argument("--targets", nargs="+", help="of the other study; the last of classes stratifies the folds")
     parser.add_argument("--groups", help="column of the other study whose members are never on both sides of a split")
+    parser.add_argument("--pretrain", action="store_true", help="an encoder in each fold, instead of the ready one")
     parser.add_argument("--epochs", type=int, help="of pretraining, instead of the default")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--folds", nargs="+", type=int, default=list(range(FOLDS)))
     parser.add_argument("--half", action="store_true", help="take half of the ASVs out of what is learnt from")
-    parser.add_argument("--encoder", type=Path, help="folder of an encoder (of other studies), instead of pretraining")
+    parser.add_argument("--encoder", type=Path, help="folder of another encoder, instead of the ready one")
     parser.add_argument("--refit", action="store_true", help="fit the heads anew, with the encoders that are there")
     parser.add_argument("--ours", action="store_true", help="no baselines: their scores that are kept stand")
     parser.add_argument("--threads", type=int, default=2)
@@ -355,13 +395,22 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if given.encoder and not given.encoder.is_dir():
         parser.error(f"{given.encoder} is no folder. Give the folder of an encoder, as `qiime tools export` makes it.")
-    name = "skill" + "-half" * given.half + "-other" * bool(given.encoder)
+    if given.pretrain and given.encoder or given.epochs and not given.pretrain:
+        parser.error("--pretrain goes with no --encoder, and --epochs with nothing else.")
+    encoder = given.encoder or (None if given.pretrain else READY)
+    folders = [given.study] if given.study else studies_for(given.studies, given.pretrain)
+    if encoder == READY and (read := {folder.name for folder in folders} & studies_read()):
+        parser.error(f"The ready encoder has read {', '.join(read)}: --pretrain.")
+    if given.pretrain and (bare := [folder.name for folder in folders if not (folder / "tree.nwk").exists()]):
+        parser.error(f"There is no tree to pretrain by: {', '.join(bare)}.")
+    usual = "skill" + "-own" * given.pretrain
+    name = usual + "-half" * given.half + "-other" * bool(given.encoder)
     directory = given.directory.with_name(given.directory.name + name.removeprefix("skill"))
     training = {} if given.epochs is None else {"epochs": given.epochs}
     if given.study:
         chosen = {given.study: (given.groups, given.targets)}
     else:
-        chosen = {DATA / name: STUDIES[name] for name in given.studies}
+        chosen = {folder: (STUDIES | READ)[folder.name] for folder in folders}
     for folder, (groups, targets) in chosen.items():
         study = Study(folder, groups, targets)
         for seed in given.seeds:
@@ -371,14 +420,16 @@ def main(arguments: list[str] | None = None) -> None:
                 features = ids[np.random.default_rng(seed).random(len(ids)) < 0.5]
             for fold in given.folds:
                 path = directory / study.name / f"seed-{seed}" / f"fold-{fold}"
-                if given.refit == (path / "facts.json").exists():
+                if given.refit == is_done(path, encoder):
                     print(f"{study.name}, seed {seed}, fold {fold}", flush=True)
-                    run_fold(study, seed, fold, path, training, features, given.threads, given.encoder, not given.ours)
+                    run_fold(study, seed, fold, path, training, features, given.threads, encoder, not given.ours)
     found = collect(directory)
     scores = keep(name, found["targets"], ["study", "target", "seed"])
     text = page({"targets": scores, "unifrac": keep(f"{name}-unifrac", found["unifrac"], ["study", "seed", "fold"])})
-    if name != "skill" and (whole := PAGES / "skill.tsv").exists() and len(scores):
-        text += "\n" + losses(pd.read_csv(whole, sep="\t"), scores)
+    # An encoder's own against the ready one, half of the ASVs or another encoder against the same without.
+    against = usual if name != usual else "skill"
+    if name != "skill" and (whole := PAGES / f"{against}.tsv").exists() and len(scores):
+        text += "\n" + losses(pd.read_csv(whole, sep="\t"), scores, against)
     print(text)
     write_section(name, text)
 

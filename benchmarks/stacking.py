@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from report import RESULTS, markdown
 from scipy.stats import t as student_t
-from skill import DATA, STUDIES, Study
+from skill import DATA, READ, STUDIES, Study
 
 from q2_aam.encoder.device import use_threads
 from q2_aam.encoder.encoder import Encoder
@@ -38,15 +38,7 @@ from q2_aam.study.study import read_study
 from q2_aam.study.tables import keep_columns
 
 # Beside those of `skill.py`: groups and targets.
-OTHERS = {
-    "oral-saliva-ph": ("city", ["ph_saliva", "latitude", "Braces", "host_sex"]),
-    "colombia-gut-250": (None, ["age_years", "BMI", "Cardiometabolic_status", "city"]),
-    "pancreatitis-gut": (None, ["dx", "disease"]),
-    "nasopharynx-children": ("Isolate", ["colonization", "Condition"]),
-    "horse-feces-colitis": (None, ["type"]),
-    "spacecraft-cleanroom": ("collection_timestamp", ["jpl_location_area", "jpl_pma"]),
-    "chronic-fatigue-gut": (None, ["BMI", "Subject"]),
-}
+OTHERS = {"oral-saliva-ph": ("city", ["ph_saliva", "latitude", "Braces", "host_sex"])}
 
 
 def parts_of_fold(encoder: Encoder, study: Study, target: str, train: np.ndarray, test: np.ndarray, seed: int) -> dict:
@@ -99,7 +91,7 @@ def collect(encoder: Path, seeds: list[int], names: list[str], directory: Path) 
     loaded = Encoder.load(encoder)
     for seed in seeds:
         for name in names:
-            groups, targets = {**STUDIES, **OTHERS}[name]
+            groups, targets = {**STUDIES, **READ, **OTHERS}[name]
             study = Study(DATA / name, groups, targets)
             for number, (train, test) in enumerate(study.folds(seed)):
                 for target in targets:
@@ -284,7 +276,7 @@ def main() -> None:
     parser.add_argument("what", choices=["collect", "compare"])
     parser.add_argument("--encoder", type=Path)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--studies", nargs="+", default=[*STUDIES, *OTHERS])
+    parser.add_argument("--studies", nargs="+", default=list({**STUDIES, **READ, **OTHERS}))
     parser.add_argument("--directory", type=Path, default=RESULTS / "stacking")
     given = parser.parse_args()
     if given.what == "collect":

@@ -9,18 +9,7 @@ mkdir output
 cd output
 started=$SECONDS
 
-step() { printf '\n== %s\n' "$*"; }
-run() { # show a command as it would be typed, then run it
-  local word line='$'
-  for word in "$@"; do
-    case $word in
-      *[!A-Za-z0-9_./:=-]*) line+=" '$word'" ;;
-      *) line+=" $word" ;;
-    esac
-  done
-  printf '\n%s\n' "$line"
-  "$@"
-}
+source "$demo/steps.sh"
 
 step "1. A survey to work on: 200 samples of 40 sites."
 run python -m q2_aam.simulation.survey .
@@ -29,21 +18,14 @@ step "2. Import. A quarter of the samples, whole sites, is kept apart, as if sam
 run qiime tools import --type 'FeatureTable[Frequency]' --input-format BIOMV210Format \
   --input-path table.biom --output-path table.qza
 run qiime tools import --type 'FeatureData[Sequence]' --input-path sequences.fasta --output-path sequences.qza
-run qiime tools import --type 'Phylogeny[Rooted]' --input-path tree.nwk --output-path tree.qza
 run qiime aam split-samples --i-table table.qza --m-metadata-file metadata.tsv --m-metadata-column ph \
   --m-groups-file metadata.tsv --m-groups-column site --p-share 0.25 \
   --o-train-table train.qza --o-test-table new.qza --verbose
 
-step "3. Pretrain: learn, without any metadata, an embedding of samples whose distances are UniFrac."
-# Fewer epochs than by itself, so that the demo takes minutes.
-run qiime aam pretrain --i-table train.qza --i-sequences sequences.qza --i-phylogeny tree.qza --p-epochs 15 \
-  --o-model encoder.qza --o-training-log pretrain-log.qza --verbose
-run qiime aam summarize-training --i-training-log pretrain-log.qza --o-visualization pretrain-log.qzv
-
-number=4
+number=3
 for column in ph habitat; do
   step "$number. Fit $column: on the training sites, each predicted by what was learnt from the others."
-  run qiime aam fit --i-table train.qza --i-sequences sequences.qza --i-encoder encoder.qza \
+  run qiime aam fit --i-table train.qza --i-sequences sequences.qza \
     --m-metadata-file metadata.tsv --m-metadata-column "$column" \
     --m-groups-file metadata.tsv --m-groups-column site \
     --o-model "$column-model.qza" --o-predictions "$column-out-of-fold.qza" \
@@ -67,4 +49,5 @@ for page in *.qzv; do
   echo "  $PWD/$page"
 done
 echo "Open one with 'qiime tools view FILE', or drop it on https://view.qiime2.org (it stays on your computer)."
+echo "An encoder of your own, instead of the one that comes with q2-aam: make demo-pretraining."
 echo "The demo took $((SECONDS - started)) seconds."

@@ -58,8 +58,8 @@ def cross_validate(
     study : Study
         Read with a target and, where nothing else keeps samples apart, with groups.
     encoder : Encoder, optional
-        Without it (or with ``pretraining`` each_fold) an encoder is pretrained on the training samples of each fold,
-        for which the study needs a phylogeny.
+        By default the ready one. With ``pretraining`` each_fold an encoder is pretrained on the training samples of
+        each fold, for which the study needs a phylogeny; it begins with this one where one is given.
     settings : CrossValidation, optional
     fitting : Fitting, optional
         The same as :meth:`Predictor.fit` takes: what is cross-validated is what is fitted.
@@ -75,7 +75,8 @@ def cross_validate(
     Raises
     ------
     ValueError
-        If the samples cannot be parted so, or there is neither an encoder nor a phylogeny.
+        If the samples cannot be parted so, there is no phylogeny to pretrain by, or there are settings of pretraining
+        where nothing is pretrained.
 
     Examples
     --------
@@ -89,14 +90,19 @@ def cross_validate(
     >>> done.scores[["fold", "method"]].values.tolist()
     [[1.0, 'q2-aam'], [2.0, 'q2-aam'], [nan, 'q2-aam']]
     """
-    settings, fitting, training = settings or CrossValidation(), fitting or Fitting(), training or Training()
+    settings, fitting = settings or CrossValidation(), fitting or Fitting()
     if study.target is None:
         raise ValueError("The study has no target. Read it with the metadata column to predict.")
-    pretraining = settings.pretraining
-    if pretraining == "auto":
-        pretraining = "none" if encoder else "each_fold"
-    if pretraining == "none" and encoder is None:
-        raise ValueError("There is no encoder to fit: give one, or have one pretrained in each fold.")
+    pretraining = "none" if settings.pretraining == "auto" else settings.pretraining
+    if pretraining == "none":
+        given = (training, architecture, settings.pretrain_epochs != CrossValidation.pretrain_epochs)
+        if any(given):
+            raise ValueError(
+                "There are settings of pretraining, but nothing is pretrained. Leave them out, or set pretraining to "
+                "'each_fold'."
+            )
+        encoder = encoder or Encoder.ready()
+    training = training or Training()
     optimization = replace(training.optimization, epochs=settings.pretrain_epochs)
     training = replace(training, optimization=optimization)
     if pretraining == "none":

@@ -90,6 +90,7 @@ MOST_PARAMETERS = {
     "fit": 12,
     "fine_tune": 26,
     "predict": 8,
+    "ready_encoder": 1,
     "cross_validate": 16,
     "predict_baselines": 8,
     "merge_folds": 8,

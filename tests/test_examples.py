@@ -10,6 +10,7 @@ from q2_aam.registration import examples
 
 TYPES = {
     ("pretrain", "Small survey"): {"encoder": "AAMModel[Encoder]", "pretraining_log": "AAMTrainingLog"},
+    ("ready_encoder", "Get it"): {"ready_encoder": "AAMModel[Encoder]"},
     ("fit", "Numeric column"): {
         "ph_model": "AAMModel[Regressor]",
         "ph_out_of_fold": "SampleData[RegressorPredictions]",

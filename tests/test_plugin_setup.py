@@ -54,8 +54,11 @@ SETTINGS = {
     "cross_validate": (CrossValidation, Fitting, Reading),
     "evaluate": (Reading,),
     "summarize_training": (),
+    "ready_encoder": (),
 }
-METHODS = ("split_samples", "predict_baselines", "merge_folds", "pretrain", "fit", "fine_tune", "predict")
+METHODS = (
+    "split_samples", "predict_baselines", "merge_folds", "pretrain", "ready_encoder", "fit", "fine_tune", "predict",
+)  # fmt: skip
 VISUALIZERS = ("evaluate", "summarize_training")
 PIPELINES = ("cross_validate",)
 ACTIONS = (*METHODS, *VISUALIZERS, *PIPELINES)

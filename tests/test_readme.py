@@ -28,8 +28,6 @@ SCORES = {
     "their delivery mode": ("ecam-infant-age", "delivery"),
     "Crohn's disease": ("ibd-crohns-families", "ibd"),
     "Crohn's disease and surgery, 3 classes": ("ibd-crohns-families", "surgery_and_ibd"),
-    "body site": ("moving-pictures-bodysite", "body_site"),
-    "day of sampling, R2": ("moving-pictures-bodysite", "days_since_experiment_start"),
     "kind of soil, 4 classes": ("soil88-ph", "env_feature"),
     "pH of soil, R2": ("soil88-ph", "ph"),
 }
@@ -156,7 +154,8 @@ def test_names_of_the_python_api_are_there(page):
 
 def test_the_scores_of_the_readme_are_those_that_were_measured():
     scores = pd.read_csv(ROOT / "docs" / "benchmarks" / "skill.tsv", sep="\t")
-    means = scores.groupby(["study", "target"]).mean(numeric_only=True)
+    # Seeds that have a score of ours.
+    means = scores[scores["q2-aam"].notna()].groupby(["study", "target"]).mean(numeric_only=True)
     table = [line.strip("|").split("|") for line in README.read_text().splitlines() if line.startswith("| ")]
     header, *rows = [[cell.strip() for cell in line] for line in table]
     assert {row[0] for row in rows} == set(SCORES) and {SCORES[row[0]] for row in rows} == set(means.index)

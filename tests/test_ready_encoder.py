@@ -3,10 +3,13 @@
 import sys
 from pathlib import Path
 
+import biom
 import numpy as np
 import pytest
 import skbio
 
+from q2_aam.encoder.encoder import Encoder
+from q2_aam.study.communities import read_sequences
 from q2_aam.study.phylogeny import read_phylogeny
 
 TOOLS = Path(__file__).resolve().parents[1] / "tools" / "ready_encoder"
@@ -136,6 +139,31 @@ def test_a_community_is_at_distance_0_from_itself_in_another_region(reference, m
     assert distances[0, 2:].min() > 0
 
 
+def test_samples_of_one_sequence_are_as_far_apart_as_in_the_tree(reference, monkeypatch):
+    monkeypatch.setattr(views, "ALONE", 20)
+    study = views.sequence_study(reference, ("v4", 40, 3), [0, 1])
+    assert 5 <= len(study) <= 20 and (np.diff(study.communities.counts.indptr) == 1).all()
+    names = [name.removeprefix("s") for name in study.communities.sample_ids]
+    tree = skbio.TreeNode.read([str_of(reference.tree)]).shear(names)
+    one, other = names[0], names[-1]
+    tips = {name: tree.find(name) for name in (one, other)}
+    ancestor = tree.lca([one, other])
+    apart = sum(tip.accumulate_to_ancestor(ancestor) for tip in tips.values())
+    shared = ancestor.accumulate_to_ancestor(tree.root()) if ancestor is not tree.root() else 0.0
+    expected = apart / (apart + shared)
+    assert study.unifrac()(np.array([0, len(names) - 1]))[0, 1] == pytest.approx(expected, abs=1e-4)
+
+
+def test_ways_of_seeing_are_drawn_as_surveys_have_them():
+    drawn = [views.draw_view(np.random.default_rng(seed)) for seed in range(400)]
+    regions, lengths, starts = (np.array(part) for part in zip(*drawn, strict=True))
+    assert 0.5 < (regions == "v4").mean() < 0.7 and set(regions) == set(views.REGIONS)
+    assert (lengths == 150).mean() > 0.35 and 0.5 < (starts == 0).mean() < 0.7 and starts.max() == views.LATEST
+    for region, length, _ in drawn:
+        _, least, most = views.REGIONS[region]
+        assert least <= length <= most
+
+
 def test_tips_that_a_study_holds_are_left_out(reference, tmp_path):
     # By its ID, and by its sequence under another ID.
     fasta = tmp_path / "sequences.fasta"
@@ -168,3 +196,34 @@ def test_the_evaluation_studies_are_not_read():
     assert len(read) == 19
     assert not read & {(corpus.DATA / name).resolve() for name in judge.EVALUATION}
     assert all((corpus.DATA / name).is_dir() for name in judge.EVALUATION)
+
+
+def samples_of(folder: Path) -> set:
+    """Each sample as its sequences' first 90 nucleotides and their counts."""
+    table, sequences = biom.load_table(str(folder / "table.biom")), read_sequences(str(folder / "sequences.fasta"))
+    counts, texts = table.matrix_data.tocsc(), np.array([sequences[name][:90] for name in table.ids("observation")])
+    ends = zip(counts.indptr[:-1], counts.indptr[1:], strict=True)
+    parts = [(texts[counts.indices[low:high]], counts.data[low:high]) for low, high in ends]
+    return {hash(frozenset(zip(held.tolist(), reads.tolist(), strict=True))) for held, reads in parts}
+
+
+@pytest.mark.skipif(not corpus.DATA.exists(), reason="the public surveys are not here")
+def test_no_sample_of_an_evaluation_study_is_in_a_survey_that_is_read():
+    read = set().union(*map(samples_of, corpus.folders().values()))
+    assert len(read) > 9000
+    for name in judge.EVALUATION:
+        assert not read & samples_of(corpus.DATA / name), name
+
+
+def test_the_ready_encoder_names_what_it_has_read():
+    encoder = Encoder.ready()
+    stages = encoder.description.data, encoder.description.encoder["data"]
+    names = {study["name"] for stage in stages for study in stage["studies"]}
+    simulated = {name for name in names if name.startswith("reference")}
+    assert len(simulated) > 10
+    surveys = {name.removesuffix("-150") for name in names - simulated}
+    assert not surveys & set(judge.EVALUATION)
+    card = (TOOLS.parents[1] / "docs" / "reference" / "ready-encoder.md").read_text()
+    assert all(f"`{name}`" in card for name in surveys)
+    if corpus.DATA.exists():
+        assert surveys == set(corpus.folders())

@@ -118,6 +118,25 @@ def test_an_encoder_that_is_not_there_is_refused(skill, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_study_that_the_ready_encoder_has_read_is_for_pretraining_alone(skill, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        skill.main(["--studies", "moving-pictures-bodysite", "--directory", str(tmp_path / "skill")])
+    assert "The ready encoder has read moving-pictures-bodysite: --pretrain." in capsys.readouterr().err
+    for wrong in (["--epochs", "3"], ["--pretrain", "--encoder", str(tmp_path)]):
+        with pytest.raises(SystemExit):
+            skill.main(wrong)
+        assert "--pretrain goes with no --encoder" in capsys.readouterr().err
+    assert not set(skill.STUDIES) & skill.studies_read() and set(skill.READ) <= skill.studies_read()
+
+
+def test_a_fold_of_another_encoder_is_not_taken_for_done(skill, tmp_path):
+    assert not skill.is_done(tmp_path, skill.READY)
+    (tmp_path / "facts.json").write_text(json.dumps({"encoder": "another"}))
+    assert skill.is_done(tmp_path, None) and not skill.is_done(tmp_path, skill.READY)
+    (tmp_path / "facts.json").write_text(json.dumps({"encoder": skill.Encoder.ready().digest()}))
+    assert skill.is_done(tmp_path, skill.READY)
+
+
 def written_study(folder: Path) -> Path:
     """Files of a study: twelve samples of two classes, one of them in no group."""
     ids = [f"s{number}" for number in range(12)]
@@ -154,7 +173,7 @@ def test_heads_are_refitted_to_an_encoder_of_an_earlier_version(skill, tmp_path,
     survey = simulate_survey(30, 60, 40)
     survey.write(folder)
     study = skill.Study(folder, "site", ["ph"])
-    path = tmp_path / "results" / "small" / "seed-0" / "fold-0"
+    path = tmp_path / "results-own" / "small" / "seed-0" / "fold-0"
     table = study.part(study.folds(0)[0][0])
     model = pretrain(table, study.phylogeny, study.sequences, epochs=1, **SIZES, **RUN)[0]
     settings = description(model)["settings"]
@@ -173,8 +192,9 @@ def test_heads_are_refitted_to_an_encoder_of_an_earlier_version(skill, tmp_path,
     monkeypatch.setattr(skill, "PAGES", tmp_path)
     monkeypatch.setattr(skill, "write_section", lambda *_: None)
     common = ["--study", str(folder), "--targets", "ph", "--groups", "site", "--folds", "0", "--threads", "1"]
-    skill.main([*common, "--directory", str(tmp_path / "results")])
+    common += ["--pretrain", "--directory", str(tmp_path / "results")]
+    skill.main(common)
     assert "fold 0" not in capsys.readouterr().out
-    skill.main([*common, "--directory", str(tmp_path / "results"), "--refit"])
+    skill.main([*common, "--refit"])
     assert "small, seed 0, fold 0" in capsys.readouterr().out
     assert (path / "ph.tsv").read_text() == first

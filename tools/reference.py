@@ -5,7 +5,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reference" / "actions.md"
 KINDS = {"methods": "method", "pipelines": "pipeline", "visualizers": "visualizer"}
-ORDER = ("pretrain", "fit", "predict", "evaluate", "split_samples", "cross_validate", "fine_tune")
+ORDER = ("fit", "predict", "evaluate", "split_samples", "cross_validate", "ready_encoder", "pretrain", "fine_tune")
 
 
 def page() -> str:

@@ -60,15 +60,17 @@ def study_of(
 
 
 def foreign_cautions(table, encoder, missing_features: str, foreign: str, threads, sequences=None) -> list[str]:
-    """What :func:`q2_aam.encoder.plausibility.foreign_caution` says of artifacts of an encoder and of sequences."""
+    """What :func:`q2_aam.encoder.plausibility.foreign_caution` says of artifacts of an encoder and of sequences.
+
+    Without an encoder: what it says of the ready one.
+    """
     from q2_types.feature_data import DNAFASTAFormat
 
     from q2_aam.encoder.device import use_threads
-    from q2_aam.encoder.encoder import Encoder
     from q2_aam.encoder.plausibility import foreign_caution
     from q2_aam.types import AAMModelDirectoryFormat
 
-    loaded = Encoder.load(str(encoder.view(AAMModelDirectoryFormat)))
+    loaded = encoder_of(None if encoder is None else encoder.view(AAMModelDirectoryFormat))
     sequences = None if sequences is None else sequences.view(DNAFASTAFormat)
     with warnings.catch_warnings():
         # What reading has to say is said where something is learnt of it.
@@ -103,13 +105,11 @@ def refuse_absent_samples(table, covariates) -> None:
         )
 
 
-def refuse_no_encoder(encoder, action: str) -> None:
-    """Stop when there is no encoder, and say where to get one."""
-    if encoder is None:
-        raise ValueError(
-            f"{action} needs an encoder, but none is given. Make one of all your samples, with or without metadata, by "
-            "`qiime aam pretrain` (table, sequences and phylogeny), and give it as encoder."
-        )
+def encoder_of(directory):
+    """The encoder of an artifact, or the ready one where none is given."""
+    from q2_aam.encoder.encoder import Encoder
+
+    return Encoder.ready() if directory is None else Encoder.load(str(directory))
 
 
 def refuse_id_headers(values: pd.Series) -> None:

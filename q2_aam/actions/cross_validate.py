@@ -42,7 +42,7 @@ def cross_validate(
     of_arguments(CrossValidation, arguments)
     of_arguments(Fitting, arguments)
     refuse_columns_of_nothing(covariates, covariate_columns)
-    pretraining = resolve_pretraining(pretraining, encoder, phylogeny, pretrain_epochs)
+    pretraining = resolve_pretraining(pretraining, phylogeny, pretrain_epochs)
     refuse_no_counts(pretraining, table)
     with readable_warnings():
         warn_of_seen_samples(pretraining, encoder)
@@ -76,6 +76,8 @@ class Pipeline:
         self.table, self.metadata = arguments["table"], arguments["metadata"]
         self.sample_ids, self.values, self.groups = self._known_samples()
         self.parts = {name: [] for name in self.RESULTS}
+        # Of each repeat: its seed and its folds.
+        self.repeats = [self._folds(repeat) for repeat in range(arguments["repeats"])]
         self._check_sequences()
 
     def _known_samples(self):
@@ -108,7 +110,7 @@ class Pipeline:
         return sample_ids, values, groups
 
     def _check_sequences(self) -> None:
-        """Once and of all samples whether the encoder that is given can judge them: not in the midst of the folds."""
+        """Once and of all samples whether the encoder can judge them: not in the midst of the folds."""
         if self.pretraining == "none":
             table = self.table.view(biom.Table).filter(set(self.sample_ids), inplace=False)
             given = self._some("encoder", "sequences", "missing_features", "foreign", "threads")
@@ -125,21 +127,24 @@ class Pipeline:
         names, group_name = self.arguments["covariate_columns"], None if groups is None else groups.name
         return frame[choose_columns(frame.columns, names, self.metadata.name, group_name)]
 
-    def run_repeats(self) -> None:
-        """All folds of all repeats."""
+    def _folds(self, repeat: int) -> tuple[int, list]:
+        """The seed of a repeat, and its folds: rows to learn from and rows to predict."""
         from q2_aam.study.folds import grouped_folds
 
-        repeats, tests = self.arguments["repeats"], []
-        for repeat in range(1, repeats + 1):
-            seed = (self.arguments["random_seed"] + repeat - 1) % (LARGEST_SEED + 1)
-            parts = grouped_folds(
-                len(self.sample_ids),
-                self.arguments["folds"],
-                groups=self.groups,
-                classes=None if self.metadata.type == "numeric" else self.values,
-                leave_one_group_out=self.arguments["leave_one_group_out"],
-                random_seed=seed,
-            )
+        seed = (self.arguments["random_seed"] + repeat) % (LARGEST_SEED + 1)
+        return seed, grouped_folds(
+            len(self.sample_ids),
+            self.arguments["folds"],
+            groups=self.groups,
+            classes=None if self.metadata.type == "numeric" else self.values,
+            leave_one_group_out=self.arguments["leave_one_group_out"],
+            random_seed=seed,
+        )
+
+    def run_repeats(self) -> None:
+        """All folds of all repeats."""
+        repeats, tests = len(self.repeats), []
+        for repeat, (seed, parts) in enumerate(self.repeats, 1):
             tests.append({tuple(test) for _, test in parts})
             encoder = self.arguments["encoder"]
             if self.pretraining == "transductive":
@@ -223,11 +228,12 @@ class Pipeline:
     def results(self) -> tuple:
         """The folds merged and scored, and the page of them."""
         groups, ids = self.arguments["groups"], list(self.sample_ids)
+        read = self.pretraining if self.arguments["encoder"] is None else f"encoder+{self.pretraining}"
         predictions, certainty, novelty, baselines, scores = self.actions["merge_folds"](
             **self.parts,
             metadata=self.metadata.filter_ids(ids),
             groups=None if groups is None else groups.filter_ids(ids),
-            pretraining=self.pretraining if self.arguments["encoder"] is None else f"encoder+{self.pretraining}",
+            pretraining="ready" if read == "none" else read,
         )
         outcome = {"predictions": predictions, "certainty": certainty, "baselines": baselines, "scores": scores}
         [report] = self.actions["evaluate"](
@@ -240,7 +246,7 @@ class Pipeline:
         return (*outcome.values(), report)
 
 
-def resolve_pretraining(pretraining: str, encoder, phylogeny, pretrain_epochs: int | str) -> str:
+def resolve_pretraining(pretraining: str, phylogeny, pretrain_epochs: int | str) -> str:
     """The kind of pretraining for 'auto'.
 
     Raises
@@ -249,20 +255,16 @@ def resolve_pretraining(pretraining: str, encoder, phylogeny, pretrain_epochs: i
         If what is asked for cannot be done.
     """
     if pretraining == "auto":
-        pretraining = "each_fold" if encoder is None else "none"
+        pretraining = "none"
     if pretraining != "none" and phylogeny is None:
         raise ValueError(
             f"pretraining is {pretraining!r}, which needs the phylogeny: its distances are what is learnt. Give the "
-            "phylogeny, or give an encoder and leave pretraining out."
-        )
-    if pretraining == "none" and encoder is None:
-        raise ValueError(
-            "pretraining is 'none', but there is no encoder to fit. Give an encoder, or set pretraining to 'each_fold'."
+            "phylogeny, or leave pretraining out: the encoder is then the one that comes with q2-aam, or yours."
         )
     if pretraining == "none" and pretrain_epochs != CrossValidation.pretrain_epochs:
         raise ValueError(
-            f"pretrain_epochs is {pretrain_epochs}, but nothing is pretrained: an encoder is given. Leave "
-            "pretrain_epochs out, or set pretraining to 'each_fold'."
+            f"pretrain_epochs is {pretrain_epochs}, but nothing is pretrained. Leave pretrain_epochs out, or set "
+            "pretraining to 'each_fold'."
         )
     return pretraining
 
@@ -272,7 +274,7 @@ def refuse_no_counts(pretraining: str, table) -> None:
     if pretraining != "none" and str(table.type) != "FeatureTable[Frequency]":
         raise ValueError(
             f"pretraining is {pretraining!r}, which needs counts of reads, but the table is {table.type}. Give a table "
-            "of counts, or give an encoder and leave pretraining out."
+            "of counts, or leave pretraining out."
         )
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
 from q2_types.tree import NewickFormat
 
-from q2_aam.actions._reading import refuse_no_encoder, study_of
+from q2_aam.actions._reading import encoder_of, study_of
 from q2_aam.actions._reporting import (
     describe_covariates,
     describe_new_asvs,
@@ -68,15 +68,13 @@ def fine_tune(
     """Fine-tune an encoder; the parameters are described where they are registered."""
     arguments = dict(locals())
     settings, reading = of_arguments(FineTuning, arguments), of_arguments(Reading, arguments)
-    refuse_no_encoder(encoder, "fine-tune")
     refuse_distances_without_phylogeny(phylogeny, metric, unifrac_weight)
 
-    from q2_aam.encoder.encoder import Encoder
     from q2_aam.encoder.training.run_directory import run_directory
     from q2_aam.fine_tuning import fine_tune as tune
 
     with readable_warnings(), run_directory(run_dir, num_nodes) as directory:
-        loaded = Encoder.load(str(encoder))
+        loaded = encoder_of(encoder)
         study = study_of(
             table,
             sequences,

@@ -7,7 +7,7 @@ import biom
 import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
 
-from q2_aam.actions._reading import refuse_id_headers, refuse_no_encoder, study_of
+from q2_aam.actions._reading import encoder_of, refuse_id_headers, study_of
 from q2_aam.actions._reporting import (
     describe_covariates,
     describe_new_asvs,
@@ -44,13 +44,11 @@ def fit(
     """Fit a regressor or classifier; the parameters are described where they are registered."""
     arguments = dict(locals())
     settings, reading = of_arguments(Fitting, arguments), of_arguments(Reading, arguments)
-    refuse_no_encoder(encoder, "fit")
 
-    from q2_aam.encoder.encoder import Encoder
     from q2_aam.predictor import Predictor
 
     with readable_warnings():
-        loaded = Encoder.load(str(encoder))
+        loaded = encoder_of(encoder)
         settings = replace(settings, token_limit=loaded.description.token_limit)
         study = study_of(
             table,

@@ -19,6 +19,8 @@ from q2_aam.study.communities import Communities
 from q2_aam.study.joined import JoinedStudies
 from q2_aam.study.study import Study
 
+# The encoder that comes with q2-aam, as `tools/ready_encoder/make.py` makes it.
+READY = Path(__file__).parent / "ready"
 # What training leaves beside the weights (8.2).
 TRAINING_STATE = ("optimizer", "scheduler", "epoch", "score", "monitor")
 
@@ -108,6 +110,18 @@ class Encoder:
                 "what `qiime aam pretrain` made."
             )
         return cls.from_content(content, description)
+
+    @classmethod
+    def ready(cls) -> "Encoder":
+        """The encoder that comes with q2-aam, pretrained on many public studies: no phylogeny is needed.
+
+        Examples
+        --------
+        >>> encoder = Encoder.ready()
+        >>> encoder.metric
+        'unweighted'
+        """
+        return cls.load(READY)
 
     @classmethod
     def inside(cls, content: dict, description: ModelDescription) -> "Encoder":

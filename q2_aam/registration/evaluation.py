@@ -168,7 +168,7 @@ def register_merge_folds(plugin) -> None:
         parameter_descriptions={
             "metadata": "The column that was predicted, with the true values.",
             "pretraining": "What the encoder was learnt from, to stand in the scores: samples of each fold's training part, all "
-            "samples (transductive), or none; encoder+ where it began from a given one.",
+            "samples (transductive), or none; encoder+ where it began from a given one; ready for the one that comes with q2-aam.",
             "groups": "Column whose groups were never on both sides, to be counted.",
         },
         output_descriptions={
@@ -211,9 +211,9 @@ def register_cross_validate(plugin) -> None:
         input_descriptions={
             "table": parameters.TABLE + " Pretraining takes counts of reads alone.",
             "sequences": parameters.SEQUENCES,
-            "phylogeny": "Phylogeny whose tips are the table's features: pretraining learns its distances, and a baseline reads them.",
-            "encoder": "A pretrained encoder. If it was pretrained on samples of this table, it has seen the communities of samples "
-            "that are predicted, though not their values: scores then do not hold for later samples.",
+            "phylogeny": "Phylogeny whose tips are the table's features, for the baseline on exact UniFrac, and for pretraining.",
+            "encoder": "A pretrained encoder; by default the one that comes with q2-aam. If it was pretrained on samples of this table, it "
+            "has seen the communities of samples that are predicted, though not their values: scores then do not hold for later samples.",
         },
         parameter_descriptions={
             "metadata": "Column to predict. Samples without a value are left out, with a count.",
@@ -228,10 +228,10 @@ def register_cross_validate(plugin) -> None:
         },
         name="How well would new samples be predicted?",
         description=(
-            "Part the samples into folds, and predict each fold by what was learnt from the others: pretrain, fit, predict and "
-            "predict-baselines for each fold. Of the samples of a fold nothing is seen before they are predicted, unless an encoder "
-            "is given or pretraining is transductive. QIIME 2 releases that can run actions in parallel run folds at the "
-            "same time (--parallel)."
+            "Part the samples into folds, and predict each fold by what was learnt from the others: fit, predict and "
+            "predict-baselines for each fold, and pretrain with pretraining each_fold. Of the samples of a fold nothing is seen before "
+            "they are predicted, unless an encoder is given that has read them or pretraining is transductive. QIIME 2 releases that can "
+            "run actions in parallel run folds at the same time (--parallel)."
         ),
         examples={"Numeric column": examples.cross_validate_example},
     )

@@ -65,8 +65,7 @@ def _pretrained() -> tuple:
 
 @lru_cache(maxsize=1)
 def _fitted() -> tuple:
-    inputs = {"table": training_table(), "sequences": sequences(), "encoder": encoder()}
-    return _run("fit", **inputs, metadata=metadata().get_column("ph"))
+    return _run("fit", table=training_table(), sequences=sequences(), metadata=metadata().get_column("ph"))
 
 
 @lru_cache(maxsize=1)

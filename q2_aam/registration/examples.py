@@ -37,18 +37,27 @@ def pretrain_example(use):
     )
 
 
+def ready_encoder_example(use):
+    """Get the encoder that comes with the plugin."""
+    use.action(
+        use.UsageAction(plugin_id="aam", action_id="ready_encoder"),
+        use.UsageInputs(),
+        use.UsageOutputNames(model="ready_encoder"),
+    )
+
+
 def fit_regressor_example(use):
-    """Fit an encoder to a numeric column."""
+    """Fit a numeric column."""
     _fit(use, "ph")
 
 
 def fit_classifier_example(use):
-    """Fit an encoder to a categorical column."""
+    """Fit a categorical column."""
     _fit(use, "habitat")
 
 
 def fit_covariates_example(use):
-    """Fit an encoder to a numeric column, with a covariate."""
+    """Fit a numeric column, with a covariate."""
     _fit(use, "ph", ["habitat"])
 
 
@@ -62,7 +71,6 @@ def _fit(use, column: str, covariate_columns: list | None = None):
         use.UsageInputs(
             table=use.init_artifact("table", training_table),
             sequences=use.init_artifact("sequences", sequences),
-            encoder=use.init_artifact("encoder", encoder),
             metadata=use.get_metadata_column(column, column, samples),
             groups=use.get_metadata_column("site", "site", samples),
             **further,
@@ -149,7 +157,6 @@ def cross_validate_example(use):
             table=use.init_artifact("table", training_table),
             sequences=use.init_artifact("sequences", sequences),
             phylogeny=use.init_artifact("phylogeny", phylogeny),
-            encoder=use.init_artifact("encoder", encoder),
             metadata=use.get_metadata_column("ph", "ph", samples),
             groups=use.get_metadata_column("site", "site", samples),
             folds=2,

@@ -16,6 +16,7 @@ from q2_aam.actions.fine_tune import fine_tune
 from q2_aam.actions.fit import fit
 from q2_aam.actions.predict import predict
 from q2_aam.actions.pretrain import pretrain
+from q2_aam.actions.ready_encoder import ready_encoder
 from q2_aam.framework import Categorical, Choices, MetadataColumn, Numeric, Str, TypeMap
 from q2_aam.registration import examples, parameters
 from q2_aam.registration.parameters import (
@@ -69,6 +70,7 @@ def register_learning(plugin, citations) -> None:
     citations : Citations
     """
     register_pretrain(plugin, citations)
+    register_ready_encoder(plugin, citations)
     register_fit(plugin)
     register_fine_tune(plugin)
     register_predict(plugin)
@@ -112,6 +114,26 @@ def register_pretrain(plugin, citations) -> None:
         ),
         citations=[citations["lozupone2005unifrac"], citations["sfiligoi2022unifrac"]],
         examples={"Small survey": examples.pretrain_example},
+    )
+
+
+def register_ready_encoder(plugin, citations) -> None:
+    """Register `ready_encoder`."""
+    plugin.methods.register_function(
+        function=ready_encoder,
+        inputs={},
+        parameters={},
+        outputs=[("model", AAMModel[Encoder])],
+        input_descriptions={},
+        parameter_descriptions={},
+        output_descriptions={"model": "The encoder that actions take where none is given."},
+        name="Get the encoder that comes with q2-aam",
+        description=(
+            "It has read many public surveys of the 16S gene, and needs no phylogeny. Actions take it where no encoder is "
+            "given; as an artifact it can be looked at, kept, or gone on from by pretrain."
+        ),
+        citations=[citations["mcdonald2012greengenes"]],
+        examples={"Get it": examples.ready_encoder_example},
     )
 
 
@@ -188,7 +210,7 @@ def register_fine_tune(plugin) -> None:
         input_descriptions={
             "table": parameters.TABLE,
             "sequences": parameters.SEQUENCES,
-            "encoder": "The encoder that pretrain made, to begin with.",
+            "encoder": "An encoder that pretrain made, to begin with; by default the one that comes with q2-aam.",
             "phylogeny": "With a phylogeny, the UniFrac loss is kept beside the target's.",
         },
         parameter_descriptions={

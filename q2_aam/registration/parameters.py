@@ -23,7 +23,10 @@ from q2_aam.settings import (
 
 TABLE = "ASVs in samples: counts of reads, relative frequencies, or presence and absence alone."
 SEQUENCES = "Sequences of the table's features. Not needed where the feature IDs are themselves the sequences."
-ENCODER = "The encoder that pretrain made. It stays as it is."
+ENCODER = (
+    "An encoder that pretrain made; by default the one that comes with q2-aam, which has read many public studies. It "
+    "stays as it is."
+)
 GROUPS = (
     MetadataColumn[Categorical],
     "Column whose groups (subjects, households, sites) never stand on both sides of a "
@@ -41,7 +44,9 @@ WEIGHT = Float % Range(0, None)
 SHARE = Float % Range(0, 1, inclusive_start=True, inclusive_end=False)
 INNER_SHARE = Float % Range(0, 1, inclusive_start=False, inclusive_end=False)
 # What stands in the scores of a cross-validation.
-PRETRAINED = Str % Choices([f"{before}{kind}" for before in ("", "encoder+") for kind in PRETRAINING if kind != "auto"])
+PRETRAINED = Str % Choices(
+    ["ready", *(f"{before}{kind}" for before in ("", "encoder+") for kind in PRETRAINING if kind != "auto")]
+)
 
 MONITOR = (
     "Metric that picks the best epoch (the highest where more is better, else the lowest), measured on the validation "
@@ -198,9 +203,9 @@ FOLDS = {
         Str % Choices(PRETRAINING),
         "What is pretrained. each_fold: an encoder for each fold, on its training samples alone. transductive: one encoder is "
         "pretrained on all samples, those that are predicted included, without their values; scores then hold for "
-        "samples that are there when the encoder is pretrained, not for later ones. none: nothing is pretrained, and the "
-        "encoder that is given is taken. auto is each_fold without an encoder, none with one. Where one is given, each_fold "
-        "and transductive go on from it.",
+        "samples that are there when the encoder is pretrained, not for later ones. none (and auto): nothing is "
+        "pretrained, and the encoder that is given is taken, or the one that comes with q2-aam. Where one is given, "
+        "each_fold and transductive go on from it.",
     ),
     "pretrain_epochs": (
         OPTIMIZATION["epochs"][0],

@@ -142,7 +142,7 @@ class CrossValidation:
     """Times that all is done, each with other folds and another seed."""
 
     pretraining: str = "auto"
-    """``auto`` is each_fold where no encoder is given, none where one is."""
+    """``auto`` is none: the encoder is the one that is given, or the ready one."""
 
     pretrain_epochs: int | str = Optimization.epochs
     """Most epochs of pretraining."""

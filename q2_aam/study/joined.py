@@ -26,12 +26,15 @@ class JoinedStudies:
         int64 ``[N]``, number of each sample's study.
     asvs : tuple of np.ndarray
         int64 ``[V of the study]`` each, numbers of the studies' ASVs among all.
+    names : tuple of str
+        ``[K]``.
     """
 
     studies: tuple[Study, ...]
     communities: Communities
     members: np.ndarray
     asvs: tuple[np.ndarray, ...]
+    names: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.members)
@@ -43,8 +46,9 @@ class JoinedStudies:
 
     @property
     def record(self) -> dict:
-        """What was left out of each study, by its number."""
-        return {"studies": [{"samples": len(study), **study.record} for study in self.studies]}
+        """What was read of each study, and what was left out of it."""
+        parts = zip(self.names, self.studies, strict=True)
+        return {"studies": [{"name": name, "samples": len(study), **study.record} for name, study in parts]}
 
     def depths(self) -> np.ndarray:
         """Reads of each sample, float64 ``[N]``."""
@@ -171,4 +175,4 @@ def join(studies: dict[str, Study]) -> JoinedStudies:
         n_cut=sum(part.n_cut for part in parts),
     )
     members = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    return JoinedStudies(tuple(studies.values()), communities, members, asvs)
+    return JoinedStudies(tuple(studies.values()), communities, members, asvs, tuple(studies))

@@ -15,6 +15,11 @@ def reading_notes(scores: pd.DataFrame) -> list:
             "that were predicted, but without their values. The scores hold for samples that are there when the "
             "encoder is pretrained, not for later ones."
         )
+    if "ready" in kinds:
+        notes.append(
+            "The encoder is the one that comes with q2-aam. It has not read these samples, unless they are of one of "
+            "the public surveys that its page names (docs/reference/ready-encoder.md)."
+        )
     if "encoder" in kinds:
         notes.append(
             "The cross-validation began with an encoder that was there before. If this encoder was pretrained on these "

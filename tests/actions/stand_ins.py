@@ -77,7 +77,7 @@ class Actions:
 
     def fit(self, table, encoder, metadata, groups, **_):
         values = metadata.to_series()
-        seen = table.content.sum() + encoder.seen
+        seen = table.content.sum() + getattr(encoder, "seen", 0)
         if values.dtype == object:
             seen, classes = seen + (values == "x").sum(), sorted(set(values))
         else:

@@ -68,8 +68,9 @@ def test_what_is_predicted_is_unseen_by_the_real_actions(study, survey, monkeypa
         train = np.append(first, 15)
         folds = [(train, second[:-1]), (second[:-1], train)]
     monkeypatch.setattr("q2_aam.study.folds.grouped_folds", lambda *_, **__: folds)
+    each_fold = {"pretraining": "each_fold", "pretrain_epochs": 1}
     before, after = (
-        joined(really(study, table, frame=frame, phylogeny=phylogeny(study), pretrain_epochs=1), table.ids())
+        joined(really(study, table, frame=frame, phylogeny=phylogeny(study), **each_fold), table.ids())
         for table, frame in (survey, other_samples(*survey))
     )
     # the samples of the fold whose own communities are the same

@@ -9,8 +9,8 @@ from .small import as_column
 from .stand_ins import Actions, Content, run, small_frame, small_table
 
 NO_PHYLOGENY = (
-    ", which needs the phylogeny: its distances are what is learnt. Give the phylogeny, or give an encoder and leave "
-    "pretraining out."
+    ", which needs the phylogeny: its distances are what is learnt. Give the phylogeny, or leave pretraining out: the "
+    "encoder is then the one that comes with q2-aam, or yours."
 )
 ENCODER = Content(None, seen=5)
 
@@ -18,20 +18,15 @@ ENCODER = Content(None, seen=5)
 @pytest.mark.parametrize(
     "changes, sentence",
     [
-        ({"phylogeny": None}, f"pretraining is 'each_fold'{NO_PHYLOGENY}"),
+        ({"phylogeny": None, "pretraining": "each_fold"}, f"pretraining is 'each_fold'{NO_PHYLOGENY}"),
         (
             {"phylogeny": None, "pretraining": "transductive", "encoder": ENCODER},
             f"pretraining is 'transductive'{NO_PHYLOGENY}",
         ),
         (
-            {"pretraining": "none"},
-            "pretraining is 'none', but there is no encoder to fit. Give an encoder, or set pretraining to "
-            "'each_fold'.",
-        ),
-        (
             {"encoder": ENCODER, "pretrain_epochs": 7},
-            "pretrain_epochs is 7, but nothing is pretrained: an encoder is given. Leave pretrain_epochs out, or set "
-            "pretraining to 'each_fold'.",
+            "pretrain_epochs is 7, but nothing is pretrained. Leave pretrain_epochs out, or set pretraining to "
+            "'each_fold'.",
         ),
         (
             {"covariate_columns": ["kind"]},
@@ -68,10 +63,10 @@ def test_pretraining_takes_counts_alone():
     context, frame = Actions(), small_frame()
     table = Content(small_table(), type="FeatureTable[RelativeFrequency]")
     with pytest.raises(ValueError) as error:
-        cross_validate(context, table, as_column(frame["ph"]), phylogeny="tree")
+        cross_validate(context, table, as_column(frame["ph"]), phylogeny="tree", pretraining="each_fold")
     assert str(error.value) == (
         "pretraining is 'each_fold', which needs counts of reads, but the table is FeatureTable[RelativeFrequency]. "
-        "Give a table of counts, or give an encoder and leave pretraining out."
+        "Give a table of counts, or leave pretraining out."
     )
     assert context.calls == []
 

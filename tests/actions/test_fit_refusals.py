@@ -26,14 +26,6 @@ def refused(message):
 # The encoder
 
 
-def test_without_an_encoder_the_sentence_says_where_to_get_one(study, no_fit):
-    with refused(
-        "fit needs an encoder, but none is given. Make one of all your samples, with or without metadata, by `qiime "
-        "aam pretrain` (table, sequences and phylogeny), and give it as encoder."
-    ):
-        run_fit(study, "ph", None)
-
-
 def test_a_fitted_model_is_no_encoder(study, regressor, no_fit):
     with refused("The model is a regressor of 'ph', but an encoder is needed. Give what `qiime aam pretrain` made."):
         run_fit(study, "ph", regressor[0])

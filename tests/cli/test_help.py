@@ -53,7 +53,7 @@ def test_help_shows_an_example(help_of, action):
 def test_example_of_fit_is_the_command_of_the_documents(help_of):
     example = help_of["fit"].out.split("# ### example: Numeric column")[1].split("# ###")[0]
     assert plain(example.replace("\\\n", " ")) == (
-        "qiime aam fit --i-table table.qza --i-sequences sequences.qza --i-encoder encoder.qza "
+        "qiime aam fit --i-table table.qza --i-sequences sequences.qza "
         "--m-metadata-file metadata.tsv --m-metadata-column ph --m-groups-file metadata.tsv --m-groups-column site "
         "--o-model ph-model.qza --o-predictions ph-out-of-fold.qza --o-certainty ph-out-of-fold-certainty.qza"
     )

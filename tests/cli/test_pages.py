@@ -18,8 +18,7 @@ SIZES = "--p-dim 16 --p-lineages 16 --p-epochs 1 --p-threads 1 --p-precision 32"
 # What is added so that a command takes seconds.
 QUICKER = {
     "pretrain": SIZES,
-    # With the encoder at hand: pretraining in each fold would be of the usual sizes.
-    "cross-validate": "--i-encoder encoder.qza --p-folds 2 --p-threads 1",
+    "cross-validate": "--p-folds 2 --p-threads 1",
     "fit": "--p-threads 1",
     "fine-tune": "--p-epochs 1 --p-threads 1 --p-precision 32",
 }
@@ -102,7 +101,6 @@ def readme_folder(qiime, survey, tmp_path_factory):
         sequences.save(str(folder / name))
     Artifact.import_data("Phylogeny[Rooted]", str(folder / "tree.nwk")).save(str(folder / "rooted-tree.qza"))
     run_page(qiime, README, folder)
-    shutil.copy(folder / "encoder.qza", folder / "encoder-of-other-studies.qza")
     return folder
 
 
@@ -112,7 +110,7 @@ def test_readme(readme_folder):
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_how_to(qiime, page, readme_folder, tmp_path):
-    """After the README's five commands, on what they made."""
+    """After the README's commands, on what they made."""
     folder = shutil.copytree(readme_folder, tmp_path / "page")
     shutil.rmtree(folder / "ph-cross-validation")
     run_page(qiime, page, folder)

@@ -51,6 +51,7 @@ def test_an_asv_of_several_studies_is_one_and_samples_keep_their_study(two):
         assert np.array_equal(communities.counts[rows][:, numbers].toarray(), own.counts.toarray())
         assert communities.counts[rows].sum() == own.counts.sum()
     assert both.depths().tolist() == [6, 3, 2, 7, 3]
+    assert [part["name"] for part in both.record["studies"]] == list(both.names)
     assert both.record["studies"][1]["samples"] == 2 and both.values == "counts"
 
 

@@ -62,11 +62,12 @@ def test_one_repeat_has_no_spread_of_all_folds(tmp_path):
 @pytest.mark.parametrize(
     "pretraining, shown",
     [
-        ("each_fold", (False, False)),
-        ("none", (False, False)),
-        ("transductive", (True, False)),
-        ("encoder+none", (False, True)),
-        ("encoder+transductive", (True, True)),
+        ("each_fold", (False, False, False)),
+        ("none", (False, False, False)),
+        ("ready", (False, False, True)),
+        ("transductive", (True, False, False)),
+        ("encoder+none", (False, True, False)),
+        ("encoder+transductive", (True, True, False)),
     ],
 )
 def test_the_page_says_what_had_been_seen(tmp_path, pretraining, shown):
@@ -78,5 +79,7 @@ def test_the_page_says_what_had_been_seen(tmp_path, pretraining, shown):
         "The cross-validation began with an encoder that was there before. If this encoder was pretrained on these "
         "samples, it has seen the communities (not the values) of samples that were predicted, and the scores do not "
         "hold for later ones.",
+        "The encoder is the one that comes with q2-aam. It has not read these samples, unless they are of one of the "
+        "public surveys that its page names",
     )
     assert tuple(sentence in text for sentence in sentences) == shown

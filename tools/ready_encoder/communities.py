@@ -15,7 +15,7 @@ SAMPLES_A_HABITAT = 8
 # Tips of a clade, at least and at most, and of those how many a biome knows of at most.
 CLADE = (2, 400)
 KNOWN = 30
-RICHNESS = (15, 400)
+RICHNESS = (5, 400)
 # Standard deviations of how common clades and tips are (logarithms): in a biome, and what habitats and samples shift.
 COMMONNESS = {"biome": 2.0, "habitat": 1.0, "sample": 0.7}
 # By how much the logarithm of reads goes with how common a tip is.

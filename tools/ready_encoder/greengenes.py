@@ -71,19 +71,26 @@ class Greengenes:
         start : int
             Nucleotides left out behind the primer.
         """
-        begin, end = (skbio.DNA(primer).to_regex() for primer in (PRIMERS[FORWARD[name]], ENDS[name]))
         found = []
-        for sequence in self.sequences:
-            at = begin.search(sequence)
-            if at is None:
-                found.append("")
-                continue
-            last = end.search(sequence, at.end())
-            text = sequence[at.end() + start : len(sequence) if last is None else last.start()][:length]
+        for whole, ended in self._whole[name]:
+            text = whole[start : start + length]
             # A region that is not reached to its end, or that no primer ends, is not what a survey would hold.
-            whole = len(text) == length or last is not None
-            found.append(text if whole and set(text) <= set("ACGT") else "")
+            found.append(text if (len(text) == length or ended) and set(text) <= set("ACGT") else "")
         return np.array(found, dtype=object)
+
+    @cached_property
+    def _whole(self) -> dict[str, list[tuple[str, bool]]]:
+        """Each sequence behind the primer of each region, and whether the region's end was found."""
+        found = {}
+        for name, primer in FORWARD.items():
+            begin, end = (skbio.DNA(text).to_regex() for text in (PRIMERS[primer], ENDS[name]))
+            found[name] = []
+            for sequence in self.sequences:
+                at = begin.search(sequence)
+                last = at and end.search(sequence, at.end())
+                stop = last.start() if last else len(sequence)
+                found[name].append((sequence[at.end() : stop] if at else "", bool(last)))
+        return found
 
 
 def download(directory: Path) -> Path:

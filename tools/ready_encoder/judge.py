@@ -1,4 +1,4 @@
-"""Distances that an encoder predicts among samples of surveys that it has not read, beside exact unweighted UniFrac.
+"""Distances that an encoder predicts among samples of surveys that it has not read, beside exact UniFrac.
 
     python tools/ready_encoder/judge.py ENCODER --trees FOLDER
 
@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from corpus import DATA, folders, survey
+from scipy.spatial.distance import cdist
 
+from q2_aam.encoder.embedding import Embedding
 from q2_aam.encoder.encoder import Encoder
 from q2_aam.study.study import Study
 
@@ -25,7 +27,9 @@ def judge(encoder: Encoder, study: Study) -> dict:
     """r and RMSE of the distances among a study's samples."""
     pairs = np.triu_indices(len(study), 1)
     true = study.unifrac(encoder.metric_for("auto"))(np.arange(len(study)))[pairs]
-    off = (predicted := encoder.embed(study).distances()[pairs]) - true
+    placed = encoder.embed(study)
+    off = (predicted := placed.distances()[pairs]) - true
+    weighted = study.unifrac("weighted_normalized")(np.arange(len(study)))[pairs]
     return {
         "samples": len(study),
         "ASVs": len(study.communities.tokens),
@@ -33,7 +37,15 @@ def judge(encoder: Encoder, study: Study) -> dict:
         "r": f"{np.corrcoef(predicted, true)[0, 1]:.3f}",
         "RMSE": f"{np.sqrt(np.mean(off**2)):.3f}",
         "mean difference": f"{off.mean():+.3f}",
+        "weighted r": f"{np.corrcoef(weighted_distances(encoder, placed)[pairs], weighted)[0, 1]:.3f}",
     }
+
+
+def weighted_distances(encoder: Encoder, placed: Embedding) -> np.ndarray:
+    """Weighted UniFrac's formula, normalised, on the shares of reads in learnt branches: ``[N, N]``."""
+    shares = placed.share * encoder.network.sample_encoder.log_branch_length.detach().exp().numpy()
+    total = shares.sum(1)
+    return cdist(shares, shares, "cityblock") / (total[:, None] + total)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -62,7 +62,8 @@ class Float32Muon(Muon):
 
     @torch.no_grad()
     def step(self, closure=None):
-        loss = None if closure is None else closure()
+        with torch.enable_grad():
+            loss = None if closure is None else closure()
         for group in self.param_groups:
             shapes = {}
             for p in group["params"]:

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from torch.utils.data import DataLoader
 
 from q2_aam.encoder.batches import CommunityDataset, batch_loader
-from q2_aam.encoder.device import compile_layers, resolve_device
+from q2_aam.encoder.device import compile_layers, multiplies_bf16, resolve_device
 from q2_aam.encoder.training.callbacks import BestModel, History, ProgressBar
 from q2_aam.encoder.training.distributed import first_of_node, on_first, rank, share_files, world_size
 from q2_aam.encoder.training.launcher import run_in_processes
@@ -183,7 +183,9 @@ def open_directory(run: TrainingRun, last: Path) -> tuple[bool, str]:
     """Make a run's directory ready; whether there is a run to go on with, and what is to be said of that."""
     run.directory.mkdir(parents=True, exist_ok=True)
     description = describe_run(run.module, run.dataset, run.train_rows, run.validation_rows, run.origin)
-    check_same_everywhere(description)
+    # Steps of processors of two kinds differ by rounding (0028), and the weights would drift apart.
+    device = resolve_device(run.module.settings.runtime.device)
+    check_same_everywhere({**description, "native bf16": multiplies_bf16(device)})
     # The first process' directory decides; another node's may be another one.
     resumed = on_first(last.exists)
     remark = on_first(lambda: check_same_run(run.directory, description, resumed))

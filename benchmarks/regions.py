@@ -1,0 +1,108 @@
+"""What other trims and regions of the gene cost, with the ready encoder (or another one).
+
+The same people by two primer pairs (V1-V2 and V3-V4, 192 samples of each): how often the nearest sample of the other
+region, by predicted UniFrac distance, is the same person's. The encoder has read both sets, but never a distance
+between them. And predictors that were fitted to sequences of one trim, on samples of the same study with another one
+(five folds, of whole groups where there are some, seed 0).
+
+    python benchmarks/regions.py
+"""
+
+import argparse
+from pathlib import Path
+
+import biom
+import numpy as np
+import pandas as pd
+from report import markdown, write_section
+from skill import DATA
+
+from q2_aam.cross_validation import folds_of
+from q2_aam.encoder.encoder import Encoder
+from q2_aam.evaluation.metrics import classification_scores, regression_scores
+from q2_aam.predictor import Predictor
+from q2_aam.settings import CrossValidation, Embedding, Fitting
+from q2_aam.study.communities import read_sequences
+from q2_aam.study.study import Study, read_study
+
+PEOPLE = {"V1-V2": "feces-v12-192people", "V3-V4": "feces-v34-192people"}
+# Study, target, groups, the trim that is learnt from and those that are predicted: first and last nucleotide.
+TRIMS = (
+    *(
+        ("ecam-infant-age", target, "host_subject_id", (0, 150), ((0, 150), (0, 120), (0, 100), (5, 150), (10, 150)))
+        for target in ("month_of_life", "delivery")
+    ),
+    ("ibd-crohns-families", "ibd", "host_subject_id", (0, 100), ((0, 100), (0, 90), (5, 100), (10, 100))),
+    ("colombia-gut-250", "city", None, (0, 150), ((0, 150), (0, 250), (0, 200), (0, 100))),
+    ("colombia-gut-250", "city", None, (0, 250), ((0, 250), (0, 150), (0, 100))),
+)  # fmt: skip
+
+
+def trimmed(folder: Path, trim: tuple[int, int], target: str, groups: str | None) -> Study:
+    """A study with its sequences cut; features that become alike are one."""
+    table, sequences = biom.load_table(str(folder / "table.biom")), read_sequences(str(folder / "sequences.fasta"))
+    table = table.collapse(lambda feature, _: sequences[feature][slice(*trim)], axis="observation", norm=False)
+    return read_study(table, metadata=folder / "metadata.tsv", target=target, groups=groups)
+
+
+def across_trims(encoder: Encoder, threads: int) -> list[dict]:
+    """Score of each trim that is predicted."""
+    rows = []
+    for name, target, groups, learnt, others in TRIMS:
+        train = trimmed(DATA / name, learnt, target, groups)
+        predicted = {trim: pd.Series(index=train.communities.sample_ids, dtype=object) for trim in others}
+        studies = {trim: trimmed(DATA / name, trim, target, groups) for trim in others}
+        for train_rows, test_rows in folds_of(train, CrossValidation(), 0):
+            predictor = Predictor.fit(encoder, train.subset(train_rows), Fitting(threads=threads, foreign="ignore"))
+            ids = train.communities.sample_ids[test_rows]
+            for trim, study in studies.items():
+                place = np.flatnonzero(np.isin(study.communities.sample_ids, ids))
+                settings = Embedding(encoder.description.token_limit, threads=threads, foreign="ignore")
+                values = predictor.predict(study.subset(place), settings).values
+                predicted[trim][values.index] = values
+        for trim, values in predicted.items():
+            if train.kind == "numeric":
+                measure, score = "R2", regression_scores(train.target, values.astype(float))["r2"]
+            else:
+                measure, score = "balanced accuracy", classification_scores(train.target, values)["balanced_accuracy"]
+            places = "{} to {}".format(*learnt), "{} to {}".format(*trim)
+            row = {"study": name, "target": target, "learnt from": places[0], "predicted": places[1]}
+            rows.append({**row, "score": score, "of": measure})
+            print(rows[-1], flush=True)
+    return rows
+
+
+def same_people(encoder: Encoder) -> list[dict]:
+    """How often the same person's sample is the nearest of the other region, and among the five nearest."""
+    placed, people = {}, {}
+    for region, name in PEOPLE.items():
+        folder = DATA / "corpus" / name
+        study = read_study(folder / "table.biom", folder / "sequences.fasta", metadata=folder / "metadata.tsv")
+        placed[region] = encoder.embed(study)
+        frame = pd.read_csv(folder / "metadata.tsv", sep="\t", index_col=0, comment="#", dtype=str)
+        people[region] = frame.loc[study.communities.sample_ids, "participant_id"].to_numpy()
+    rows = []
+    for one, other in (("V1-V2", "V3-V4"), ("V3-V4", "V1-V2")):
+        order = placed[one].distances(placed[other]).argsort(axis=1)
+        right = people[other][order] == people[one][:, None]
+        rows.append({
+            "from": one, "to": other, "people": len(right), "nearest is the same person": right[:, 0].mean(),
+            "among the five nearest": right[:, :5].any(axis=1).mean(), "by chance": right.mean(),
+        })  # fmt: skip
+    return rows
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--encoder", type=Path, help="folder of another encoder")
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args(arguments)
+    encoder = Encoder.load(given.encoder) if given.encoder else Encoder.ready()
+    text = markdown(same_people(encoder))
+    print(text, flush=True)
+    text += "\n" + markdown(across_trims(encoder, given.threads))
+    write_section("regions", text)
+
+
+if __name__ == "__main__":
+    main()
