@@ -17,7 +17,7 @@ setup:
 setup-tests:
 	@tools/setup-env.sh --tests
 
-demo: setup ## simulate a survey, learn from it with the real qiime program, show the scores (90 seconds)
+demo: setup ## simulate a survey, learn from it with the real qiime program, show the scores (some minutes)
 	@PATH="$(BIN):$$PATH" demo/run.sh
 
 demo-pretraining: setup ## after demo: pretrain an encoder on that survey, and fit to it
