@@ -93,8 +93,7 @@ def cross_validate(
     settings, fitting = settings or CrossValidation(), fitting or Fitting()
     if study.target is None:
         raise ValueError("The study has no target. Read it with the metadata column to predict.")
-    pretraining = "none" if settings.pretraining == "auto" else settings.pretraining
-    if pretraining == "none":
+    if settings.pretraining == "none":
         given = (training, architecture, settings.pretrain_epochs != CrossValidation.pretrain_epochs)
         if any(given):
             raise ValueError(
@@ -105,7 +104,7 @@ def cross_validate(
     training = training or Training()
     optimization = replace(training.optimization, epochs=settings.pretrain_epochs)
     training = replace(training, optimization=optimization)
-    if pretraining == "none":
+    if settings.pretraining == "none":
         # Once, and of all samples: not in the midst of the folds.
         with use_threads(fitting):
             foreign = foreign_caution(encoder, study.communities, fitting.foreign)
@@ -117,11 +116,11 @@ def cross_validate(
         seed = (fitting.random_seed + repeat - 1) % (LARGEST_SEED + 1)
         seeded = replace(training, runtime=replace(training.runtime, random_seed=seed))
         start = encoder
-        if pretraining == "transductive":
+        if settings.pretraining == "transductive":
             start = Encoder.pretrain(study, seeded, architecture=architecture, encoder=encoder)
         for fold, (train_rows, test_rows) in enumerate(folds_of(study, settings, seed), 1):
             train, test = study.subset(train_rows), study.subset(test_rows)
-            if pretraining == "each_fold":
+            if settings.pretraining == "each_fold":
                 start = Encoder.pretrain(train, seeded, architecture=architecture, encoder=encoder)
             predictor = Predictor.fit(start, train, replace(fitting, random_seed=seed))
             predicted = predictor.predict(test, fitting)

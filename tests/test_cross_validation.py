@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from q2_aam.cross_validation import cross_validate
-from q2_aam.settings import CrossValidation, Fitting
+from q2_aam.encoder.encoder import Encoder
+from q2_aam.settings import Architecture, CrossValidation, Fitting, Training
 from q2_aam.study.study import read_study
 
 from .tiny_predictors import EACH, SAMPLES, encoder, few_trees, study
@@ -20,6 +21,21 @@ NAMES = ["nan", "None", "", " ", "NA", "NaT"]
 def cross_validated(samples, head="ensemble", **settings):
     with few_trees():
         return cross_validate(samples, encoder(), CrossValidation(folds=2), Fitting(head=head, threads=1), **settings)
+
+
+def test_without_an_encoder_the_ready_one_is_fitted():
+    samples, settings = study("numeric", "site"), (CrossValidation(folds=2), Fitting(head="linear", threads=1))
+    one, other = (cross_validate(samples, e, *settings, baselines=False) for e in (None, Encoder.ready()))
+    assert one.predictions.equals(other.predictions) and one.certainty.equals(other.certainty)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"training": Training()}, {"architecture": Architecture()}, {"settings": CrossValidation(pretrain_epochs=3)}],
+)
+def test_settings_of_pretraining_are_for_pretraining(more):
+    with pytest.raises(ValueError, match="^There are settings of pretraining, but nothing is pretrained. "):
+        cross_validate(study("numeric", "site"), **more)
 
 
 @pytest.mark.parametrize("head, kind", EACH)

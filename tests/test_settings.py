@@ -127,7 +127,7 @@ from q2_aam.study.unifrac import UniFracDistances, match_tips
         (
             CrossValidation,
             {"pretraining": "all"},
-            "pretraining must be one of auto, each_fold, transductive, none, but is 'all'.",
+            "pretraining must be one of none, each_fold, transductive, but is 'all'.",
         ),
         (
             CrossValidation,

@@ -66,7 +66,8 @@ def describe_new_asvs(encoder, study) -> str:
         return "The encoder has read all of these ASVs in pretraining."
     reads = np.asarray(communities.counts.sum(0, dtype=np.float64)).ravel()
     share = percent(reads[new].sum() / reads.sum())
-    return f"{new.sum()} of these ASVs, with {share} of the reads, are new to the encoder."
+    part = f"{new.sum()} of these ASVs, with {share} of the reads"
+    return f"{part}, are new to the encoder, which reads them by their sequences."
 
 
 def describe_covariates(predictor) -> list[str]:

@@ -42,11 +42,11 @@ def cross_validate(
     of_arguments(CrossValidation, arguments)
     of_arguments(Fitting, arguments)
     refuse_columns_of_nothing(covariates, covariate_columns)
-    pretraining = resolve_pretraining(pretraining, phylogeny, pretrain_epochs)
+    refuse_contradictions(pretraining, phylogeny, pretrain_epochs)
     refuse_no_counts(pretraining, table)
     with readable_warnings():
         warn_of_seen_samples(pretraining, encoder)
-        pipeline = Pipeline(ctx, arguments, pretraining)
+        pipeline = Pipeline(ctx, arguments)
         pipeline.run_repeats()
         return pipeline.results()
 
@@ -62,14 +62,12 @@ class Pipeline:
         Of the pipeline.
     arguments : dict
         Those of :func:`cross_validate`.
-    pretraining : str
-        Resolved.
     """
 
     RESULTS = ("predictions", "certainty", "novelty", "baselines")
 
-    def __init__(self, ctx, arguments: dict, pretraining: str):
-        self.arguments, self.pretraining = arguments, pretraining
+    def __init__(self, ctx, arguments: dict):
+        self.arguments, self.pretraining = arguments, arguments["pretraining"]
         self.filter_samples = ctx.get_action("feature_table", "filter_samples")
         names = ("pretrain", "fit", "predict", "predict_baselines", "merge_folds", "evaluate")
         self.actions = {name: ctx.get_action("aam", name) for name in names}
@@ -246,16 +244,8 @@ class Pipeline:
         return (*outcome.values(), report)
 
 
-def resolve_pretraining(pretraining: str, phylogeny, pretrain_epochs: int | str) -> str:
-    """The kind of pretraining for 'auto'.
-
-    Raises
-    ------
-    ValueError
-        If what is asked for cannot be done.
-    """
-    if pretraining == "auto":
-        pretraining = "none"
+def refuse_contradictions(pretraining: str, phylogeny, pretrain_epochs: int | str) -> None:
+    """Stop when an encoder cannot be pretrained, or there are settings for one where none is."""
     if pretraining != "none" and phylogeny is None:
         raise ValueError(
             f"pretraining is {pretraining!r}, which needs the phylogeny: its distances are what is learnt. Give the "
@@ -266,7 +256,6 @@ def resolve_pretraining(pretraining: str, phylogeny, pretrain_epochs: int | str)
             f"pretrain_epochs is {pretrain_epochs}, but nothing is pretrained. Leave pretrain_epochs out, or set "
             "pretraining to 'each_fold'."
         )
-    return pretraining
 
 
 def refuse_no_counts(pretraining: str, table) -> None:

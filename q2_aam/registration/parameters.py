@@ -45,7 +45,7 @@ SHARE = Float % Range(0, 1, inclusive_start=True, inclusive_end=False)
 INNER_SHARE = Float % Range(0, 1, inclusive_start=False, inclusive_end=False)
 # What stands in the scores of a cross-validation.
 PRETRAINED = Str % Choices(
-    ["ready", *(f"{before}{kind}" for before in ("", "encoder+") for kind in PRETRAINING if kind != "auto")]
+    ["ready", *(f"{before}{kind}" for before in ("", "encoder+") for kind in PRETRAINING)]
 )
 
 MONITOR = (
@@ -201,11 +201,10 @@ FOLDS = {
     ),
     "pretraining": (
         Str % Choices(PRETRAINING),
-        "What is pretrained. each_fold: an encoder for each fold, on its training samples alone. transductive: one encoder is "
-        "pretrained on all samples, those that are predicted included, without their values; scores then hold for "
-        "samples that are there when the encoder is pretrained, not for later ones. none (and auto): nothing is "
-        "pretrained, and the encoder that is given is taken, or the one that comes with q2-aam. Where one is given, "
-        "each_fold and transductive go on from it.",
+        "What is pretrained. none: nothing; the encoder that is given is taken, or the one that comes with q2-aam. each_fold: an "
+        "encoder for each fold, on its training samples alone. transductive: one encoder is pretrained on all samples, those that "
+        "are predicted included, without their values; scores then hold for samples that are there when the encoder is "
+        "pretrained, not for later ones. Where an encoder is given, each_fold and transductive go on from it.",
     ),
     "pretrain_epochs": (
         OPTIMIZATION["epochs"][0],

@@ -14,7 +14,7 @@ USUAL_TRANSFORM = "zscore"
 # All from 0 to 1, as the distances between sample embeddings are: unnormalized weighted UniFrac has no such bound.
 METRICS = ("unweighted", "weighted_normalized", "generalized")
 USUAL_METRIC = "unweighted"
-PRETRAINING = ("auto", "each_fold", "transductive", "none")
+PRETRAINING = ("none", "each_fold", "transductive")
 OPTIMIZERS = ("muon", "adamw")
 SCHEDULERS = ("warmup_cosine", "cosine", "plateau", "onecycle", "constant")
 PRECISIONS = ("auto", "32", "bf16", "16")

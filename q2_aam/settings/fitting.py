@@ -141,8 +141,8 @@ class CrossValidation:
     repeats: int = 1
     """Times that all is done, each with other folds and another seed."""
 
-    pretraining: str = "auto"
-    """``auto`` is none: the encoder is the one that is given, or the ready one."""
+    pretraining: str = PRETRAINING[0]
+    """``none``: the encoder is the one that is given, or the ready one."""
 
     pretrain_epochs: int | str = Optimization.epochs
     """Most epochs of pretraining."""

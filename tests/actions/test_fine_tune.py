@@ -287,7 +287,7 @@ def test_what_is_printed_is_readable(study, encoder, capsys):
     lines = out.splitlines()
     assert err == "" and len(lines) == 8
     assert re.match(r"48 samples, \d+ distinct ASVs, \d+ a sample \(median\), \d+ at most\.$", lines[0])
-    assert lines[1].endswith("are new to the encoder.") or lines[1].startswith("The encoder has read all")
+    assert lines[1].endswith(("which reads them by their sequences.", "all of these ASVs in pretraining."))
     assert lines[2] == "Epoch 0 is the linear head alone, fitted to the sample embeddings."
     assert [line.split("  ")[0] for line in lines[3:6]] == ["epoch 0/2", "epoch 1/2", "epoch 2/2"]
     assert lines[6].endswith("All 2 epochs were run.")

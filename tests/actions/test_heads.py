@@ -94,7 +94,7 @@ def test_new_asvs_are_predicted_from_what_the_encoder_sees_in_them(study, encode
     model = run_fit(study, "ph", encoder, head=head, table=known)[0]
     predicted, _, novelty = run_predict(study, model)
     truth = study.frame["ph"].loc[predicted.index]
-    assert np.isfinite(predicted).all() and np.corrcoef(predicted, truth)[0, 1] > 0.4
+    assert np.isfinite(predicted).all() and np.corrcoef(predicted, truth)[0, 1] > 0.45
     predicted, _, novelty = run_predict(study, model, table=new.remove_empty("sample"))
     assert predicted.nunique() > 40 and np.isfinite(predicted).all()
     # The encoder has read them all in pretraining, but nothing was fitted to them.

@@ -30,7 +30,8 @@ def test_how_much_is_new_to_the_encoder(known):
     assert describe_new_asvs(encoder, SimpleNamespace(communities=communities)) == (
         "The encoder has read all of these ASVs in pretraining."
         if known == 36
-        else f"{36 - known} of these ASVs, with {share:.1%} of the reads, are new to the encoder."
+        else f"{36 - known} of these ASVs, with {share:.1%} of the reads, are new to the encoder, which reads them by "
+        "their sequences."
     )
 
 

@@ -84,7 +84,7 @@ def test_sequences_diverge_along_the_tree_as_v4_does(survey):
     every = np.array([list(sequence) for sequence in survey.sequences.values()])
     variants = np.array([len(set(column)) for column in every.T])
     assert 0.1 < (variants == 1).mean() < 0.6, "conserved sites"
-    assert (variants == 4).mean() > 0.1, "variable sites"
+    assert (variants == 4).mean() > 0.15, "variable sites"
 
 
 def test_branch_lengths_and_numbering_of_the_phylogeny():

@@ -16,6 +16,8 @@ EMBEDDINGS = (
     "count_head",
     "target_head",
 )
+# Each matrix' rate such that its changes are as large as AdamW's would be.
+ADJUSTED = "match_rms_adamw"
 
 
 def build_optimizer(network: nn.Module, settings: Optimization) -> Optimizer:
@@ -51,14 +53,23 @@ def build_optimizer(network: nn.Module, settings: Optimization) -> Optimizer:
     )
     if not matrices:
         return adamw
-    options = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "adjust_lr_fn": "match_rms_adamw"}
     # torch's works in bf16: where that is emulated it takes as long as all the rest of a step.
     muon = Muon if multiplies_bf16(matrices[0].device.type) else Float32Muon
+    options = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "adjust_lr_fn": ADJUSTED}
     return CombinedOptimizer(muon(matrices, **options), adamw)
 
 
 class Float32Muon(Muon):
-    """torch's Muon in the precision of the weights, matrices of one shape together; its state is torch's."""
+    """torch's Muon in the precision of the weights, matrices of one shape together; its state is torch's.
+
+    With Nesterov's momentum, and rates that suit AdamW, too: of other options it would be another optimizer.
+    """
+
+    def __init__(self, params, **options):
+        super().__init__(params, **options)
+        for group in self.param_groups:
+            if not group["nesterov"] or group["adjust_lr_fn"] != ADJUSTED:
+                raise ValueError(f"Float32Muon has Nesterov's momentum and adjust_lr_fn {ADJUSTED!r} alone.")
 
     @torch.no_grad()
     def step(self, closure=None):

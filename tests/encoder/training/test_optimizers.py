@@ -103,6 +103,12 @@ def test_bf16_is_for_processors_that_multiply_it(native, monkeypatch):
     assert isinstance(muon, torch.optim.Muon) and isinstance(muon, Float32Muon) != native
 
 
+@pytest.mark.parametrize("other", [{}, {"adjust_lr_fn": "match_rms_adamw", "nesterov": False}])
+def test_options_that_it_does_not_read_are_refused(other):
+    with pytest.raises(ValueError, match="^Float32Muon has Nesterov's momentum and adjust_lr_fn 'match_rms_adamw' al"):
+        Float32Muon([torch.nn.Parameter(torch.ones(2, 2))], lr=0.1, **other)
+
+
 def test_muon_in_float32_is_torchs():
     """To the rounding of bf16, over steps, with momentum and decay."""
     torch.manual_seed(0)
