@@ -9,7 +9,7 @@ import pandas as pd
 
 from q2_aam.encoder.device import use_threads
 from q2_aam.encoder.encoder import Encoder
-from q2_aam.encoder.plausibility import foreign_caution
+from q2_aam.encoder.foreign import cautions_to_learn
 from q2_aam.evaluation.baselines import predict_by_baselines
 from q2_aam.evaluation.fold_scores import OURS, FoldPredictions, merge_repeats, score_table
 from q2_aam.predictor import Predictor
@@ -104,12 +104,11 @@ def cross_validate(
     training = training or Training()
     optimization = replace(training.optimization, epochs=settings.pretrain_epochs)
     training = replace(training, optimization=optimization)
-    if settings.pretraining == "none":
-        # Once, and of all samples: not in the midst of the folds.
-        with use_threads(fitting):
-            foreign = foreign_caution(encoder, study.communities, fitting.foreign)
-        if foreign:
-            warnings.warn(foreign, stacklevel=2)
+    # Once, and of all samples: not in the midst of the folds. An encoder of these samples finds nothing odd in them.
+    with use_threads(fitting):
+        judge = encoder if settings.pretraining == "none" else None
+        for caution in cautions_to_learn(judge, study.communities, fitting.foreign):
+            warnings.warn(caution, stacklevel=2)
     fitting = replace(fitting, foreign="ignore")
     runs = []
     for repeat in range(1, settings.repeats + 1):

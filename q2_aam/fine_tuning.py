@@ -10,7 +10,7 @@ from q2_aam.encoder.batches import CommunityDataset
 from q2_aam.encoder.device import resolve_device, resolve_precision, use_threads
 from q2_aam.encoder.encoder import TRAINING_STATE, Encoder
 from q2_aam.encoder.files import network_of
-from q2_aam.encoder.plausibility import foreign_caution
+from q2_aam.encoder.foreign import cautions_to_learn
 from q2_aam.encoder.pretraining import best_scores, settings_for, starting_network
 from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.trainer import TrainingResult, train
@@ -59,7 +59,7 @@ def fine_tune(encoder: Encoder, study: Study, settings: FineTuning | None = None
     check_monitor(settings, learns_unifrac, study.kind)
     with use_threads(runtime) as threads:
         resolve_precision(runtime.precision, resolve_device(runtime.device))
-        foreign = foreign_caution(encoder, study.communities, settings.foreign)
+        foreign = cautions_to_learn(encoder, study.communities, settings.foreign)
         train_rows, validation_rows = split(study, settings)
         target, encoded = encode_target(study, settings.target_transform, train_rows)
         settings = settings_for(settings, len(train_rows))
@@ -91,7 +91,7 @@ def fine_tune(encoder: Encoder, study: Study, settings: FineTuning | None = None
             stage="validation", decision=settings.decision, covariates=covariates, scores=best_scores(result),
             seen_asvs=asvs_of(study, train_rows),
             settings={**settings.to_dict(), "metric": metric}, random_seed=seed, token_limit=sampling.token_limit,
-            data=data_summary(study, train_rows, validation_rows), cautions=(foreign,),
+            data=data_summary(study, train_rows, validation_rows), cautions=foreign,
         )  # fmt: skip
         return FineTuned(predictor, result)
 

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from q2_aam.encoder.device import use_threads
 from q2_aam.encoder.encoder import Encoder
 from q2_aam.encoder.files import MISFIT, as_arrays, as_tensors, package_versions, read_model, tokenizer_of, write_model
-from q2_aam.encoder.plausibility import foreign_caution
+from q2_aam.encoder.foreign import cautions_to_learn, judged
 from q2_aam.heads import head_class
 from q2_aam.heads.features import Features, known_to_others
 from q2_aam.heads.folds import inner_folds
@@ -33,6 +33,7 @@ from q2_aam.study.study import Study
 from q2_aam.study.summary import asvs_of, data_summary
 from q2_aam.study.tables import keep_columns
 from q2_aam.study.targets import Target
+from q2_aam.study.trims import Lengths
 
 
 @dataclass
@@ -103,7 +104,7 @@ class Predictor:
         groups = None if study.groups is None else study.groups.to_numpy()
         folds = inner_folds(encoded, groups, settings.random_seed)
         with use_threads(settings) as threads:
-            foreign = foreign_caution(encoder, study.communities, settings.foreign)
+            foreign = cautions_to_learn(encoder, study.communities, settings.foreign)
             known = known_to_others(study.communities, folds)
             features = features_of(encoder, study, covariates, known, settings)
             head, outputs = head_class(settings.head).fit(
@@ -118,7 +119,7 @@ class Predictor:
             stage="out-of-fold", settings=asdict(settings), covariates=covariates, seen_asvs=seen_asvs,
             random_seed=settings.random_seed, token_limit=settings.token_limit, decision=settings.decision,
             data=data_summary(study, np.arange(len(study)), np.arange(0)),
-            cautions=(foreign, unpredicted), neighbours=neighbours,
+            cautions=(*foreign, unpredicted), neighbours=neighbours,
         )  # fmt: skip
 
     @classmethod
@@ -187,18 +188,18 @@ class Predictor:
         """
         settings = settings or EmbeddingSettings(token_limit=self.description.token_limit)
         refuse_other_values(study, self.description.data)
-        communities = study.communities
-        known = communities.counts
-        if self.head.known_asvs is not None:
-            known = keep_columns(known, np.isin(communities.hashes, self.head.known_asvs))
+        learnt = Lengths.from_dict(self.description.data.get("lengths"))
         with use_threads(settings):
-            foreign = foreign_caution(self.encoder, communities, settings.foreign)
+            communities, foreign = judged(self.encoder, study.communities, learnt, settings.foreign)
+            study, known = replace(study, communities=communities), communities.counts
+            if self.head.known_asvs is not None:
+                known = keep_columns(known, np.isin(communities.hashes, self.head.known_asvs))
             features = features_of(self.encoder, study, self.covariates, known, settings)
             outputs = self.head.outputs(features)
         novelty = novelty_of(communities, ~np.isin(communities.hashes, self.seen_asvs))
         if self.neighbours is not None:
             novelty = novelty.assign(**self.neighbours.columns(features.presence, self.head.landmarks))
-        cautions = [foreign, novelty_caution(novelty), depth_caution(study, self.description.data)]
+        cautions = [*foreign, novelty_caution(novelty), depth_caution(study, self.description.data)]
         if self.covariates is not None:
             cautions += self.covariates.extrapolations(study.covariates)
         return Predictions.of(

@@ -59,27 +59,30 @@ def study_of(
     )
 
 
-def foreign_cautions(table, encoder, missing_features: str, foreign: str, threads, sequences=None) -> list[str]:
-    """What :func:`q2_aam.encoder.plausibility.foreign_caution` says of artifacts of an encoder and of sequences.
+def foreign_cautions(
+    table, encoder, missing_features: str, foreign: str, threads, sequences=None, pretrained: bool = False
+) -> tuple[str, ...]:
+    """What :func:`q2_aam.encoder.foreign.cautions_to_learn` says of artifacts of an encoder and of sequences.
 
-    Without an encoder: what it says of the ready one.
+    Without an encoder: what it says of the ready one. Where one will be pretrained on these samples, it is of their
+    lengths alone.
     """
     from q2_types.feature_data import DNAFASTAFormat
 
     from q2_aam.encoder.device import use_threads
-    from q2_aam.encoder.plausibility import foreign_caution
+    from q2_aam.encoder.foreign import cautions_to_learn
     from q2_aam.types import AAMModelDirectoryFormat
 
-    loaded = encoder_of(None if encoder is None else encoder.view(AAMModelDirectoryFormat))
+    loaded = None if pretrained else encoder_of(None if encoder is None else encoder.view(AAMModelDirectoryFormat))
     sequences = None if sequences is None else sequences.view(DNAFASTAFormat)
     with warnings.catch_warnings():
         # What reading has to say is said where something is learnt of it.
         warnings.simplefilter("ignore")
         reading = Reading(missing_features=missing_features)
-        study = study_of(table, sequences, max_length=loaded.max_length, reading=reading)
+        length = Architecture.max_length if pretrained else loaded.max_length
+        study = study_of(table, sequences, max_length=length, reading=reading)
     with use_threads(Embedding(threads=threads)):
-        caution = foreign_caution(loaded, study.communities, foreign)
-    return [caution] if caution else []
+        return cautions_to_learn(loaded, study.communities, foreign)
 
 
 def refuse_columns_of_nothing(covariates, covariate_columns) -> None:

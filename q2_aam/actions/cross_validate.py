@@ -109,11 +109,10 @@ class Pipeline:
 
     def _check_sequences(self) -> None:
         """Once and of all samples whether the encoder can judge them: not in the midst of the folds."""
-        if self.pretraining == "none":
-            table = self.table.view(biom.Table).filter(set(self.sample_ids), inplace=False)
-            given = self._some("encoder", "sequences", "missing_features", "foreign", "threads")
-            for caution in foreign_cautions(table, **given):
-                warnings.warn(caution, stacklevel=4)
+        table = self.table.view(biom.Table).filter(set(self.sample_ids), inplace=False)
+        given = self._some("encoder", "sequences", "missing_features", "foreign", "threads")
+        for caution in foreign_cautions(table, **given, pretrained=self.pretraining != "none"):
+            warnings.warn(caution, stacklevel=4)
 
     def _covariates(self) -> pd.DataFrame | None:
         """The columns that each fold's model will read, refused here rather than after the first fold's encoder."""

@@ -37,6 +37,7 @@ UNKNOWN = (
     "They may be of another gene (a mitochondrion's, a chloroplast's, a eukaryote's), or of a region of it that the "
     "encoder has not read."
 )
+TURNED = "They are the reverse complements of sequences that it knows: turn them round."
 PRIMERS = {
     "27F": "AGAGTTTGATCMTGGCTCAG",
     "341F": "CCTACGGGNGGCWGCAG",
@@ -83,7 +84,7 @@ def guessing_losses(network: AAM, tokens: np.ndarray) -> np.ndarray:
     return (total / number).numpy()
 
 
-def foreign_caution(encoder: Encoder, communities: Communities, foreign: str) -> str | None:
+def foreign_caution(encoder: Encoder, communities: Communities, foreign: str, mend: bool = False) -> str | None:
     """What is to be said of samples that hold mostly sequences whose like the encoder has not read; None of none.
 
     Parameters
@@ -92,6 +93,8 @@ def foreign_caution(encoder: Encoder, communities: Communities, foreign: str) ->
         One that cannot tell, since it has not learnt nucleotides or not well, finds none.
     communities : Communities
     foreign : {'error', 'ignore'}
+    mend : bool
+        Whether ``foreign`` could also be 'mend', which is then said where it helps.
 
     Raises
     ------
@@ -113,7 +116,10 @@ def foreign_caution(encoder: Encoder, communities: Communities, foreign: str) ->
     many = len(samples) >= FEW and len(samples) > MANY * len(share)
     if foreign == "error" and (found or many):
         # A cause is rarely that of these samples alone: others may hold less of the same.
-        raise ValueError(f"{said} {'Or' if found else 'Leave these samples out, or'} set foreign to 'ignore' to go on.")
+        others = "Or" if found else "Leave these samples out, or"
+        if mend and found == TURNED:
+            others = "Set foreign to 'mend' to have that done, or"
+        raise ValueError(f"{said} {others} set foreign to 'ignore' to go on.")
     return f"{said} What is predicted of them means little."
 
 
@@ -151,7 +157,7 @@ def cause(network: AAM, tokens: np.ndarray) -> str | None:
         return float((guessing_losses(network, change(tokens)) <= READABLE).mean())
 
     if readable(reverse_complements) > 0.5:
-        return "They are the reverse complements of sequences that it knows: turn them round."
+        return TURNED
     texts = ["".join("?ACGTN??"[token] for token in row if token not in (PAD, START)) for row in tokens]
     for name, primer in PRIMERS.items():
         begin = skbio.DNA(primer).to_regex()
@@ -166,6 +172,21 @@ def cause(network: AAM, tokens: np.ndarray) -> str | None:
     if found[best] > 0.5:
         return f"They seem to begin {best} where those that it has read do: cut all sequences at the same place."
     return None
+
+
+def turn_round(encoder: Encoder, communities: Communities) -> tuple[Communities, str | None]:
+    """Foreign sequences that are read well from the other end turned round, and what is to be said of it."""
+    if not can_tell(encoder):
+        return communities, None
+    foreign = np.flatnonzero(guessing_losses(encoder.network, communities.tokens) > FOREIGN)
+    turned = reverse_complements(communities.tokens[foreign])
+    right = guessing_losses(encoder.network, turned) <= READABLE
+    if not right.any():
+        return communities, None
+    tokens = communities.tokens.copy()
+    tokens[foreign[right]] = turned[right]
+    said = f"{right.sum()} of {len(tokens)} ASVs were turned round: they were reverse complements."
+    return communities.rewritten(tokens), said
 
 
 def reverse_complements(tokens: np.ndarray) -> np.ndarray:

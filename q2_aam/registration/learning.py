@@ -25,6 +25,7 @@ from q2_aam.registration.parameters import (
     BATCH_SIZE,
     COVARIATE_READING,
     FITTING,
+    FOREIGN_PREDICTED_READING,
     FOREIGN_READING,
     OPTIMIZATION,
     READING,
@@ -252,7 +253,7 @@ def register_predict(plugin) -> None:
             "covariates": parameters.COVARIATES[0],
             "missing_features": READING["missing_features"][0],
             "batch_size": BATCH_SIZE[0],
-            **types(FOREIGN_READING, ASV_CACHE, RUNTIME),
+            **types(FOREIGN_PREDICTED_READING, ASV_CACHE, RUNTIME),
         },
         outputs=[
             ("predictions", T_new_predictions),
@@ -269,7 +270,7 @@ def register_predict(plugin) -> None:
             + "Needed where the model was fitted with some, under the same names; further columns are not read.",
             "missing_features": "Features without a sequence: refuse them by name, or leave them out with a count.",
             "batch_size": BATCH_SIZE[1],
-            **descriptions(FOREIGN_READING, ASV_CACHE, RUNTIME),
+            **descriptions(FOREIGN_PREDICTED_READING, ASV_CACHE, RUNTIME),
         },
         output_descriptions={
             "predictions": "The predicted column, in its own units or classes.",

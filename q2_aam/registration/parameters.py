@@ -8,6 +8,7 @@ from q2_aam.settings import (
     DEVICES,
     FEWEST_EPOCHS,
     FOREIGN,
+    FOREIGN_PREDICTED,
     HEADS,
     LARGEST_SEED,
     METRIC_CHOICES,
@@ -103,7 +104,17 @@ FOREIGN_READING = {
     "foreign": (
         Str % Choices(FOREIGN),
         "Samples that hold mostly sequences whose like the encoder has not read (reverse complements, another region or gene, "
-        "another place to begin at, primers still there): refuse them by name and with the cause, or go on with a caution.",
+        "another place to begin at, primers still there), or that were trimmed to different lengths: refuse them by name and "
+        "with the cause, or go on with a caution.",
+    ),
+}
+FOREIGN_PREDICTED_READING = {
+    "foreign": (
+        Str % Choices(FOREIGN_PREDICTED),
+        "Samples that hold mostly sequences that the model cannot judge (reverse complements, another region or gene, another "
+        "place to begin at, primers still there, another length than was learnt from): refuse them by name and with the "
+        "cause (error), turn reverse complements round, cut longer sequences to the model's length and refuse the rest "
+        "(mend), or go on with a caution (ignore).",
     ),
 }
 BATCH_SIZE = (COUNT, "Samples at a time; changes nothing but time and memory.")

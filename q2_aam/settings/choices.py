@@ -8,6 +8,8 @@ MISSING_FEATURES = ("error", "ignore")
 MISSING_SAMPLES = ("error", "ignore")
 MISSING_COVARIATES = ("error", "impute")
 FOREIGN = ("error", "ignore")
+# What is predicted can be mended; what is learnt from had better be as others will bring it.
+FOREIGN_PREDICTED = ("error", "mend", "ignore")
 TOKEN_CHOICES = ("abundant", "random")
 TRANSFORMS = ("none", "zscore", "minmax", "log1p")
 USUAL_TRANSFORM = "zscore"

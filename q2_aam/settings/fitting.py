@@ -1,12 +1,14 @@
 """How studies are read, heads fitted, samples predicted and parted."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from q2_aam.settings.choices import (
     ASV_CACHES,
     DECISIONS,
     DEVICES,
     FOREIGN,
+    FOREIGN_PREDICTED,
     HEADS,
     MISSING_COVARIATES,
     MISSING_FEATURES,
@@ -61,12 +63,14 @@ class Embedding:
     """Threads; ``auto`` takes all cores."""
 
     foreign: str = ON_MISSING
-    """What samples of sequences whose like the encoder has not read do: stop, or be told of."""
+    """What samples of sequences that cannot be judged do: stop, be told of or, where they are predicted, be mended."""
+
+    foreign_choices: ClassVar = FOREIGN_PREDICTED
 
     def __post_init__(self):
         check_choice(self, "asv_cache", ASV_CACHES)
         check_choice(self, "device", DEVICES)
-        check_choice(self, "foreign", FOREIGN)
+        check_choice(self, "foreign", self.foreign_choices)
         check_least(self, token_limit=1, batch_size=1)
         if self.threads != "auto":
             check_least(self, threads=1)
@@ -87,6 +91,8 @@ class Fitting(Embedding):
 
     random_seed: int = Runtime.random_seed
     """Seed of everything random."""
+
+    foreign_choices: ClassVar = FOREIGN
 
     def __post_init__(self):
         super().__post_init__()

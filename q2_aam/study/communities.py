@@ -79,6 +79,25 @@ class Communities:
             reads_ambiguous=self.reads_ambiguous[rows],
         )
 
+    def rewritten(self, tokens: np.ndarray, reads_cut: np.ndarray | float = 0.0) -> "Communities":
+        """The same samples with other token rows ``[V, 1 + L]`` in place of the ASVs'; those that become alike are one.
+
+        Parameters
+        ----------
+        tokens : np.ndarray
+            uint8 `[V, 1 + L]`.
+        reads_cut : np.ndarray or float
+            `[N]`, reads of each sample in ASVs that were cut for that.
+        """
+        first, place = distinct_rows(tokens)
+        return replace(
+            self,
+            counts=_merged(self.counts.astype(np.float64), place.astype(self.counts.indices.dtype), len(first)),
+            tokens=tokens[first],
+            reads_cut=self.reads_cut + reads_cut,
+            asv_of_feature=pd.Series(place[self.asv_of_feature.to_numpy()], index=self.asv_of_feature.index),
+        )
+
     @cached_property
     def hashes(self) -> np.ndarray:
         """Identity of each ASV, int64 `[V]` (:func:`asv_hashes`)."""

@@ -4,6 +4,7 @@ import numpy as np
 
 from q2_aam.study.joined import JoinedStudies
 from q2_aam.study.study import Study
+from q2_aam.study.trims import lengths_of
 
 
 def asvs_of(study: Study | JoinedStudies, rows: np.ndarray) -> np.ndarray:
@@ -23,6 +24,7 @@ def data_summary(study: Study | JoinedStudies, train_rows: np.ndarray, validatio
         "asvs": len(communities.tokens),
         "reads": float(communities.counts.sum(dtype=np.float64)),
         "values": study.values,
+        "lengths": lengths_of(communities.subset(train_rows)).to_dict(),
         "depth": {
             "lowest": float(depths.min()),
             "median": float(np.median(depths)),

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from q2_aam.encoder.encoder import Encoder
+from q2_aam.settings import Architecture, Objective, Optimization, PretrainingSampling, Runtime, Training
 from q2_aam.simulation.study import simulate_study
 from tests.encoder.small import SIZES, training
 from tests.study.conftest import survey  # noqa: F401 (a fixture)
@@ -33,3 +34,21 @@ def simulated():
 def encoder(simulated):
     """Of these samples."""
     return Encoder.pretrain(simulated, training(2), architecture=SIZES)
+
+
+@pytest.fixture(scope="session")
+def nucleotide_study():
+    """A study of 40 samples of 120 ASVs of 60 nucleotides."""
+    return simulate_study(n_samples=40, target="ph", with_phylogeny=True)
+
+
+@pytest.fixture(scope="session")
+def nucleotide_encoder(nucleotide_study) -> Encoder:
+    """It has learnt nucleotides alone, of these samples."""
+    settings = Training(
+        Optimization(epochs=20, batch_size=8, learning_rate=1e-2),
+        Objective(unifrac_weight=0, count_weight=0, nucleotide_weight=1),
+        PretrainingSampling(subcommunities=0),
+        Runtime(threads=1),
+    )
+    return Encoder.pretrain(nucleotide_study, settings, architecture=Architecture(dim=32, heads=2, lineages=16))

@@ -21,19 +21,7 @@ from q2_aam.encoder.plausibility import (
 )
 from q2_aam.fine_tuning import fine_tune
 from q2_aam.predictor import Predictor
-from q2_aam.settings import (
-    Architecture,
-    CrossValidation,
-    Embedding,
-    FineTuning,
-    Fitting,
-    Objective,
-    Optimization,
-    PretrainingSampling,
-    Runtime,
-    Training,
-)
-from q2_aam.simulation.study import simulate_study
+from q2_aam.settings import CrossValidation, Embedding, FineTuning, Fitting, Runtime
 from q2_aam.study.communities import Communities
 from q2_aam.study.tokenizer import tokenize
 
@@ -41,20 +29,13 @@ SMALL = Fitting(head="kernel", threads=1)
 
 
 @pytest.fixture(scope="module")
-def study():
-    return simulate_study(n_samples=40, target="ph", with_phylogeny=True)
+def study(nucleotide_study):
+    return nucleotide_study
 
 
 @pytest.fixture(scope="module")
-def encoder(study) -> Encoder:
-    """It has learnt nucleotides alone."""
-    settings = Training(
-        Optimization(epochs=20, batch_size=8, learning_rate=1e-2),
-        Objective(unifrac_weight=0, count_weight=0, nucleotide_weight=1),
-        PretrainingSampling(subcommunities=0),
-        Runtime(threads=1),
-    )
-    return Encoder.pretrain(study, settings, architecture=Architecture(dim=32, heads=2, lineages=16))
+def encoder(nucleotide_encoder):
+    return nucleotide_encoder
 
 
 def plain(primer: str) -> str:

@@ -1,0 +1,150 @@
+"""The lengths that sequences were trimmed to: at another one, the same microbe is another ASV."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from q2_aam.study.communities import Communities
+from q2_aam.study.tables import name_ids
+from q2_aam.study.tokenizer import PAD
+
+# Share of a sample's reads that have one length where reads were trimmed; merged reads vary by themselves.
+TRIMMED = 0.95
+# Merged reads may be that much shorter or longer than those learnt from.
+TOLERANCE = 10
+# Lengths of merged reads without the rarest on either side.
+RAREST = 0.005
+# In a table that is learnt from, a second length in fewer samples is an accident.
+FEW = 3
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Lengths of the sequences that a table's reads are of."""
+
+    shortest: int
+    longest: int
+
+    @property
+    def trimmed(self) -> bool:
+        """Whether all are of one length."""
+        return self.shortest == self.longest
+
+    def __str__(self) -> str:
+        return f"{self.shortest}" if self.trimmed else f"{self.shortest} to {self.longest}"
+
+    def to_dict(self) -> dict:
+        """For ``model.json``."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict | None) -> "Lengths | None":
+        """As a model has kept it; None of one that has not."""
+        return None if content is None else cls(**content)
+
+    def hold(self, lengths: np.ndarray) -> np.ndarray:
+        """Which lengths could be theirs, boolean of the same shape."""
+        slack = 0 if self.trimmed else TOLERANCE
+        return (lengths >= self.shortest - slack) & (lengths <= self.longest + slack)
+
+
+def asv_lengths(communities: Communities) -> np.ndarray:
+    """Nucleotides of each ASV, int64 ``[V]``."""
+    return (communities.tokens != PAD).sum(1) - 1
+
+
+def lengths_of(communities: Communities) -> Lengths:
+    """The length that a table was trimmed to, or those that its reads have; each sample weighs the same."""
+    lengths = asv_lengths(communities)
+    reads = communities.counts.astype(np.float64)
+    share = np.bincount(lengths, (1 / np.asarray(reads.sum(1)).ravel()) @ reads) / len(communities)
+    if share.max() >= TRIMMED:
+        return Lengths(*[int(share.argmax())] * 2)
+    below = share.cumsum()
+    return Lengths(*(int(np.searchsorted(below, quantile)) for quantile in (RAREST, 1 - RAREST)))
+
+
+def usual_lengths(communities: Communities) -> np.ndarray:
+    """The length that most reads of each sample have, int64 ``[N]``; 0 where fewer than :data:`TRIMMED` have one."""
+    lengths, reads = asv_lengths(communities), communities.counts
+    sample = np.repeat(np.arange(len(communities)), np.diff(reads.indptr))
+    distinct, place = np.unique(lengths, return_inverse=True)
+    by_length = np.zeros((len(communities), len(distinct)))
+    np.add.at(by_length, (sample, place[reads.indices]), reads.data)
+    commonest = by_length.max(1) >= TRIMMED * by_length.sum(1)
+    return np.where(commonest, distinct[by_length.argmax(1)], 0)
+
+
+def mixture_caution(communities: Communities, foreign: str) -> str | None:
+    """What is to be said of a table to learn from whose samples were trimmed to several lengths; None of others.
+
+    Raises
+    ------
+    ValueError
+        With that sentence, if ``foreign`` is 'error'.
+    """
+    usual = usual_lengths(communities)
+    lengths, samples = np.unique(usual[usual > 0], return_counts=True)
+    lengths, samples = lengths[samples >= FEW], samples[samples >= FEW]
+    if len(lengths) < 2:
+        return None
+    each = ", ".join(
+        f"{n} of {length} ({name_ids(communities.sample_ids[usual == length])})"
+        for length, n in zip(lengths, samples, strict=True)
+    )
+    said = (
+        f"Samples were trimmed to different lengths (nucleotides): {each}. The same microbe is another ASV at each, "
+        "and a model learns the trim in place of the microbes."
+    )
+    if foreign == "error":
+        raise ValueError(f"{said} Trim all to {lengths.min()}, or set foreign to 'ignore' to go on.")
+    return said
+
+
+def other_trim_caution(communities: Communities, learnt: Lengths, foreign: str) -> str | None:
+    """What is to be said of samples whose reads are mostly of lengths that a model has not learnt; None of others.
+
+    Parameters
+    ----------
+    communities : Communities
+        To be predicted.
+    learnt : Lengths
+        The model's.
+    foreign : {'error', 'mend', 'ignore'}
+
+    Raises
+    ------
+    ValueError
+        With that sentence, unless ``foreign`` is 'ignore'.
+    """
+    lengths, reads = asv_lengths(communities), communities.counts.astype(np.float64)
+    other = ~learnt.hold(lengths)
+    share = (reads @ other) / np.asarray(reads.sum(1)).ravel()
+    samples = np.flatnonzero(share > 0.5)
+    if not len(samples):
+        return None
+    theirs = lengths_of(communities.subset(samples))
+    said = (
+        f"{len(samples)} of {len(share)} samples hold mostly sequences of {theirs} nucleotides, while the model has "
+        f"learnt from sequences of {learnt} ({share[samples].mean():.0%} of their reads are of another length): "
+        f"{name_ids(communities.sample_ids[samples])}. The same microbe is another ASV then, and what is predicted "
+        "means little."
+    )
+    if foreign == "ignore":
+        return said
+    longer = learnt.trimmed and theirs.shortest > learnt.longest
+    mend = "Set foreign to 'mend' to have sequences cut to that length, or trim" if longer else "Trim"
+    raise ValueError(f"{said} {mend} reads as those that were learnt from, or set foreign to 'ignore' to go on.")
+
+
+def cut_longer(communities: Communities, learnt: Lengths) -> tuple[Communities, str | None]:
+    """Longer sequences cut to the length that a model has learnt, where that is one, and what is to be said of it."""
+    longer = asv_lengths(communities) > learnt.longest
+    if not learnt.trimmed or not longer.any():
+        return communities, None
+    tokens = communities.tokens[:, : 1 + learnt.longest]
+    cut = communities.rewritten(tokens, communities.counts.astype(np.float64) @ longer)
+    return cut, (
+        f"{longer.sum()} of {len(longer)} ASVs were cut to the {learnt.longest} nucleotides that the model has learnt "
+        f"from; {len(cut.tokens)} distinct ones are left."
+    )
