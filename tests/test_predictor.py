@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from q2_aam import predictor as module
+from q2_aam.encoder.distances import predicted_unifrac
 from q2_aam.evaluation.metrics import regression_scores
 from q2_aam.heads import head_class
-from q2_aam.heads.features import predicted_unifrac
 from q2_aam.predictor import Predictor, encode_target
 from q2_aam.settings import Embedding, Fitting
 from q2_aam.study.tables import keep_columns

@@ -38,6 +38,10 @@ class Batch:
     """``[C, S]``, True where there is an ASV."""
     seed: int
     """Everything random about the batch (what is masked, dropout) follows from it."""
+    places: Tensor
+    """int64 ``[U]``, place of each of the batch's ASVs among those of the samples of all processes."""
+    asvs_together: int
+    """How many these are, ``W``."""
     together: int
     """Samples of the batch in all processes (see :class:`BatchKey`): ``G``, or ``B`` where there is one process."""
     unifrac: Tensor | None = None
@@ -131,6 +135,7 @@ class CommunityDataset(Dataset):
             unifrac = self.unifrac(together)
         total = np.asarray(read.sum(1), dtype=np.float32).ravel()
         total[::step] = np.asarray(whole.sum(1), dtype=np.float32).ravel()
+        everyones = np.unique(read.indices)
         read, total = read[own], total[own]
         columns, values, lengths = read.indices, read.data, np.diff(read.indptr)
         width = int(lengths.max())
@@ -151,6 +156,8 @@ class CommunityDataset(Dataset):
             abundance=torch.from_numpy(abundance),
             mask=torch.from_numpy(mask),
             seed=key.seed,
+            places=torch.from_numpy(np.searchsorted(everyones, distinct)),
+            asvs_together=len(everyones),
             together=len(together),
             unifrac=None if unifrac is None else torch.from_numpy(unifrac),
             target=None if self.target is None else torch.from_numpy(self.target[key.rows]),

@@ -22,6 +22,8 @@ MISFIT = (
     f"The weights in {WEIGHTS} do not fit what {DESCRIPTION} says: the model was made by another q2-aam, or is "
     "damaged. Use the q2-aam that made it, or make it again."
 )
+# Softplus of it is 0.
+NO_LENGTH = -1e4
 PACKAGES = ("q2-aam", "torch", "lightning", "numpy", "scikit-learn", "scikit-bio", "unifrac")
 
 
@@ -150,7 +152,7 @@ def network_of(content: dict, architecture: Architecture) -> AAM:
     ValueError
         If the weights are not those of such a network.
     """
-    state = content["model"]
+    state = with_terminal_branches(content["model"])
     shapes = {name: value.shape for name, value in state.items() if isinstance(value, torch.Tensor)}
     # Each layer has weights of its own; without that many, not even an empty network of so many layers is made.
     if architecture.nucleotide_layers + architecture.sample_layers > len(shapes):
@@ -168,6 +170,16 @@ def network_of(content: dict, architecture: Architecture) -> AAM:
     except (RuntimeError, OverflowError, TypeError) as error:
         raise ValueError(MISFIT) from error
     return network.eval()
+
+
+def with_terminal_branches(state: dict) -> dict:
+    """The weights of a network; of one that knew no terminal branches with such of length 0."""
+    names = [f"sample_encoder.terminal_branch.{name}" for name in ("weight", "bias")]
+    membership = state.get("sample_encoder.membership.weight")
+    if any(name in state for name in names) or not isinstance(membership, torch.Tensor) or membership.ndim != 2:
+        return state
+    none = torch.full((1,), NO_LENGTH)
+    return {**state, names[0]: torch.zeros(1, membership.shape[1]), names[1]: none}
 
 
 def as_tensors(arrays: dict) -> dict:

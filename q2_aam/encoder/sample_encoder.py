@@ -12,6 +12,8 @@ from q2_aam.settings import Architecture
 # Shares of reads span about 1e-6 to 1; their logarithms are brought near zero mean and unit spread.
 LOG_SHARE_MEAN = -6.0
 LOG_SHARE_SPREAD = 3.0
+# Softplus of a fresh network's terminal branches: together shorter than the lineages that a sample holds.
+FIRST_TERMINAL_BRANCH = -1.5
 
 
 class SampleEncoding(NamedTuple):
@@ -36,6 +38,9 @@ class SampleEncoder(nn.Module):
     UniFrac compares the branches of a phylogeny that two samples hold. Here the branches are learnt: each ASV belongs
     to lineage ``k`` with a probability, a sample holds the lineage unless none of its ASVs belongs to it (a soft OR),
     and the distance is UniFrac's own formula on what the samples hold. The number of ASVs is never averaged away.
+
+    The terminal branches of a phylogeny are more than any number of lineages could stand for. But whose they are needs
+    no learning: each ASV has one, only its length is learnt.
     """
 
     def __init__(self, architecture: Architecture):
@@ -52,6 +57,9 @@ class SampleEncoder(nn.Module):
         nn.init.normal_(self.membership.weight, std=3 * dim**-0.5)
         nn.init.constant_(self.membership.bias, -5.0)
         self.log_branch_length = nn.Parameter(torch.zeros(architecture.lineages))
+        self.terminal_branch = nn.Linear(dim, 1)
+        nn.init.zeros_(self.terminal_branch.weight)
+        nn.init.constant_(self.terminal_branch.bias, FIRST_TERMINAL_BRANCH)
 
     def forward(self, asv_embeddings: Tensor, abundance: Tensor, mask: Tensor) -> SampleEncoding:
         """Encode samples.
@@ -72,6 +80,11 @@ class SampleEncoder(nn.Module):
             presence = soft_or(F.softplus(logits), mask) * self.log_branch_length.exp()
             share = torch.einsum("bs,bsk->bk", abundance * mask, logits.sigmoid())
         return SampleEncoding(presence, share)
+
+    def terminal_lengths(self, asv_embeddings: Tensor) -> Tensor:
+        """Length of each ASV's own branch, float32 ``[...]``, of embeddings ``[..., D]``."""
+        with torch.autocast(asv_embeddings.device.type, enabled=False):
+            return F.softplus(self.terminal_branch(asv_embeddings.float())).squeeze(-1)
 
     def contextual(
         self, asv_embeddings: Tensor, abundance: Tensor, mask: Tensor, hidden: Tensor | None = None
@@ -119,24 +132,42 @@ def log_share(abundance: Tensor) -> Tensor:
     return (abundance.clamp_min(1e-8).log() - LOG_SHARE_MEAN) / LOG_SHARE_SPREAD
 
 
-def lineage_distances(presence: Tensor, others: Tensor | None = None) -> Tensor:
+def lineage_distances(presence: Tensor) -> Tensor:
     """UniFrac's formula on learnt branches: length held by one of two samples over length held by either.
 
     Parameters
     ----------
     presence : Tensor
         ``[B, K]``, not negative, each lineage's presence times its branch length.
-    others : Tensor, optional
-        ``[M, K]``, samples to which the distances are; left out: the same ones.
 
     Returns
     -------
     Tensor
-        ``[B, B]`` or ``[B, M]`` float32, 0 (same lineages) to 1 (none shared); two samples without any lineage are at
-        0.
+        ``[B, B]`` float32, 0 (same lineages) to 1 (none shared); two samples without any lineage are at 0.
     """
-    presence = presence.float()
-    others = presence if others is None else others.float()
-    apart = torch.cdist(presence, others, p=1)
+    return unifrac_distances(presence, presence[:, :0])
+
+
+def unifrac_distances(presence: Tensor, terminal: Tensor) -> Tensor:
+    """:func:`lineage_distances` on terminal branches, too.
+
+    Parameters
+    ----------
+    presence : Tensor
+        ``[B, K]``.
+    terminal : Tensor
+        ``[B, W]``, length of each ASV's own branch where the sample holds it, else 0. Samples that hold an ASV have the
+        same length for it.
+
+    Returns
+    -------
+    Tensor
+        ``[B, B]`` float32.
+    """
+    presence, terminal = presence.float(), terminal.float()
+    # Whichever of the two samples the length is from.
+    shared = terminal @ (terminal > 0).float().T
+    own, lengths = terminal.sum(1), presence.sum(1) + terminal.sum(1)
+    apart = torch.cdist(presence, presence, p=1) + own[:, None] + own[None, :] - shared - shared.T
     # sum(max(a, b)) = (sum(a) + sum(b) + sum(|a - b|)) / 2
-    return 2 * apart / (presence.sum(1)[:, None] + others.sum(1)[None, :] + apart).clamp_min(1e-12)
+    return 2 * apart / (lengths[:, None] + lengths[None, :] + apart).clamp_min(1e-12)

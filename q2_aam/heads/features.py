@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.spatial.distance import cdist
 
+from q2_aam.encoder.distances import predicted_unifrac
 from q2_aam.heads.protocol import Folds
 from q2_aam.study.communities import Communities
 from q2_aam.study.tables import held_columns, keep_columns
@@ -138,28 +138,6 @@ def known_richness(features: Features, asvs: np.ndarray) -> np.ndarray:
 def known_weight(features: Features, known_asvs: np.ndarray, richness: float) -> np.ndarray:
     """How far known ASVs speak for each sample, ``[N]``: 0 where there are none, 1 where there are ``richness``."""
     return np.minimum(1, known_richness(features, known_asvs) / max(richness, 1))
-
-
-def predicted_unifrac(presence: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """UniFrac's formula on lineages: length that one of two samples holds over length that either holds.
-
-    The same as :func:`q2_aam.encoder.sample_encoder.lineage_distances`, without torch.
-
-    Parameters
-    ----------
-    presence, others : np.ndarray
-        ``[M, K]`` and ``[N, K]``, not negative, each lineage's presence times its branch length.
-
-    Returns
-    -------
-    np.ndarray
-        float32 ``[M, N]``, 0 (same lineages) to 1 (none shared); two samples without any lineage are at 0.
-    """
-    apart = cdist(presence, others, "cityblock")
-    lengths = (each.sum(1, dtype=np.float64) for each in (presence, others))
-    # sum(max(a, b)) = (sum(a) + sum(b) + sum(|a - b|)) / 2
-    either = np.add.outer(*lengths) + apart
-    return (2 * apart / np.maximum(either, 1e-12)).astype(np.float32)
 
 
 # Each is a squared distance between samples ``[M, N]``, 0 for alike ones.

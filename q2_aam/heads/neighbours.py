@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from q2_aam.heads.features import Features, predicted_unifrac
+from q2_aam.encoder.distances import predicted_unifrac
+from q2_aam.heads.features import Features
 
 # Nearest training samples whose mean distance is taken: one alone may be a twin.
 NEAREST = 5

@@ -24,6 +24,7 @@ from q2_aam.encoder.files import (
     tokenizer_of,
     write_atomically,
 )
+from q2_aam.encoder.sample_encoder import lineage_distances
 from q2_aam.encoder.sampler import BatchKey
 from q2_aam.schema import SCHEMA_VERSION, ModelDescription
 from tests import tiny
@@ -155,6 +156,22 @@ def test_encoders_of_earlier_versions_are_read(tmp_path, schema_version):
     assert all(torch.equal(one, other) for one, other in pairs)
     loaded.save(tmp_path / "again")
     assert Encoder.load(tmp_path / "again").description.schema_version == SCHEMA_VERSION
+
+
+def test_an_encoder_without_terminal_branches_is_read(tmp_path):
+    """Those of before knew lineages alone: distances are what they were."""
+    encoder, communities = saved(tmp_path), tiny.survey()
+    old = read_tensors(tmp_path / WEIGHTS)
+    old["model"] = {name: value for name, value in old["model"].items() if "terminal_branch" not in name}
+    assert len(old["model"]) == len(encoder.network.state_dict()) - 2
+    loaded = Encoder.from_content(old, encoder.description)
+    with torch.no_grad():
+        assert not loaded.network.sample_encoder.terminal_lengths(torch.ones(3, tiny.architecture().dim)).any()
+    placed, before = (tiny.embed(each.network, communities) for each in (loaded, encoder))
+    assert np.array_equal(placed.presence, before.presence) and not placed.terminal.data.any()
+    lineages = lineage_distances(torch.from_numpy(placed.presence)).numpy()
+    assert np.allclose(placed.distances(), lineages, atol=1e-6)
+    assert not np.allclose(before.distances(), lineages, atol=1e-3)
 
 
 def test_an_encoder_of_schema_4_is_read(tmp_path):

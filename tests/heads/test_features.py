@@ -8,6 +8,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 import q2_aam.heads
+from q2_aam.encoder.distances import predicted_unifrac
 from q2_aam.encoder.sample_encoder import SampleEncoding, lineage_distances
 from q2_aam.heads import Features, inner_folds, known_to_others
 from q2_aam.heads import folds as folds_module
@@ -15,7 +16,6 @@ from q2_aam.heads.features import (
     DISTANCES,
     known_weight,
     poor_richness,
-    predicted_unifrac,
     squared_hellinger,
     squared_jaccard,
     squared_unifrac,
@@ -35,25 +35,6 @@ def test_no_head_imports_torch():
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not {name.split(".")[0] for name in names} & {"torch", "lightning"}, path
-
-
-@pytest.mark.parametrize("shape", [(7, 5), (40, 256)])
-def test_predicted_unifrac_is_the_encoders(shape):
-    rng = np.random.default_rng(0)
-    one, other = (rng.gamma(0.5, 1, (n, shape[1])).astype(np.float32) for n in (shape[0], 11))
-    one[0] = other[3] = 0
-    expected = lineage_distances(torch.from_numpy(one), torch.from_numpy(other)).numpy()
-    distances = predicted_unifrac(one, other)
-    assert distances.dtype == np.float32 and distances.shape == (shape[0], 11)
-    assert np.allclose(distances, expected, atol=1e-5) and 0 <= distances.min() <= distances.max() <= 1
-    assert distances[0, 3] == 0 and (np.delete(distances[0], 3) == 1).all()
-
-
-def test_predicted_unifrac_is_unweighted_unifrac_where_lineages_are_branches():
-    rng = np.random.default_rng(0)
-    lengths, held = rng.random(9), rng.random((6, 9)) < 0.5
-    expected = [[(lengths * (a ^ b)).sum() / (lengths * (a | b)).sum() for b in held] for a in held]
-    assert np.allclose(predicted_unifrac(held * lengths, held * lengths), expected)
 
 
 def test_the_embedding_is_the_encoders():

@@ -10,7 +10,7 @@ from q2_aam.encoder.aam import AAM, Encoding
 from q2_aam.encoder.asv_encoder import hide_nucleotides
 from q2_aam.encoder.batches import Batch
 from q2_aam.encoder.chunks import room
-from q2_aam.encoder.sample_encoder import lineage_distances
+from q2_aam.encoder.sample_encoder import unifrac_distances
 from q2_aam.encoder.training.distributed import gather_rows
 from q2_aam.encoder.training.losses import count_loss, nucleotide_loss, pairs, target_loss, unifrac_loss
 from q2_aam.encoder.training.meters import EpochMeter
@@ -52,13 +52,23 @@ Loss = tuple[Tensor, int]
 def unifrac(data: LossInput) -> Loss:
     """Error of the distances between all communities of a step."""
     batch, presence = data.batch, data.encoding.sample.presence
+    lengths = data.network.sample_encoder.terminal_lengths(data.encoding.asv_embeddings)
+    branches = torch.cat([presence, terminal_branches(batch, lengths)], 1)
     # Pairs of samples that are in different processes are learnt from like all others.
-    rows = gather_rows(presence.reshape(len(batch.rows), -1), batch.together).view(-1, presence.shape[1])
-    distances = lineage_distances(rows)
+    rows = gather_rows(branches.reshape(len(batch.rows), -1), batch.together).view(-1, branches.shape[1])
+    distances = unifrac_distances(*rows.split([presence.shape[1], batch.asvs_together], 1))
     # Metrics are of whole samples, as in validation.
     whole = slice(None, None, batch.step)
     data.meter.add_distances(pairs(distances[whole, whole]), pairs(batch.unifrac[whole, whole]))
     return unifrac_loss(distances, batch.unifrac), len(pairs(distances))
+
+
+def terminal_branches(batch: Batch, lengths: Tensor) -> Tensor:
+    """Length ``[U]`` of each ASV's own branch where a community holds it, else 0: ``[C, W]``."""
+    community = torch.arange(len(batch.mask), device=lengths.device)[:, None].expand_as(batch.mask)[batch.mask]
+    asv = batch.asv_index[batch.mask]
+    held = lengths.new_zeros(len(batch.mask), batch.asvs_together)
+    return held.index_put((community, batch.places[asv]), lengths[asv])
 
 
 def nucleotide(data: LossInput) -> Loss:

@@ -27,11 +27,16 @@ BATCHES = 4
 # What is looked for is one number for all lineages: some of them tell it.
 LINEAGES = 64
 STEPS = 12
+# Length of a sample's terminal branches, of that of its lineages.
+TERMINAL = 0.3
+SHORTEST = 1e-4
 
 
 @torch.no_grad()
 def start_from_data(network: AAM, loader: DataLoader) -> None:
     """Choose the anchors, and set how steep and how rare lineages are, from the first batches of the training samples.
+
+    And how long terminal branches are, which all are alike.
 
     The mean distance is then right from the first step on. Otherwise finding it takes many steps, in which all lineages
     move together and what random weights know of the sequences is lost.
@@ -49,10 +54,11 @@ def start_from_data(network: AAM, loader: DataLoader) -> None:
     network.asv_encoder.anchor_on(pad_sequence(some_asvs, batch_first=True, padding_value=PAD))
     membership = network.sample_encoder.membership
     masks = [batch.mask for batch in batches]
-    logits = []
+    contextual = []
     for batch in batches:
         embeddings = F.embedding(batch.asv_index, network.asv_encoder(batch.tokens))
-        logits.append(membership(network.sample_encoder.contextual(embeddings, batch.abundance, batch.mask)))
+        contextual.append(network.sample_encoder.contextual(embeddings, batch.abundance, batch.mask))
+    logits = [membership(part) for part in contextual]
     centre = torch.cat([part[mask] for part, mask in zip(logits, masks, strict=True)]).mean(0)
     some = [(part - centre)[..., :LINEAGES] for part in logits]
     true = [pairs(batch.unifrac) for batch in batches if batch.unifrac is not None]
@@ -78,6 +84,9 @@ def start_from_data(network: AAM, loader: DataLoader) -> None:
         bias = bisect(lambda value: mean_distance(steepness, value) > mean_true, bias_of(steepness, RAREST), bias)
     membership.bias.copy_((membership.bias - centre) * steepness + bias)
     membership.weight.mul_(steepness)
+    lineages = [soft_or(F.softplus(membership(part)), mask) for part, mask in zip(contextual, masks, strict=True)]
+    length = TERMINAL * sum(float(part.sum()) for part in lineages) / sum(int(mask.sum()) for mask in masks)
+    network.sample_encoder.terminal_branch.bias.fill_(float(np.log(np.expm1(max(length, SHORTEST)))))
 
 
 def first_batches(loader: DataLoader) -> tuple[list[Batch], int]:

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from q2_aam.encoder.sample_encoder import lineage_distances
+from q2_aam.encoder.sample_encoder import unifrac_distances
 from q2_aam.encoder.sampler import BatchKey
 from q2_aam.encoder.training.losses import pairs
 from q2_aam.encoder.training.meters import EpochMeter
 from q2_aam.encoder.training.module import TrainingModule
+from q2_aam.encoder.training.objectives import terminal_branches
 from q2_aam.study.tokenizer import MASK, A, T
 from tests import tiny
 
@@ -275,7 +276,8 @@ def test_sub_communities_are_learnt_from_as_samples_but_only_whole_ones_are_judg
     assert batch.mask.shape[0] == 12
     losses = run.module.losses(batch, meter)
     encoding = run.network(batch.tokens, batch.asv_index, batch.abundance, batch.mask)
-    distances = lineage_distances(encoding.sample.presence)
+    lengths = run.network.sample_encoder.terminal_lengths(encoding.asv_embeddings)
+    distances = unifrac_distances(encoding.sample.presence, terminal_branches(batch, lengths))
     # 66 pairs of 12 communities, and the 6 of the whole samples.
     assert losses["unifrac_loss"][1] == 66
     error = (pairs(distances) - pairs(batch.unifrac)).square().mean()

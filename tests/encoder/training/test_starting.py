@@ -5,7 +5,7 @@ import torch
 from q2_aam.encoder.batches import CommunityDataset, batch_loader
 from q2_aam.encoder.sample_encoder import lineage_distances
 from q2_aam.encoder.training.losses import pairs
-from q2_aam.encoder.training.starting import PRESENCE, USUAL_DISTANCE, start_from_data
+from q2_aam.encoder.training.starting import PRESENCE, TERMINAL, USUAL_DISTANCE, start_from_data
 from q2_aam.study.communities import asv_hashes
 from tests import tiny
 
@@ -85,3 +85,11 @@ def test_it_follows_from_the_data_alone():
         torch.manual_seed(seed)
         networks.append(started(Fixed(0.2))[0].state_dict())
     assert all(torch.equal(weight, networks[1][name]) for name, weight in networks[0].items())
+
+
+def test_terminal_branches_begin_as_a_share_of_what_lineages_are_long():
+    network, _ = started(Fixed(0.4))
+    placed = tiny.embed(network, tiny.survey())
+    lengths = np.unique(placed.terminal.data)
+    assert len(lengths) == 1
+    assert placed.terminal.sum() == pytest.approx(TERMINAL * placed.presence.sum(), rel=0.01)
