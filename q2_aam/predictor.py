@@ -28,6 +28,7 @@ from q2_aam.predictions import (
 from q2_aam.schema import ModelDescription
 from q2_aam.settings import Embedding as EmbeddingSettings
 from q2_aam.settings import Fitting
+from q2_aam.study.beginnings import Beginning
 from q2_aam.study.covariates import Covariates, covariates_of, learnt_covariates
 from q2_aam.study.study import Study
 from q2_aam.study.summary import asvs_of, data_summary
@@ -55,6 +56,8 @@ class Predictor:
         was pretrained on.
     neighbours : Neighbours or None
         How far training samples lie from each other; None where the head holds none to compare with.
+    beginning : Beginning or None
+        How the sequences begin that were learnt from; None in a predictor of an earlier q2-aam.
     out_of_fold : Predictions or None
         Of the samples learnt from, each by models that had not learnt from it; None in a predictor that was loaded.
 
@@ -80,6 +83,7 @@ class Predictor:
     seen_asvs: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     out_of_fold: Predictions | None = None
     neighbours: Neighbours | None = None
+    beginning: Beginning | None = None
 
     @classmethod
     def fit(cls, encoder: Encoder, study: Study, settings: Fitting | None = None) -> "Predictor":
@@ -165,7 +169,8 @@ class Predictor:
             encoder=encoder.summary(),
             **facts,
         )
-        return cls(encoder, head, target, calibration, description, covariates, seen_asvs, predictions, neighbours)
+        parts = covariates, seen_asvs, predictions, neighbours, Beginning.of(study.communities)
+        return cls(encoder, head, target, calibration, description, *parts)
 
     def predict(self, study: Study, settings: EmbeddingSettings | None = None) -> Predictions:
         """Predict the samples of a study.
@@ -188,9 +193,11 @@ class Predictor:
         """
         settings = settings or EmbeddingSettings(token_limit=self.description.token_limit)
         refuse_other_values(study, self.description.data)
-        learnt = Lengths.from_dict(self.description.data.get("lengths"))
+        lengths = Lengths.from_dict(self.description.data.get("lengths"))
         with use_threads(settings):
-            communities, foreign = judged(self.encoder, study.communities, learnt, settings.foreign)
+            communities, foreign = judged(
+                self.encoder, study.communities, self.beginning, lengths, settings.foreign
+            )
             study, known = replace(study, communities=communities), communities.counts
             if self.head.known_asvs is not None:
                 known = keep_columns(known, np.isin(communities.hashes, self.head.known_asvs))
@@ -217,8 +224,9 @@ class Predictor:
         content = self.encoder.to_content()
         asvs = {"seen_asvs": self.seen_asvs, "encoder_asvs": self.encoder.seen_asvs}
         content |= as_tensors({name: np.unique(hashes).astype(np.int64) for name, hashes in asvs.items()})
-        if self.neighbours is not None:
-            content |= as_tensors({"neighbours": vars(self.neighbours)})
+        for name in ("neighbours", "beginning"):
+            if (part := getattr(self, name)) is not None:
+                content |= as_tensors({name: vars(part)})
         write_model(directory, {**content, "head": as_tensors(self.head.to_tensors())}, self.description)
 
     @classmethod
@@ -238,6 +246,7 @@ class Predictor:
         try:
             seen_asvs = content["seen_asvs"].numpy()
             neighbours = Neighbours(**as_arrays(content["neighbours"])) if "neighbours" in content else None
+            beginning = Beginning.from_arrays(as_arrays(content["beginning"])) if "beginning" in content else None
             encoder = Encoder.inside(content, description)
             head = head_class(description.head).from_tensors(as_arrays(content["head"]))
             check_head(head, target, covariates, encoder)
@@ -246,7 +255,8 @@ class Predictor:
         except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(MISFIT) from error
         calibration = Calibration(description.intervals, description.temperature, description.decision)
-        return cls(encoder, head, target, calibration, description, covariates, seen_asvs, None, neighbours)
+        parts = covariates, seen_asvs, None, neighbours, beginning
+        return cls(encoder, head, target, calibration, description, *parts)
 
 
 def encode_target(study: Study, transform: str, rows: np.ndarray | None = None) -> tuple[Target, np.ndarray]:

@@ -38,12 +38,15 @@ def test_out_of_fold_predictions_are_of_all_samples_and_scored(head, kind):
 @pytest.mark.parametrize("head", HEADS)
 def test_nothing_of_a_sample_is_in_its_out_of_fold_prediction(head):
     """Of numbers drawn at random nothing can be known, but of samples that were learnt from."""
-    samples = study("numeric")
-    values = samples.target.copy()
-    values[:] = np.random.default_rng(1).normal(size=SAMPLES)
-    with few_trees():
-        fitted = Predictor.fit(encoder(), replace(samples, target=values), Fitting(head=head, threads=1))
-    assert np.corrcoef(fitted.out_of_fold.values, values)[0, 1] < 0.3
+    samples, found = study("numeric"), []
+    for seed in range(4):
+        values = samples.target.copy()
+        values[:] = np.random.default_rng(seed).normal(size=SAMPLES)
+        with few_trees():
+            fitted = Predictor.fit(encoder(), replace(samples, target=values), Fitting(head=head, threads=1))
+        found.append(np.corrcoef(fitted.out_of_fold.values, values)[0, 1])
+    # By chance one of so few samples may be near 0.5.
+    assert np.mean(found) < 0.2
 
 
 class Watch:

@@ -10,7 +10,7 @@ from q2_aam.encoder.aam import AAM
 from q2_aam.encoder.encoder import Encoder
 from q2_aam.study.communities import Communities
 from q2_aam.study.tables import name_ids
-from q2_aam.study.tokenizer import MASK, PAD, START, A, C, G, N, T
+from q2_aam.study.tokenizer import MASK, PAD, START, A, N, T, reverse_complements
 
 # Chance is ln 4 = 1.39. Of studies that encoders had not read, also of soils by encoders of guts, the median ASV is at
 # 0.3 to 1.3, reverse complements, shuffled and shifted sequences at 1.8 to 2.8: chosen with these figures in sight
@@ -37,7 +37,6 @@ UNKNOWN = (
     "They may be of another gene (a mitochondrion's, a chloroplast's, a eukaryote's), or of a region of it that the "
     "encoder has not read."
 )
-TURNED = "They are the reverse complements of sequences that it knows: turn them round."
 PRIMERS = {
     "27F": "AGAGTTTGATCMTGGCTCAG",
     "341F": "CCTACGGGNGGCWGCAG",
@@ -84,7 +83,7 @@ def guessing_losses(network: AAM, tokens: np.ndarray) -> np.ndarray:
     return (total / number).numpy()
 
 
-def foreign_caution(encoder: Encoder, communities: Communities, foreign: str, mend: bool = False) -> str | None:
+def foreign_caution(encoder: Encoder, communities: Communities, foreign: str) -> str | None:
     """What is to be said of samples that hold mostly sequences whose like the encoder has not read; None of none.
 
     Parameters
@@ -93,8 +92,6 @@ def foreign_caution(encoder: Encoder, communities: Communities, foreign: str, me
         One that cannot tell, since it has not learnt nucleotides or not well, finds none.
     communities : Communities
     foreign : {'error', 'ignore'}
-    mend : bool
-        Whether ``foreign`` could also be 'mend', which is then said where it helps.
 
     Raises
     ------
@@ -116,10 +113,7 @@ def foreign_caution(encoder: Encoder, communities: Communities, foreign: str, me
     many = len(samples) >= FEW and len(samples) > MANY * len(share)
     if foreign == "error" and (found or many):
         # A cause is rarely that of these samples alone: others may hold less of the same.
-        others = "Or" if found else "Leave these samples out, or"
-        if mend and found == TURNED:
-            others = "Set foreign to 'mend' to have that done, or"
-        raise ValueError(f"{said} {others} set foreign to 'ignore' to go on.")
+        raise ValueError(f"{said} {'Or' if found else 'Leave these samples out, or'} set foreign to 'ignore' to go on.")
     return f"{said} What is predicted of them means little."
 
 
@@ -157,7 +151,7 @@ def cause(network: AAM, tokens: np.ndarray) -> str | None:
         return float((guessing_losses(network, change(tokens)) <= READABLE).mean())
 
     if readable(reverse_complements) > 0.5:
-        return TURNED
+        return "They are the reverse complements of sequences that it knows: turn them round."
     texts = ["".join("?ACGTN??"[token] for token in row if token not in (PAD, START)) for row in tokens]
     for name, primer in PRIMERS.items():
         begin = skbio.DNA(primer).to_regex()
@@ -172,32 +166,6 @@ def cause(network: AAM, tokens: np.ndarray) -> str | None:
     if found[best] > 0.5:
         return f"They seem to begin {best} where those that it has read do: cut all sequences at the same place."
     return None
-
-
-def turn_round(encoder: Encoder, communities: Communities) -> tuple[Communities, str | None]:
-    """Foreign sequences that are read well from the other end turned round, and what is to be said of it."""
-    if not can_tell(encoder):
-        return communities, None
-    foreign = np.flatnonzero(guessing_losses(encoder.network, communities.tokens) > FOREIGN)
-    turned = reverse_complements(communities.tokens[foreign])
-    right = guessing_losses(encoder.network, turned) <= READABLE
-    if not right.any():
-        return communities, None
-    tokens = communities.tokens.copy()
-    tokens[foreign[right]] = turned[right]
-    said = f"{right.sum()} of {len(tokens)} ASVs were turned round: they were reverse complements."
-    return communities.rewritten(tokens), said
-
-
-def reverse_complements(tokens: np.ndarray) -> np.ndarray:
-    """The other strand of each sequence ``[V, 1 + L]``."""
-    other = np.arange(8, dtype=np.uint8)
-    other[[A, C, G, T]] = T, G, C, A
-    turned, lengths = np.full_like(tokens, PAD), (tokens != PAD).sum(1) - 1
-    turned[:, 0] = START
-    for row, length in enumerate(lengths):
-        turned[row, 1 : 1 + length] = other[tokens[row, 1 : 1 + length][::-1]]
-    return turned
 
 
 def begin_later(tokens: np.ndarray, number: int) -> np.ndarray:

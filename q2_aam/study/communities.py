@@ -80,14 +80,9 @@ class Communities:
         )
 
     def rewritten(self, tokens: np.ndarray, reads_cut: np.ndarray | float = 0.0) -> "Communities":
-        """The same samples with other token rows ``[V, 1 + L]`` in place of the ASVs'; those that become alike are one.
+        """The same samples with other token rows `[V, 1 + L]` in place of the ASVs'; those that become alike are one.
 
-        Parameters
-        ----------
-        tokens : np.ndarray
-            uint8 `[V, 1 + L]`.
-        reads_cut : np.ndarray or float
-            `[N]`, reads of each sample in ASVs that were cut for that.
+        `reads_cut` `[N]` are reads of each sample in ASVs that were cut for that.
         """
         first, place = distinct_rows(tokens)
         return replace(

@@ -132,3 +132,14 @@ def tokenize(sequences: Sequence[str], max_length: int) -> np.ndarray:
             raise ValueError(f"In sequence number {start + row + 1}, {describe_illegal_letter(letter, position)}.")
         tokens[start : start + _BLOCK, 1:][places < cut_lengths[:, None]] = codes
     return tokens
+
+
+def reverse_complements(tokens: np.ndarray) -> np.ndarray:
+    """The other strand of each sequence ``[V, 1 + L]``."""
+    other = np.arange(8, dtype=np.uint8)
+    other[[A, C, G, T]] = T, G, C, A
+    turned, lengths = np.full_like(tokens, PAD), (tokens != PAD).sum(1) - 1
+    turned[:, 0] = START
+    for row, length in enumerate(lengths):
+        turned[row, 1 : 1 + length] = other[tokens[row, 1 : 1 + length][::-1]]
+    return turned

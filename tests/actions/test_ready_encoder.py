@@ -5,8 +5,9 @@ import pytest
 
 from q2_aam.actions.ready_encoder import ready_encoder
 from q2_aam.encoder.encoder import READY, Encoder
-from q2_aam.encoder.plausibility import can_tell, foreign_caution, reverse_complements
+from q2_aam.encoder.plausibility import can_tell, foreign_caution
 from q2_aam.simulation.study import simulate_study
+from q2_aam.study.tokenizer import reverse_complements
 
 from .small import description, run_fine_tune, run_fit
 

@@ -7,10 +7,9 @@ import pytest
 
 from q2_aam.cross_validation import cross_validate
 from q2_aam.encoder.encoder import Encoder
-from q2_aam.encoder.plausibility import reverse_complements
 from q2_aam.predictor import Predictor
 from q2_aam.settings import CrossValidation, Embedding, Fitting
-from q2_aam.study.tokenizer import PAD, A
+from q2_aam.study.tokenizer import PAD, A, reverse_complements
 
 SMALL = Fitting(head="kernel", threads=1)
 

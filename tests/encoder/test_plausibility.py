@@ -17,13 +17,12 @@ from q2_aam.encoder.plausibility import (
     cause,
     foreign_caution,
     guessing_losses,
-    reverse_complements,
 )
 from q2_aam.fine_tuning import fine_tune
 from q2_aam.predictor import Predictor
 from q2_aam.settings import CrossValidation, Embedding, FineTuning, Fitting, Runtime
 from q2_aam.study.communities import Communities
-from q2_aam.study.tokenizer import tokenize
+from q2_aam.study.tokenizer import reverse_complements, tokenize
 
 SMALL = Fitting(head="kernel", threads=1)
 

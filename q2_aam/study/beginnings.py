@@ -1,0 +1,178 @@
+"""How a table's sequences begin: reads of one primer are alike there, whatever microbe they are of."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from q2_aam.study.communities import Communities
+from q2_aam.study.tables import name_ids
+from q2_aam.study.tokenizer import A, T, reverse_complements
+
+# First nucleotides that are looked at, and by how many sequences may begin late or early.
+LOOKED_AT = 60
+SHIFTS = np.arange(-25, 26)
+# Known nucleotides that must overlap.
+FEWEST = 20
+# Share of a nucleotide that no sequence has in a place.
+RARE = 0.01
+# By so much (mean logarithm of shares) another beginning must suit a sequence better than the usual one, and a sequence
+# that suits none be worse than the worst of those that were learnt from.
+CLEARLY = 0.5
+# The worst of those that were learnt from, without odd ones.
+ODD = 0.02
+ROUNDS = 2
+# Where no cause is found, or in a table that is learnt from, fewer samples are an accident; without a cause, so is a
+# smaller share of them.
+FEW = 3
+MANY = 0.1
+TURNED = "They are the reverse complements: turn them round."
+OTHER = "They may be of another region of the gene, or of another gene."
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Shares of A, C, G, T in the first places of a table's sequences."""
+
+    shares: np.ndarray
+    """float32 ``[P, 4]``, each place's add up to 1."""
+    worst: float
+    """Mean logarithm of the shares of nearly the worst of its own sequences."""
+
+    def __post_init__(self):
+        shares = self.shares
+        if shares.ndim != 2 or shares.shape[1] != 4 or not len(shares) or not ((shares > 0) & (shares <= 1)).all():
+            raise ValueError("The shares of nucleotides at the beginning of sequences are none.")
+
+    @classmethod
+    def from_arrays(cls, arrays: dict) -> "Beginning":
+        """As a model has kept it."""
+        return cls(arrays["shares"].astype(np.float32), float(arrays["worst"]))
+
+    @classmethod
+    def of(cls, communities: Communities) -> "Beginning":
+        """That of most of a table's sequences, each as often as samples hold it."""
+        tokens = communities.tokens[:, 1 : 1 + LOOKED_AT]
+        held = np.bincount(communities.counts.indices, minlength=len(tokens)).astype(float)
+        # From that of the commonest one on: of two kinds of beginnings it has one, and the mean of all neither.
+        own = held == held.max()
+        for _ in range(1 + ROUNDS):
+            shares = _shares(tokens[own], held[own])
+            scores = _scores(np.log(shares), communities.tokens)
+            own = (scores.argmax(1) == len(SHIFTS) // 2) & (held > 0)
+            if not own.any():
+                own = held > 0
+        fits = scores[own, len(SHIFTS) // 2]
+        worst = float(np.quantile(fits[np.isfinite(fits)], ODD)) if np.isfinite(fits).any() else -np.inf
+        return cls(shares.astype(np.float32), max(worst, float(np.log(RARE))))
+
+    def shifts(self, tokens: np.ndarray) -> np.ndarray:
+        """By how many nucleotides sequences ``[V, 1 + L]`` begin later, float64 ``[V]``: 0 as usual, NaN otherwise."""
+        scores = _scores(np.log(self.shares.astype(np.float64)), tokens)
+        usual, best = scores[:, len(SHIFTS) // 2], scores.argmax(1)
+        other = scores[np.arange(len(scores)), best]
+        shifts = np.where(other > usual + CLEARLY, SHIFTS[best], 0).astype(float)
+        shifts[np.isfinite(other) & (other < self.worst - CLEARLY)] = np.nan
+        return shifts
+
+    def turned(self, tokens: np.ndarray) -> np.ndarray:
+        """Which sequences ``[V, 1 + L]`` begin so from the other end, and not from this one: boolean ``[V]``."""
+        turned = np.isnan(self.shifts(tokens))
+        turned[turned] = self.shifts(reverse_complements(tokens[turned])) == 0
+        return turned
+
+
+def beginning_caution(
+    communities: Communities, beginning: Beginning, foreign: str, *, learnt: bool = False, mend: bool = False
+) -> str | None:
+    """What is to be said of samples whose reads mostly begin elsewhere than they should; None of others.
+
+    Parameters
+    ----------
+    communities : Communities
+    beginning : Beginning
+        The model's, or the table's own.
+    foreign : {'error', 'ignore'}
+    learnt : bool
+        Whether something is to be learnt of the table itself.
+    mend : bool
+        Whether ``foreign`` could also be 'mend', which is then said where it helps.
+
+    Raises
+    ------
+    ValueError
+        With that, if ``foreign`` is 'error' and it is no accident.
+    """
+    shifts, reads = beginning.shifts(communities.tokens), communities.counts.astype(np.float64)
+    share = (reads @ (shifts != 0)) / np.asarray(reads.sum(1)).ravel()
+    samples = np.flatnonzero(share > 0.5)
+    if not len(samples):
+        return None
+    weights = np.asarray(reads[samples].sum(0)).ravel() * (shifts != 0)
+    found = _cause(beginning, communities.tokens, shifts, weights)
+    said = (
+        f"{len(samples)} of {len(share)} samples hold mostly sequences that do not begin as "
+        f"{'most others do' if learnt else 'those do that the model has learnt from'} ({share[samples].mean():.0%} of "
+        f"their reads): {name_ids(communities.sample_ids[samples])}. {found or OTHER}"
+    )
+    if foreign == "error" and len(samples) >= _fewest(found, learnt, len(share)):
+        others = "Or" if found else "Leave these samples out, or"
+        if mend and found == TURNED:
+            others = "Set foreign to 'mend' to have that done, or"
+        raise ValueError(f"{said} {others} set foreign to 'ignore' to go on.")
+    return f"{said} {'What is learnt of them' if learnt else 'What is predicted of them'} means little."
+
+
+def _fewest(found: str | None, learnt: bool, samples: int) -> int:
+    """So many samples are no accident: a single one with a cause, where it is only predicted."""
+    if found:
+        return FEW if learnt else 1
+    return max(FEW, int(MANY * samples) + 1)
+
+
+def _cause(beginning: Beginning, tokens: np.ndarray, shifts: np.ndarray, weights: np.ndarray) -> str | None:
+    """Why most of the reads (``weights [V]``) begin elsewhere, as a sentence; None where that is not known."""
+    if weights[beginning.turned(tokens)].sum() > 0.5 * weights.sum():
+        return TURNED
+    for shift in np.unique(shifts[(weights > 0) & np.isfinite(shifts)]).astype(int):
+        if weights[shifts == shift].sum() > 0.5 * weights.sum():
+            where = "later" if shift > 0 else "sooner (a primer may be there still)"
+            return f"They begin {abs(shift)} nucleotides {where}: cut all sequences at the same place."
+    return None
+
+
+def turn_round(communities: Communities, beginning: Beginning) -> tuple[Communities, str | None]:
+    """Reverse complements turned round, and what is to be said of it."""
+    turned = beginning.turned(communities.tokens)
+    if not turned.any():
+        return communities, None
+    tokens = communities.tokens.copy()
+    tokens[turned] = reverse_complements(tokens[turned])
+    said = f"{turned.sum()} of {len(tokens)} ASVs were turned round: they were reverse complements."
+    return communities.rewritten(tokens), said
+
+
+def _shares(tokens: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    counts = np.stack([(tokens == letter).T.astype(float) @ weights for letter in range(A, T + 1)], 1)
+    counts = counts[counts.sum(1) > 0] if (counts.sum(1) > 0).any() else np.ones((1, 4))
+    shares = counts / counts.sum(1, keepdims=True)
+    return (1 - 4 * RARE) * shares + RARE
+
+
+def _scores(logarithms: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """How well sequences ``[V, 1 + L]`` suit shares ``[P, 4]`` if they begin at each of the shifts: ``[V, 51]``."""
+    places, nucleotides = len(logarithms), tokens[:, 1 : 1 + len(logarithms) + SHIFTS.max()]
+    table = np.zeros((places, 8))
+    table[:, A : T + 1] = logarithms
+    known = (nucleotides >= A) & (nucleotides <= T)
+    scores = np.full((len(tokens), len(SHIFTS)), -np.inf)
+    for column, shift in enumerate(SHIFTS):
+        first, late = max(0, -shift), max(0, shift)
+        length = min(places - late, nucleotides.shape[1] - first)
+        if length < 1:
+            continue
+        part, here = nucleotides[:, first : first + length], known[:, first : first + length]
+        number = here.sum(1)
+        total = table[np.arange(late, late + length), part].sum(1)
+        enough = number >= min(FEWEST, places)
+        scores[enough, column] = total[enough] / number[enough]
+    return scores
