@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import r2_score
 
 from q2_aam import predictor as module
 from q2_aam.encoder.distances import predicted_unifrac
@@ -44,9 +45,9 @@ def test_nothing_of_a_sample_is_in_its_out_of_fold_prediction(head):
         values[:] = np.random.default_rng(seed).normal(size=SAMPLES)
         with few_trees():
             fitted = Predictor.fit(encoder(), replace(samples, target=values), Fitting(head=head, threads=1))
-        found.append(np.corrcoef(fitted.out_of_fold.values, values)[0, 1])
-    # By chance one of so few samples may be near 0.5.
-    assert np.mean(found) < 0.2
+        found.append(r2_score(values, fitted.out_of_fold.values))
+    # The best of many settings is a little above 0 by chance; what was learnt from is near 1.
+    assert np.mean(found) < 0.3, found
 
 
 class Watch:
