@@ -3,7 +3,7 @@
 The same people by two primer pairs (V1-V2 and V3-V4, 192 samples of each): how often the nearest sample of the other
 region, by predicted UniFrac distance, is the same person's. The encoder has read both sets, but never a distance
 between them. And predictors that were fitted to sequences of one trim, on samples of the same study with another one
-(five folds, of whole groups where there are some, seed 0).
+(five folds, of whole groups where there are some, seed 0): with `foreign` ignored, and mended, where it can be.
 
     python benchmarks/regions.py
 """
@@ -50,26 +50,38 @@ def across_trims(encoder: Encoder, threads: int) -> list[dict]:
     rows = []
     for name, target, groups, learnt, others in TRIMS:
         train = trimmed(DATA / name, learnt, target, groups)
-        predicted = {trim: pd.Series(index=train.communities.sample_ids, dtype=object) for trim in others}
+        ways = [(trim, foreign) for trim in others for foreign in ("ignore", "mend")]
+        predicted = {way: pd.Series(index=train.communities.sample_ids, dtype=object) for way in ways}
         studies = {trim: trimmed(DATA / name, trim, target, groups) for trim in others}
         for train_rows, test_rows in folds_of(train, CrossValidation(), 0):
             predictor = Predictor.fit(encoder, train.subset(train_rows), Fitting(threads=threads, foreign="ignore"))
             ids = train.communities.sample_ids[test_rows]
-            for trim, study in studies.items():
+            for trim, foreign in ways:
+                study = studies[trim]
                 place = np.flatnonzero(np.isin(study.communities.sample_ids, ids))
-                settings = Embedding(encoder.description.token_limit, threads=threads, foreign="ignore")
-                values = predictor.predict(study.subset(place), settings).values
-                predicted[trim][values.index] = values
-        for trim, values in predicted.items():
-            if train.kind == "numeric":
-                measure, score = "R2", regression_scores(train.target, values.astype(float))["r2"]
-            else:
-                measure, score = "balanced accuracy", classification_scores(train.target, values)["balanced_accuracy"]
+                settings = Embedding(encoder.description.token_limit, threads=threads, foreign=foreign)
+                try:
+                    values = predictor.predict(study.subset(place), settings).values
+                except ValueError as error:
+                    print(error)
+                    continue
+                predicted[trim, foreign][values.index] = values
+        for trim in others:
             places = "{} to {}".format(*learnt), "{} to {}".format(*trim)
             row = {"study": name, "target": target, "learnt from": places[0], "predicted": places[1]}
-            rows.append({**row, "score": score, "of": measure})
+            row["score"] = score_of(train, predicted[trim, "ignore"])
+            mended = predicted[trim, "mend"]
+            row["mended"] = "refused" if mended.isna().all() else score_of(train, mended)
+            rows.append({**row, "of": "R2" if train.kind == "numeric" else "balanced accuracy"})
             print(rows[-1], flush=True)
     return rows
+
+
+def score_of(study: Study, values: pd.Series) -> float:
+    """R2, or balanced accuracy, of predictions of all samples."""
+    if study.kind == "numeric":
+        return regression_scores(study.target, values.astype(float))["r2"]
+    return classification_scores(study.target, values)["balanced_accuracy"]
 
 
 def same_people(encoder: Encoder) -> list[dict]:
