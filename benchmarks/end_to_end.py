@@ -1,8 +1,8 @@
 """The main job on a real study through the `qiime` program: seconds, peak memory and scores of new samples.
 
-Whole groups (a fifth of the samples) are kept apart; nothing of them is seen in pretraining or fitting. Prints and
-writes what each command took, the scores on the samples kept apart beside a random forest's on the same ones, and how
-well their UniFrac distances are predicted.
+Whole groups (a fifth of the samples) are kept apart; nothing of them is seen in fitting. Prints and writes what each
+command took, those of q2-sample-classifier on the same tables beside them, the scores of both on the samples kept
+apart, and how well their UniFrac distances are predicted. With `--pretrain` an encoder is pretrained first.
 
     python benchmarks/end_to_end.py ecam-infant-age month_of_life host_subject_id
 """
@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from q2_aam.encoder.encoder import Encoder
 from q2_aam.evaluation import baselines, metrics
 from q2_aam.framework import Artifact, qiime2
+from q2_aam.predictor import Predictor
 from q2_aam.study.study import read_study
 from q2_aam.types import AAMModelDirectoryFormat
 
@@ -49,7 +49,7 @@ def timed(directory: Path, command: list[str]) -> dict:
 
 
 def run_flow(
-    study: Path, column: str, group: str, seed: int, directory: Path, pretrain: list[str], fit: list[str]
+    study: Path, column: str, group: str, seed: int, directory: Path, pretrain: list[str] | None, fit: list[str]
 ) -> list[dict]:
     """From `qiime tools import` to the .qzv, with what each command took."""
     metadata = str(study / "metadata.tsv")
@@ -65,47 +65,57 @@ def run_flow(
     ]
     imports[0] += ["--input-format", "BIOMV210Format"]
     sequences = ["--i-sequences", "S.qza"]
+    numeric = qiime2.Metadata.load(metadata).get_column(column).type == "numeric"
+    forest_fit, forest_predict = (
+        ("fit-regressor", "predict-regression") if numeric else ("fit-classifier", "predict-classification")
+    )
+    encoder, log = [], []
+    if pretrain is None:
+        imports.pop()
+    else:
+        encoder = ["--i-encoder", "encoder.qza"]
+        log = [["aam", "summarize-training", "--i-training-log", "log.qza", "--o-visualization", "log.qzv"]]
     flow = [
         ["aam", "split-samples", "--i-table", "all.qza", *target, *groups, "--p-share", "0.2", "--p-random-seed",
          str(seed), "--p-missing-samples", "ignore", "--o-train-table", "train.qza", "--o-test-table", "new.qza"],
         ["aam", "pretrain", "--i-table", "train.qza", *sequences, "--i-phylogeny", "P.qza", "--o-model", "encoder.qza",
-         "--o-training-log", "log.qza", "--verbose", *pretrain],
-        ["aam", "fit", "--i-table", "train.qza", *sequences, "--i-encoder", "encoder.qza", *target, *groups,
+         "--o-training-log", "log.qza", "--verbose", *(pretrain or [])],
+        ["aam", "fit", "--i-table", "train.qza", *sequences, *encoder, *target, *groups,
          "--o-model", "model.qza", "--o-predictions", "oof.qza", "--o-certainty", "oof-certainty.qza", "--verbose",
          *fit],
         ["aam", "predict", "--i-table", "new.qza", *sequences, "--i-model", "model.qza", "--o-predictions", "pred.qza",
          "--o-certainty", "cert.qza", "--o-novelty", "nov.qza", "--verbose"],
         ["aam", "evaluate", "--i-predictions", "pred.qza", "--i-certainty", "cert.qza", *target,
          "--o-visualization", "pred.qzv"],
-        ["aam", "summarize-training", "--i-training-log", "log.qza", "--o-visualization", "log.qzv"],
+        *log,
+        ["sample-classifier", forest_fit, "--i-table", "train.qza", *target, "--p-random-state", "0", "--p-n-jobs", "2",
+         "--p-missing-samples", "ignore", "--o-sample-estimator", "rf.qza", "--o-feature-importance", "imp.qza"],
+        ["sample-classifier", forest_predict, "--i-table", "new.qza", "--i-sample-estimator", "rf.qza", "--p-n-jobs",
+         "2", "--o-predictions", "rf-pred.qza", *([] if numeric else ["--o-probabilities", "rf-prob.qza"])],
     ]  # fmt: skip
+    if pretrain is None:
+        flow.pop(1)
     return [timed(directory, command) for command in [*imports, *flow]]
 
 
 def scores(study: Path, column: str, directory: Path) -> dict:
-    """Scores on the samples kept apart: ours, the forest's, the trivial one's, and UniFrac's."""
+    """Scores on the samples kept apart: ours, those of q2-sample-classifier and the trivial one, and UniFrac's."""
     truth = qiime2.Metadata.load(str(study / "metadata.tsv")).get_column(column)
     train, new = (Artifact.load(str(directory / f"{name}.qza")).view(biom.Table) for name in ("train", "new"))
     values = truth.to_series()
-    predicted = Artifact.load(str(directory / "pred.qza")).view(pd.Series).loc[new.ids()]
-    # A forest knows the training table's columns only.
-    columns = pd.Index(train.ids("observation"))
-    known = columns.get_indexer(new.ids("observation"))
-    here = np.flatnonzero(known >= 0)
-    chosen = sp.csr_matrix((np.ones(len(here)), (here, known[here])), shape=(len(known), len(columns)))
-    new_counts = new.matrix_data.T.tocsr() @ chosen
     kind = truth.type
-    counts = (train.matrix_data.T.tocsr(), values[train.ids()], new_counts)
     methods = {
-        "q2-aam": predicted,
-        "forest": baselines.random_forest(*counts, kind=kind, n_jobs=2).predicted,
-        "trivial": baselines.trivial(*counts, kind=kind).predicted,
+        name: Artifact.load(str(directory / file)).view(pd.Series).loc[new.ids()]
+        for name, file in (("q2-aam", "pred.qza"), ("q2-sample-classifier", "rf-pred.qza"))
     }
+    counts = train.matrix_data.T.tocsr(), values[train.ids()], sp.csr_matrix((len(new.ids()), train.shape[0]))
+    methods["trivial"] = baselines.trivial(*counts, kind=kind).predicted
     score = metrics.regression_scores if kind == "numeric" else metrics.classification_scores
     names = ("r2", "mae", "spearman") if kind == "numeric" else ("balanced_accuracy", "accuracy")
     result = {m: {n: score(values[new.ids()], p)[n] for n in names} for m, p in methods.items()}
 
-    encoder = Encoder.load(str(Artifact.load(str(directory / "encoder.qza")).view(AAMModelDirectoryFormat)))
+    model = Artifact.load(str(directory / "model.qza")).view(AAMModelDirectoryFormat)
+    encoder = Predictor.load(str(model)).encoder
     files = {"sequences": study / "sequences.fasta", "phylogeny": study / "tree.nwk"}
     read = read_study(new, **files, max_length=encoder.max_length)
     pairs = np.triu_indices(len(read), 1)
@@ -126,14 +136,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("group", help="metadata column whose groups stay together")
     parser.add_argument("--output", type=Path, help="directory for what is made (default: benchmarks/results/STUDY)")
     parser.add_argument("--seed", type=int, default=0, help="of the split")
-    parser.add_argument("--pretrain", default="", help="further options of pretrain, as one text")
+    parser.add_argument("--pretrain", help="pretrain an encoder first, with these further options, as one text")
     parser.add_argument("--fit", default="", help="further options of fit, as one text")
     options = parser.parse_args(arguments)
     study = STUDIES / options.study
     directory = options.output or Path(__file__).parent / "results" / options.study
     directory.mkdir(parents=True, exist_ok=True)
     directory = directory.resolve()
-    further = shlex.split(options.pretrain), shlex.split(options.fit)
+    pretrain = None if options.pretrain is None else shlex.split(options.pretrain)
+    further = pretrain, shlex.split(options.fit)
     took = run_flow(study, options.column, options.group, options.seed, directory, *further)
     scored = scores(study, options.column, directory)
     table = pd.DataFrame(took).round(2)
