@@ -1,10 +1,12 @@
 """Predictions in studies of which none was learnt from: the body site, and adults' age.
 
 The body site, by what moving-pictures taught: it has stool, tongue and skin of two people. Other studies are of one
-of these sites (or of one near it, saliva for the tongue); how many of their samples are named right, beside all baselines, which know shared ASVs alone.
-The ready encoder has read moving-pictures' communities and oral-saliva-ph's (of V3-V4: no ASV is shared, and `predict`
-would refuse them), and none of the others. And the age of adults by their stool, each of five studies by the other
-four, which are its groups: error, and how often the 90% intervals hold the truth, of samples by how far they lie.
+of these sites (or of one near it, saliva for the tongue); how many of their samples are named right, beside all
+baselines, which know shared ASVs alone. The ready encoder has read moving-pictures' communities and oral-saliva-ph's
+(of V3-V4: no ASV is shared, and `predict` would refuse them), and none of the others.
+
+And the age of adults by their stool, each of five studies by the other four, which are its groups: error, and how often
+the 90% intervals hold the truth, of samples by how far they lie.
 
     python benchmarks/across_studies.py
 """
