@@ -46,6 +46,8 @@ class Batch:
     """Samples of the batch in all processes (see :class:`BatchKey`): ``G``, or ``B`` where there is one process."""
     unifrac: Tensor | None = None
     """float32 ``[G, G]``, process after process; with sub-communities as many times more."""
+    weighted_unifrac: Tensor | None = None
+    """The same of weighted UniFrac."""
     target: Tensor | None = None
     """``[B]`` float32, in the transform's units, or int64 codes of classes."""
     covariates: Tensor | None = None
@@ -71,6 +73,8 @@ class CommunityDataset(Dataset):
     unifrac : callable, optional
         Rows ``[B]`` to distances ``[B, B]``; given the rows of all processes where there are several. With
         sub-communities it is given, as a second argument, the ASVs of each, sparse ``[B, V]``.
+    weighted_unifrac : callable, optional
+        The same of weighted UniFrac.
     target : np.ndarray, optional
         Encoded target of every sample of the table ``[N]``.
     asv_lookup : bool
@@ -97,6 +101,7 @@ class CommunityDataset(Dataset):
         covariates: np.ndarray | None = None,
         subcommunities: int = 0,
         members: np.ndarray | None = None,
+        weighted_unifrac: Callable[[np.ndarray], np.ndarray] | None = None,
     ):
         if token_choice not in TOKEN_CHOICES:
             raise ValueError(f"token_choice must be one of {', '.join(TOKEN_CHOICES)}, but is {token_choice!r}.")
@@ -111,6 +116,7 @@ class CommunityDataset(Dataset):
         self.covariates = covariates
         self.subcommunities = subcommunities
         self.members = members
+        self.weighted_unifrac = weighted_unifrac
 
     def __len__(self) -> int:
         return len(self.communities)
@@ -122,17 +128,18 @@ class CommunityDataset(Dataset):
         whole = self.communities.counts[together]
         read, own = self._limited(whole, generator), np.isin(together, key.rows)
         step = communities_a_sample(len(together), self.subcommunities)
-        unifrac = None
+        compared = (together,)
         if step > 1:
             everyone = np.repeat(np.arange(len(together)), step)
             parts = draw_parts(read[everyone], step, generator)
-            if self.unifrac is not None:
-                # Of whole samples with all of their ASVs, also those that are not read.
-                place = np.where(np.arange(len(everyone)) % step, np.arange(len(everyone)) + len(together), everyone)
-                unifrac = self.unifrac(together[everyone], sp.vstack([whole, parts], "csr")[place])
+            # Of whole samples with all of their ASVs, also those that are not read.
+            place = np.where(np.arange(len(everyone)) % step, np.arange(len(everyone)) + len(together), everyone)
+            compared = together[everyone], sp.vstack([whole, parts], "csr")[place]
             read, own = parts, own[everyone]
-        elif self.unifrac is not None:
-            unifrac = self.unifrac(together)
+        unifrac, weighted_unifrac = (
+            None if distances is None else torch.from_numpy(distances(*compared))
+            for distances in (self.unifrac, self.weighted_unifrac)
+        )
         total = np.asarray(read.sum(1), dtype=np.float32).ravel()
         total[::step] = np.asarray(whole.sum(1), dtype=np.float32).ravel()
         everyones = np.unique(read.indices)
@@ -159,7 +166,8 @@ class CommunityDataset(Dataset):
             places=torch.from_numpy(np.searchsorted(everyones, distinct)),
             asvs_together=len(everyones),
             together=len(together),
-            unifrac=None if unifrac is None else torch.from_numpy(unifrac),
+            unifrac=unifrac,
+            weighted_unifrac=weighted_unifrac,
             target=None if self.target is None else torch.from_numpy(self.target[key.rows]),
             covariates=None if self.covariates is None else torch.from_numpy(self.covariates[key.rows]),
         )

@@ -3,6 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 from scipy.spatial.distance import cdist
+from sklearn.metrics.pairwise import manhattan_distances
 
 
 def predicted_unifrac(
@@ -41,3 +42,30 @@ def predicted_unifrac(
     # sum(max(a, b)) = (sum(a) + sum(b) + sum(|a - b|)) / 2
     either = np.add.outer(*lengths) + apart
     return (2 * apart / np.maximum(either, 1e-12)).astype(np.float32)
+
+
+def predicted_weighted_unifrac(
+    shares: np.ndarray, others: np.ndarray, terminal: sp.csr_matrix, others_terminal: sp.csr_matrix
+) -> np.ndarray:
+    """Normalized weighted UniFrac on learnt branches: of their lengths, times the shares of reads there.
+
+    Parameters
+    ----------
+    shares, others : np.ndarray
+        ``[M, K]`` and ``[N, K]``, each lineage's share of the reads times its length.
+    terminal, others_terminal : sp.csr_matrix
+        ``[M, V]`` and ``[N, V]``, the same of each ASV's own branch.
+
+    Returns
+    -------
+    np.ndarray
+        float32 ``[M, N]``, 0 to 1; two samples without any branch are at 0.
+    """
+    apart = cdist(shares, others, "cityblock") + manhattan_distances(
+        terminal.astype(np.float64), others_terminal.astype(np.float64)
+    )
+    lengths = (
+        each.sum(1, dtype=np.float64) + np.asarray(more.sum(1)).ravel()
+        for each, more in ((shares, terminal), (others, others_terminal))
+    )
+    return (apart / np.maximum(np.add.outer(*lengths), 1e-12)).astype(np.float32)

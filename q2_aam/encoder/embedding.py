@@ -11,7 +11,7 @@ from q2_aam.encoder.aam import AAM
 from q2_aam.encoder.asv_cache import asv_embeddings
 from q2_aam.encoder.batches import CommunityDataset, batch_loader
 from q2_aam.encoder.device import resolve_device
-from q2_aam.encoder.distances import predicted_unifrac
+from q2_aam.encoder.distances import predicted_unifrac, predicted_weighted_unifrac
 from q2_aam.encoder.sample_encoder import SampleEncoding
 from q2_aam.settings import Embedding as Settings
 from q2_aam.study.communities import Communities
@@ -29,15 +29,21 @@ class Embedding:
     presence, share : np.ndarray
         float32 ``[N, K]``: how much of each learnt branch (lineage) a sample holds, and the share of its reads there; 0
         for a sample without ASVs.
-    terminal : sp.csr_matrix
-        float32 ``[N, V]``, length of each ASV's own branch where a sample holds it.
+    lineage_lengths : np.ndarray
+        float32 ``[K]``, length of each lineage, which the presence is multiplied by already.
+    asv_shares : sp.csr_matrix
+        float32 ``[N, V]``, share of a sample's reads in each ASV.
+    asv_lengths : np.ndarray
+        float32 ``[V]``, length of each ASV's own branch; 0 of one that no sample holds.
     hashes : np.ndarray
         int64 ``[V]``, which ASVs these are (:func:`q2_aam.study.communities.asv_hashes`).
     """
 
     presence: np.ndarray
     share: np.ndarray
-    terminal: sp.csr_matrix
+    lineage_lengths: np.ndarray
+    asv_shares: sp.csr_matrix
+    asv_lengths: np.ndarray
     hashes: np.ndarray
 
     @property
@@ -45,20 +51,44 @@ class Embedding:
         """Sample embeddings, float32 ``[N, 2 K]``: presence beside the square root of the share."""
         return SampleEncoding(torch.from_numpy(self.presence), torch.from_numpy(self.share)).embedding.numpy()
 
+    @property
+    def terminal(self) -> sp.csr_matrix:
+        """Length of each ASV's own branch where a sample holds it, float32 ``[N, V]``."""
+        return _with_data(self.asv_shares, self.asv_lengths[self.asv_shares.indices])
+
     def distances(self, other: "Embedding | None" = None) -> np.ndarray:
         """Predicted UniFrac distances, float32 ``[N, M]``, 0 to 1; to the samples themselves by default."""
         other = self if other is None else other
-        mine, theirs = self.terminal, other.terminal
-        if other is not self:
-            hashes = np.union1d(self.hashes, other.hashes)
-            mine, theirs = self._terminal_of(hashes), other._terminal_of(hashes)
+        mine, theirs = self._side_by_side(other, "terminal")
         return predicted_unifrac(self.presence, other.presence, mine, theirs)
 
-    def _terminal_of(self, hashes: np.ndarray) -> sp.csr_matrix:
-        """``terminal`` with a column for each of these ASVs (sorted hashes), of which it has all."""
-        columns = np.searchsorted(hashes, self.hashes)[self.terminal.indices]
-        parts = self.terminal.data, columns, self.terminal.indptr
-        return sp.csr_matrix(parts, (len(self.presence), len(hashes))).sorted_indices()
+    def weighted_distances(self, other: "Embedding | None" = None) -> np.ndarray:
+        """Predicted normalized weighted UniFrac distances, float32 ``[N, M]``; of an encoder that has learnt these."""
+        other = self if other is None else other
+        mine, theirs = self._side_by_side(other, "_shares_of_lengths")
+        return predicted_weighted_unifrac(
+            self.share * self.lineage_lengths, other.share * other.lineage_lengths, mine, theirs
+        )
+
+    @property
+    def _shares_of_lengths(self) -> sp.csr_matrix:
+        return _with_data(self.asv_shares, self.asv_shares.data * self.asv_lengths[self.asv_shares.indices])
+
+    def _side_by_side(self, other: "Embedding", name: str) -> tuple[sp.csr_matrix, sp.csr_matrix]:
+        """A matrix ``[N, V]`` of both, with a column for each ASV that either has."""
+        if other is self:
+            return getattr(self, name), getattr(self, name)
+        hashes, parts = np.union1d(self.hashes, other.hashes), []
+        for each in (self, other):
+            matrix, columns = getattr(each, name), np.searchsorted(hashes, each.hashes)
+            moved = matrix.data, columns[matrix.indices], matrix.indptr
+            parts.append(sp.csr_matrix(moved, (len(each.presence), len(hashes))).sorted_indices())
+        return tuple(parts)
+
+
+def _with_data(matrix: sp.csr_matrix, data: np.ndarray) -> sp.csr_matrix:
+    # Copies: SciPy may sort a matrix in place, and its indices with it.
+    return sp.csr_matrix((data, matrix.indices.copy(), matrix.indptr.copy()), matrix.shape)
 
 
 @torch.no_grad()
@@ -96,9 +126,12 @@ def embed_tables(network: AAM, tables: list[Communities], settings: Settings) ->
                 )
                 presence[batch.rows], share[batch.rows] = sample.presence.cpu(), sample.share.cpu()
             lengths = terminal_lengths(network, communities, look_up)
-            terminal = communities.counts.copy()
-            terminal.data = lengths[terminal.indices]
-            embeddings.append(Embedding(presence.numpy(), share.numpy(), terminal, communities.hashes))
+            counts = communities.counts
+            reads = np.repeat(np.asarray(counts.sum(1)).ravel(), np.diff(counts.indptr))
+            shares = _with_data(counts, (counts.data / reads).astype(np.float32))
+            lineages = network.sample_encoder.log_branch_length.exp().cpu().numpy()
+            parts = presence.numpy(), share.numpy(), lineages, shares, lengths, communities.hashes
+            embeddings.append(Embedding(*parts))
     network.cpu()
     return embeddings
 

@@ -17,7 +17,7 @@ from q2_aam.encoder.training.module import TrainingModule
 from q2_aam.encoder.training.starting import start_from_data
 from q2_aam.encoder.training.trainer import TrainingResult, train
 from q2_aam.schema import ModelDescription
-from q2_aam.settings import USUAL_METRIC, Architecture, Training
+from q2_aam.settings import USUAL_METRIC, WEIGHTED_METRIC, Architecture, Training
 from q2_aam.study.joined import JoinedStudies
 from q2_aam.study.study import Study
 from q2_aam.study.summary import asvs_of, data_summary
@@ -50,6 +50,7 @@ def pretrain(
         architecture = encoder.network.architecture if encoder else architecture or Architecture()
         refuse_longer_sequences(study.communities, architecture.max_length)
         unifrac = study.unifrac(metric, threads, subcommunities=True)
+        weighted = settings.objective.weighted_unifrac_weight > 0
         members = study.members if isinstance(study, JoinedStudies) else None
         train_rows, validation_rows = two_parts(
             len(study), settings.sampling.validation_share, classes=members, random_seed=seed, name="validation part"
@@ -69,6 +70,7 @@ def pretrain(
             unifrac,
             subcommunities=sampling.subcommunities,
             members=members,
+            weighted_unifrac=study.unifrac(WEIGHTED_METRIC, threads, subcommunities=True) if weighted else None,
         )
         if encoder is None:
             start(network, dataset, train_rows, settings)

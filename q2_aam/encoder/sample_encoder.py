@@ -171,3 +171,21 @@ def unifrac_distances(presence: Tensor, terminal: Tensor) -> Tensor:
     apart = torch.cdist(presence, presence, p=1) + own[:, None] + own[None, :] - shared - shared.T
     # sum(max(a, b)) = (sum(a) + sum(b) + sum(|a - b|)) / 2
     return 2 * apart / (lengths[:, None] + lengths[None, :] + apart).clamp_min(1e-12)
+
+
+def weighted_distances(shares: Tensor) -> Tensor:
+    """Normalized weighted UniFrac's formula on learnt branches, of the shares of reads in each times its length.
+
+    Parameters
+    ----------
+    shares : Tensor
+        ``[B, Q]``, not negative, of lineages and of terminal branches alike.
+
+    Returns
+    -------
+    Tensor
+        ``[B, B]`` float32, 0 to 1; two samples without any branch are at 0.
+    """
+    shares = shares.float()
+    lengths = shares.sum(1)
+    return torch.cdist(shares, shares, p=1) / (lengths[:, None] + lengths[None, :]).clamp_min(1e-12)

@@ -15,7 +15,7 @@ TRANSFORMS = ("none", "zscore", "minmax", "log1p")
 USUAL_TRANSFORM = "zscore"
 # All from 0 to 1, as the distances between sample embeddings are: unnormalized weighted UniFrac has no such bound.
 METRICS = ("unweighted", "weighted_normalized", "generalized")
-USUAL_METRIC = "unweighted"
+USUAL_METRIC, WEIGHTED_METRIC = METRICS[:2]
 PRETRAINING = ("none", "each_fold", "transductive")
 OPTIMIZERS = ("muon", "adamw")
 SCHEDULERS = ("warmup_cosine", "cosine", "plateau", "onecycle", "constant")
@@ -42,7 +42,7 @@ class LossTerm(NamedTuple):
     label: str
     """What it is about, as the heading of its charts in TensorBoard."""
     needs: str | None
-    """``distances``, ``target``, or nothing but the table."""
+    """``distances``, ``weighted_distances``, ``target``, or nothing but the table."""
     metrics: tuple[str, ...] = ()
     """What is measured beside the loss, of any kind of target."""
 
@@ -58,12 +58,16 @@ class LossTerm(NamedTuple):
 
 LOSS_TERMS = (
     LossTerm("unifrac", "distances between samples", "distances", UNIFRAC_METRICS),
+    LossTerm("weighted_unifrac", "weighted distances between samples", "weighted_distances"),
     LossTerm("nucleotide", "masked nucleotides", None, NUCLEOTIDE_METRICS),
     LossTerm("count", "masked abundances", None),
     LossTerm("target", "target", "target", (*NUMERIC_METRICS, *CATEGORICAL_METRICS)),
 )
-# What the best epoch can be picked by, in the order of their interest.
-PRETRAIN_MONITORS = ("total_loss", *(n for t in LOSS_TERMS if t.needs != "target" for n in (t.loss, *t.metrics)))
+# What the best epoch can be picked by, in the order of their interest. Weighted distances are learnt beside others.
+PRETRAIN_MONITORS = (
+    "total_loss",
+    *(n for t in LOSS_TERMS if t.needs in (None, "distances") for n in (t.loss, *t.metrics)),
+)
 FINE_TUNE_MONITORS = (
     "total_loss",
     *(n for t in LOSS_TERMS if t.needs == "target" for n in (t.loss, *t.metrics)),

@@ -112,6 +112,10 @@ class Objective:
     unifrac_weight: float = 10.0
     """Weight of ``unifrac_loss``, the mean squared error of pairwise distances (of the order of 0.01)."""
 
+    weighted_unifrac_weight: float = 0.0
+    """Weight of ``weighted_unifrac_loss``, the same of normalized weighted UniFrac by shares of reads; not of
+    `fine-tune`."""
+
     nucleotide_weight: float = 0.1
     """Weight of ``nucleotide_loss``, the cross entropy of masked nucleotides (of the order of 1)."""
 
@@ -253,6 +257,8 @@ class FineTuning(Training):
         check_choice(self, "foreign", FOREIGN)
         check_choice(self, "target_transform", TRANSFORMS)
         check_choice(self, "decision", DECISIONS)
+        if self.objective.weighted_unifrac_weight:
+            raise ValueError("weighted_unifrac_weight is for pretraining; in fine-tuning nothing reads it.")
         if not self.sampling.validation_share:
             raise ValueError(
                 "validation_share is 0, but fine-tuning needs validation samples: they pick the best epoch and tell "
@@ -272,7 +278,9 @@ def measured_names(objective: Objective, unifrac: bool, kind: str | None) -> lis
     kind : str or None
         Kind of the target, 'numeric' or 'categorical'.
     """
-    inputs = {None: True, "distances": unifrac, "target": kind is not None}
+    inputs = {
+        None: True, "distances": unifrac, "weighted_distances": unifrac and kind is None, "target": kind is not None,
+    }  # fmt: skip
     names = ["total_loss"]
     for term in LOSS_TERMS:
         if inputs[term.needs] and objective.weight_of(term.loss):

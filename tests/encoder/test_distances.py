@@ -7,9 +7,9 @@ import torch
 from skbio import TreeNode
 from skbio.diversity import beta_diversity
 
-from q2_aam.encoder.distances import predicted_unifrac
+from q2_aam.encoder.distances import predicted_unifrac, predicted_weighted_unifrac
 from q2_aam.encoder.embedding import Embedding
-from q2_aam.encoder.sample_encoder import lineage_distances, unifrac_distances
+from q2_aam.encoder.sample_encoder import lineage_distances, unifrac_distances, weighted_distances
 
 TREE = "(((a:1,b:.5):.25,c:2):.75,(d:.1,(e:.3,f:1.5):.6):1):0;"
 
@@ -51,16 +51,40 @@ def test_they_are_unweighted_unifrac_where_terminal_branches_are_told_apart():
     assert np.allclose(predicted_unifrac(presence, presence, sparse, sparse), expected, atol=1e-6)
 
 
-def test_samples_of_two_tables_are_compared_by_the_asvs_that_both_hold():
+def test_weighted_ones_are_normalized_weighted_unifrac_where_branches_are_right():
+    tips, tree = list("abcdef"), TreeNode.read([TREE])
+    counts = np.random.default_rng(0).integers(0, 9, (5, 6)) + np.eye(5, 6, dtype=int)
+    shares = counts / counts.sum(1, keepdims=True)
+    inner = [node for node in tree.traverse() if node.length and not node.is_tip()]
+    below = [[tips.index(tip.name) for tip in node.tips()] for node in inner]
+    lineages = np.array([[n.length * sample[b].sum() for n, b in zip(inner, below)] for sample in shares])
+    terminal = shares * np.array([tree.find(tip).length for tip in tips])
+    expected = beta_diversity("weighted_unifrac", counts, otu_ids=tips, tree=tree, normalized=True).data
+    sparse = sp.csr_matrix(terminal)
+    assert np.allclose(predicted_weighted_unifrac(lineages, lineages, sparse, sparse), expected, atol=1e-6)
+    assert np.allclose(weighted_distances(torch.tensor(np.hstack([lineages, terminal]))), expected, atol=1e-5)
+
+
+def embedding(presence: np.ndarray, terminal: np.ndarray, hashes: np.ndarray) -> Embedding:
+    """Samples whose reads are spread evenly over their ASVs."""
+    held = sp.csr_matrix((terminal > 0).astype(np.float32))
+    share = sp.diags(1 / np.maximum(np.asarray(held.sum(1)).ravel(), 1)) @ held
+    lengths = np.arange(1, presence.shape[1] + 1, dtype=np.float32)
+    return Embedding(presence, presence / 10, lengths, share.tocsr(), terminal.max(0), hashes)
+
+
+@pytest.mark.parametrize("method", ["distances", "weighted_distances"])
+def test_samples_of_two_tables_are_compared_by_the_asvs_that_both_hold(method):
     """Tables may hold other ASVs, in another order."""
     presence, terminal = drawn((9, 6), 12)
     hashes = np.random.default_rng(3).integers(-(2**62), 2**62, 12)
-    whole = Embedding(presence, presence, sp.csr_matrix(terminal), hashes)
+    whole = embedding(presence, terminal, hashes)
     held = np.flatnonzero((terminal[4:] > 0).any(0))[::-1]
-    part = Embedding(presence[4:], presence[4:], sp.csr_matrix(terminal[4:][:, held]), hashes[held])
-    assert np.allclose(whole.distances(part), whole.distances()[:, 4:], atol=1e-6)
-    assert np.allclose(part.distances(whole), whole.distances()[4:], atol=1e-6)
-    assert np.array_equal(whole.distances(), whole.distances().T) and not whole.distances().diagonal().any()
+    part = embedding(presence[4:], terminal[4:][:, held], hashes[held])
+    expected = getattr(whole, method)()
+    assert np.array_equal(expected, expected.T) and not expected.diagonal().any() and expected.max() <= 1
+    assert np.allclose(getattr(whole, method)(part), expected[:, 4:], atol=1e-6)
+    assert np.allclose(getattr(part, method)(whole), expected[4:], atol=1e-6)
 
 
 def test_gradients_are_finite_between_equal_and_empty_samples():

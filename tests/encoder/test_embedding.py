@@ -198,7 +198,8 @@ def test_numbers_are_float32(network):
 
 def test_distances_are_unifracs_formula_on_what_samples_hold(network):
     embedding = tiny.embed(network, tiny.survey())
-    rows, columns = embedding.presence[:, None], embedding.presence[None]
+    branches = np.hstack([embedding.presence, embedding.terminal.toarray()])
+    rows, columns = branches[:, None], branches[None]
     expected = np.abs(rows - columns).sum(-1) / np.maximum(rows, columns).sum(-1)
     assert np.allclose(embedding.distances(), expected, atol=1e-5)
     few = tiny.embed(network, tiny.survey().subset([4, 1]))

@@ -11,9 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from corpus import DATA, folders, survey
-from scipy.spatial.distance import cdist
 
-from q2_aam.encoder.embedding import Embedding
 from q2_aam.encoder.encoder import Encoder
 from q2_aam.study.study import Study
 
@@ -37,15 +35,8 @@ def judge(encoder: Encoder, study: Study) -> dict:
         "r": f"{np.corrcoef(predicted, true)[0, 1]:.3f}",
         "RMSE": f"{np.sqrt(np.mean(off**2)):.3f}",
         "mean difference": f"{off.mean():+.3f}",
-        "weighted r": f"{np.corrcoef(weighted_distances(encoder, placed)[pairs], weighted)[0, 1]:.3f}",
+        "weighted r": f"{np.corrcoef(placed.weighted_distances()[pairs], weighted)[0, 1]:.3f}",
     }
-
-
-def weighted_distances(encoder: Encoder, placed: Embedding) -> np.ndarray:
-    """Weighted UniFrac's formula, normalised, on the shares of reads in learnt branches: ``[N, N]``."""
-    shares = placed.share * encoder.network.sample_encoder.log_branch_length.detach().exp().numpy()
-    total = shares.sum(1)
-    return cdist(shares, shares, "cityblock") / (total[:, None] + total)
 
 
 def main(arguments: list[str] | None = None) -> None:

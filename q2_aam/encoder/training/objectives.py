@@ -10,7 +10,7 @@ from q2_aam.encoder.aam import AAM, Encoding
 from q2_aam.encoder.asv_encoder import hide_nucleotides
 from q2_aam.encoder.batches import Batch
 from q2_aam.encoder.chunks import room
-from q2_aam.encoder.sample_encoder import unifrac_distances
+from q2_aam.encoder.sample_encoder import unifrac_distances, weighted_distances
 from q2_aam.encoder.training.distributed import gather_rows
 from q2_aam.encoder.training.losses import count_loss, nucleotide_loss, pairs, target_loss, unifrac_loss
 from q2_aam.encoder.training.meters import EpochMeter
@@ -63,12 +63,27 @@ def unifrac(data: LossInput) -> Loss:
     return unifrac_loss(distances, batch.unifrac), len(pairs(distances))
 
 
-def terminal_branches(batch: Batch, lengths: Tensor) -> Tensor:
-    """Length ``[U]`` of each ASV's own branch where a community holds it, else 0: ``[C, W]``."""
+def weighted_unifrac(data: LossInput) -> Loss:
+    """Error of the weighted distances between all communities of a step, which shares of reads in branches make."""
+    batch, encoder = data.batch, data.network.sample_encoder
+    lengths = encoder.terminal_lengths(data.encoding.asv_embeddings)
+    lineages = data.encoding.sample.share * encoder.log_branch_length.exp()
+    branches = torch.cat([lineages, terminal_branches(batch, lengths, batch.abundance)], 1)
+    rows = gather_rows(branches.reshape(len(batch.rows), -1), batch.together).view(-1, branches.shape[1])
+    distances = weighted_distances(rows)
+    return unifrac_loss(distances, batch.weighted_unifrac), len(pairs(distances))
+
+
+def terminal_branches(batch: Batch, lengths: Tensor, abundance: Tensor | None = None) -> Tensor:
+    """Length ``[U]`` of each ASV's own branch where a community holds it, else 0: ``[C, W]``.
+
+    With abundances ``[C, S]`` it is that share of the length.
+    """
     community = torch.arange(len(batch.mask), device=lengths.device)[:, None].expand_as(batch.mask)[batch.mask]
     asv = batch.asv_index[batch.mask]
     held = lengths.new_zeros(len(batch.mask), batch.asvs_together)
-    return held.index_put((community, batch.places[asv]), lengths[asv])
+    values = lengths[asv] if abundance is None else lengths[asv] * abundance[batch.mask]
+    return held.index_put((community, batch.places[asv]), values)
 
 
 def nucleotide(data: LossInput) -> Loss:
@@ -116,10 +131,22 @@ class Objective:
 
     def applies(self, settings: Training, batch: Batch) -> bool:
         """Whether its weight is above 0, and the batch has what it needs."""
-        inputs = {None: True, "distances": batch.unifrac is not None, "target": batch.target is not None}
+        inputs = {
+            None: True,
+            "distances": batch.unifrac is not None,
+            "weighted_distances": batch.weighted_unifrac is not None,
+            "target": batch.target is not None,
+        }
         return settings.objective.weight_of(self.term.loss) > 0 and inputs[self.term.needs]
 
 
-COMPUTE = {"unifrac": unifrac, "nucleotide": nucleotide, "count": count, "target": target}
-OBJECTIVES = tuple(Objective(term, COMPUTE[term.name], joint=term.needs == "distances") for term in LOSS_TERMS)
+JOINT = ("distances", "weighted_distances")
+COMPUTE = {
+    "unifrac": unifrac,
+    "weighted_unifrac": weighted_unifrac,
+    "nucleotide": nucleotide,
+    "count": count,
+    "target": target,
+}
+OBJECTIVES = tuple(Objective(term, COMPUTE[term.name], joint=term.needs in JOINT) for term in LOSS_TERMS)
 JOINT_LOSSES = frozenset(objective.term.loss for objective in OBJECTIVES if objective.joint)

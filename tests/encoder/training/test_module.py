@@ -203,7 +203,8 @@ def test_bf16_on_a_cpu_is_really_used_while_distances_and_losses_are_float32(tmp
         if isinstance(module, torch.nn.Linear):
             module.register_forward_hook(note(name))
     run()
-    assert inside.pop("target_head.linear") == torch.float32
+    for name in ("target_head.linear", "sample_encoder.terminal_branch"):
+        assert inside.pop(name) == torch.float32
     assert len(inside) > 10 and set(inside.values()) == {torch.bfloat16}
     assert validated == {torch.float32}, "validated as it will predict"
     assert len(run.module.dtypes) == 2 * 5, "presence and four losses, in training and validation"

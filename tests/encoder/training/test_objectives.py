@@ -21,7 +21,7 @@ def test_every_term_has_a_weight_a_function_and_charts():
     for term in LOSS_TERMS:
         assert Objective(**{term.weight: 3.5}).weight_of(term.loss) == 3.5
         assert list(overlays()[term.label]) == [term.loss, *term.metrics]
-    assert JOINT_LOSSES == {"unifrac_loss"}
+    assert JOINT_LOSSES == {"unifrac_loss", "weighted_unifrac_loss"}
 
 
 def test_monitors_are_what_can_be_measured():
@@ -40,5 +40,8 @@ def test_what_is_not_given_is_not_measured():
     assert measured_names(Objective(unifrac_weight=0.0), True, None) == [
         *("total_loss", "nucleotide_loss", "nucleotide_accuracy", "count_loss"),
     ]
+    both = Objective(weighted_unifrac_weight=1.0)
+    assert "weighted_unifrac_loss" in measured_names(both, True, None)
+    assert "weighted_unifrac_loss" not in measured_names(both, False, None)
     assert measured_names(TargetObjective(), False, "numeric") == ["total_loss", "target_loss", "r2", "mae", "rmse"]
     assert measured_names(Objective(), False, "numeric") == measured_names(Objective(), False, None)

@@ -94,7 +94,8 @@ def test_8_11_a_run_of_20_steps_learns_something(tmp_path, scheduler):
     history = run.history()
     before, best = history.loc[0], history.loc[result.best_epoch]
     assert best["val/total_loss"] < 0.75 * before["val/total_loss"]
-    assert 1 - best["val/unifrac_r"] < 0.5 * (1 - before["val/unifrac_r"])
+    # Terminal branches tell much from the first step on.
+    assert 1 - best["val/unifrac_r"] < 0.8 * (1 - before["val/unifrac_r"])
     assert history["train/unifrac_loss"][5] < 0.7 * history["train/unifrac_loss"][1]
 
 
