@@ -20,7 +20,8 @@ def cautions_to_learn(encoder: Encoder | None, communities: Communities, foreign
         mixture_caution(communities, foreign),
     ]
     if encoder is not None:
-        found.append(foreign_caution(encoder, communities, foreign))
+        # That some begin elsewhere than the others is known by now.
+        found.append(foreign_caution(encoder, communities, foreign, elsewhere="ignore"))
     return tuple(filter(None, found))
 
 

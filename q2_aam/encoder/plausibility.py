@@ -37,6 +37,7 @@ UNKNOWN = (
     "They may be of another gene (a mitochondrion's, a chloroplast's, a eukaryote's), or of a region of it that the "
     "encoder has not read."
 )
+ELSEWHERE = "They seem to begin"
 PRIMERS = {
     "27F": "AGAGTTTGATCMTGGCTCAG",
     "341F": "CCTACGGGNGGCWGCAG",
@@ -83,7 +84,9 @@ def guessing_losses(network: AAM, tokens: np.ndarray) -> np.ndarray:
     return (total / number).numpy()
 
 
-def foreign_caution(encoder: Encoder, communities: Communities, foreign: str) -> str | None:
+def foreign_caution(
+    encoder: Encoder, communities: Communities, foreign: str, *, elsewhere: str = "error"
+) -> str | None:
     """What is to be said of samples that hold mostly sequences whose like the encoder has not read; None of none.
 
     Parameters
@@ -92,6 +95,9 @@ def foreign_caution(encoder: Encoder, communities: Communities, foreign: str) ->
         One that cannot tell, since it has not learnt nucleotides or not well, finds none.
     communities : Communities
     foreign : {'error', 'ignore'}
+    elsewhere : {'error', 'ignore'}
+        The same of sequences that only begin elsewhere than those that it has read: what is learnt of them holds for
+        others that begin there.
 
     Raises
     ------
@@ -111,6 +117,8 @@ def foreign_caution(encoder: Encoder, communities: Communities, foreign: str) ->
         f"{found or UNKNOWN}"
     )
     many = len(samples) >= FEW and len(samples) > MANY * len(share)
+    if found and found.startswith(ELSEWHERE) and elsewhere == "ignore":
+        return f"{said} They can be learnt from; new samples must begin there, too."
     if foreign == "error" and (found or many):
         # A cause is rarely that of these samples alone: others may hold less of the same.
         raise ValueError(f"{said} {'Or' if found else 'Leave these samples out, or'} set foreign to 'ignore' to go on.")
@@ -164,7 +172,7 @@ def cause(network: AAM, tokens: np.ndarray) -> str | None:
     found = {where: readable(change) for where, change in shifts.items()}
     best = max(found, key=found.get)
     if found[best] > 0.5:
-        return f"They seem to begin {best} where those that it has read do: cut all sequences at the same place."
+        return f"{ELSEWHERE} {best} where those that it has read do: cut all sequences at the same place."
     return None
 
 

@@ -133,7 +133,7 @@ def register_ready_encoder(plugin, citations) -> None:
             "It has read many public surveys of the 16S gene, and needs no phylogeny. Actions take it where no encoder is "
             "given; as an artifact it can be looked at, kept, or gone on from by pretrain."
         ),
-        citations=[citations["mcdonald2012greengenes"]],
+        citations=[citations["lozupone2005unifrac"], citations["sfiligoi2022unifrac"]],
         examples={"Get it": examples.ready_encoder_example},
     )
 

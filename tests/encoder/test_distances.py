@@ -57,7 +57,7 @@ def test_weighted_ones_are_normalized_weighted_unifrac_where_branches_are_right(
     shares = counts / counts.sum(1, keepdims=True)
     inner = [node for node in tree.traverse() if node.length and not node.is_tip()]
     below = [[tips.index(tip.name) for tip in node.tips()] for node in inner]
-    lineages = np.array([[n.length * sample[b].sum() for n, b in zip(inner, below)] for sample in shares])
+    lineages = np.array([[n.length * sample[b].sum() for n, b in zip(inner, below, strict=True)] for sample in shares])
     terminal = shares * np.array([tree.find(tip).length for tip in tips])
     expected = beta_diversity("weighted_unifrac", counts, otu_ids=tips, tree=tree, normalized=True).data
     sparse = sp.csr_matrix(terminal)

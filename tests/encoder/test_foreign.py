@@ -107,3 +107,15 @@ def test_two_trims_in_one_table_are_not_learnt_from(nucleotide_study, nucleotide
     ):
         with pytest.raises(ValueError, match=r"^Samples were trimmed to different lengths .* 9 of 54 .* 31 of 60 "):
             work()
+
+
+def test_a_table_that_begins_elsewhere_throughout_can_be_learnt_from(nucleotide_study, nucleotide_encoder):
+    """Sets in the wild begin some nucleotides late. What must not be is that new samples begin somewhere else."""
+    tokens = np.delete(nucleotide_study.communities.tokens, range(1, 14), axis=1)
+    late = replace(nucleotide_study, communities=nucleotide_study.communities.rewritten(tokens))
+    fitted = Predictor.fit(nucleotide_encoder, late, SMALL)
+    said = [caution for caution in fitted.out_of_fold.cautions if "seem to begin 13 nucleotides behind" in caution]
+    assert len(said) == 1 and said[0].endswith("They can be learnt from; new samples must begin there, too.")
+    assert not any("begin" in caution for caution in fitted.predict(late).cautions)
+    with pytest.raises(ValueError, match="They begin 13 nucleotides sooner"):
+        fitted.predict(nucleotide_study)

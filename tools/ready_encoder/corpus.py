@@ -52,11 +52,19 @@ def tree_of(sequences: dict[str, str], path: Path, threads: int) -> Path:
 
 
 def survey(
-    folder: Path, trees: Path, most: int, seed: int, threads: int, length: int | None = None, half: int | None = None
+    folder: Path,
+    trees: Path,
+    most: int,
+    seed: int,
+    threads: int,
+    length: int | None = None,
+    half: int | None = None,
+    source_tree: bool = True,
 ) -> Study:
     """A survey's samples, or some of them, with its tree; its sequences cut to a length where one is given.
 
-    The samples of `half` 0 are not among those of `half` 1.
+    The samples of `half` 0 are not among those of `half` 1. Where the source has no tree, or its own is not wanted, it
+    is one of mafft and FastTree.
     """
     table = biom.load_table(str(folder / "table.biom"))
     sequences = read_sequences(str(folder / "sequences.fasta"))
@@ -64,7 +72,7 @@ def survey(
     if length is not None:
         table = table.collapse(lambda feature, _: sequences[feature][:length], axis="observation", norm=False)
         sequences, name = {text: text for text in table.ids("observation")}, f"{folder.name}-{length}"
-    if length is not None or not own.exists():
+    if length is not None or not own.exists() or not source_tree:
         # Of all samples, so that the tree does not depend on which are drawn.
         own = tree_of(sequences, trees / f"{name}.nwk", threads)
     chosen = np.random.default_rng(seed).permutation(table.ids())

@@ -2,7 +2,8 @@
 
     python tools/ready_encoder/judge.py ENCODER --trees FOLDER
 
-By default those of the evaluation studies; with `--surveys` those that `make.py --without` has left out.
+By default those of the evaluation studies; with `--surveys` those that `make.py --without` has left out. Where a study
+has a tree of its source, by a tree of mafft and FastTree, too, and how alike exact distances by both are.
 """
 
 import argparse
@@ -21,21 +22,30 @@ EVALUATION = (
 )  # fmt: skip
 
 
-def judge(encoder: Encoder, study: Study) -> dict:
-    """r and RMSE of the distances among a study's samples."""
+def judge(encoder: Encoder, study: Study, other_tree: Study | None = None) -> dict:
+    """r and RMSE of the distances among a study's samples; and of exact ones by another tree of the same samples."""
     pairs = np.triu_indices(len(study), 1)
-    true = study.unifrac(encoder.metric_for("auto"))(np.arange(len(study)))[pairs]
     placed = encoder.embed(study)
-    off = (predicted := placed.distances()[pairs]) - true
-    weighted = study.unifrac("weighted_normalized")(np.arange(len(study)))[pairs]
-    return {
+    facts = {
         "samples": len(study),
         "ASVs": len(study.communities.tokens),
         "new ASVs": f"{encoder.new_asvs(study.communities).mean():.0%}",
-        "r": f"{np.corrcoef(predicted, true)[0, 1]:.3f}",
-        "RMSE": f"{np.sqrt(np.mean(off**2)):.3f}",
-        "mean difference": f"{off.mean():+.3f}",
-        "weighted r": f"{np.corrcoef(placed.weighted_distances()[pairs], weighted)[0, 1]:.3f}",
+    }
+    for metric, distances in (("unweighted", placed.distances()), ("weighted_normalized", placed.weighted_distances())):
+        true = study.unifrac(metric)(np.arange(len(study)))[pairs]
+        facts |= compared(metric.split("_")[0], distances[pairs], true)
+        if other_tree is not None:
+            other = other_tree.unifrac(metric)(np.arange(len(study)))[pairs]
+            facts[f"{metric.split('_')[0]} r of two trees"] = f"{np.corrcoef(other, true)[0, 1]:.3f}"
+    return facts
+
+
+def compared(name: str, predicted: np.ndarray, true: np.ndarray) -> dict:
+    """How predicted distances differ from true ones."""
+    return {
+        f"{name} r": f"{np.corrcoef(predicted, true)[0, 1]:.3f}",
+        f"{name} RMSE": f"{np.sqrt(np.mean((predicted - true) ** 2)):.3f}",
+        f"{name} difference": f"{(predicted - true).mean():+.3f}",
     }
 
 
@@ -50,9 +60,14 @@ def main(arguments: list[str] | None = None) -> None:
     encoder, known = Encoder.load(given.encoder), folders()
     rows = []
     for name in given.surveys or EVALUATION:
-        study = survey(known.get(name, DATA / name), given.trees, given.samples, 0, given.threads)
-        rows.append({"study": name, **judge(encoder, study)})
-        print(rows[-1], flush=True)
+        folder = known.get(name, DATA / name)
+        common = folder, given.trees, given.samples, 0, given.threads
+        tree, other = ("mafft, FastTree", None)
+        if (folder / "tree.nwk").exists():
+            tree, other = ("its source's", survey(*common, source_tree=False))
+        rows.append({"study": name, "tree": tree, **judge(encoder, survey(*common), other)})
+        if other is not None:
+            rows.append({"study": name, "tree": "mafft, FastTree", **judge(encoder, other)})
     print(pd.DataFrame(rows).to_string(index=False))
 
 
