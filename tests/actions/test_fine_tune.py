@@ -85,7 +85,7 @@ def test_scores_are_those_of_the_epoch_that_was_kept(outputs, request):
 
 def test_the_encoder_is_tuned_and_the_one_given_stays(study, encoder, capsys):
     before = Encoder.load(encoder.path).digest()
-    outputs = run_fine_tune(study, "ph", encoder, monitor="r2", learning_rate=1e-3, epochs=6)
+    outputs = run_fine_tune(study, "ph", encoder, monitor="r2", learning_rate=1e-3, epochs=20)
     assert log_of(outputs)["best_epoch"] > 0, "or nothing is seen here"
     assert Predictor.load(outputs[0].path).encoder.digest() != before == Encoder.load(encoder.path).digest()
     facts = description(outputs[0])

@@ -271,7 +271,9 @@ def test_what_is_printed_is_readable(study, encoder, regressor, capsys):
 def test_what_foreign_sequences_do_reaches_the_core(study, encoder, regressor, monkeypatch, foreign):
     asked = []
     for module in (core, fine_tuning):
-        monkeypatch.setattr(module, "foreign_caution", lambda *some: asked.append(some[-1]) or "They are odd.")
+        monkeypatch.setattr(module, "cautions_to_learn", lambda *some: asked.append(some[-1]) or ("They are odd.",))
+    told = lambda _, table, *some: asked.append(some[-1]) or (table, ("They are odd.",))  # noqa: E731
+    monkeypatch.setattr(core, "judged", told)
     for work, times in (
         (lambda: run_fit(study, "ph", encoder, head="kernel", foreign=foreign), 1),
         (lambda: run_predict(study, regressor[0], foreign=foreign), 2),

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import fields
 
 import biom
 import numpy as np
@@ -154,4 +155,4 @@ def test_new_asvs_beside_many_known_ones_change_little(study, regressor, tmp_pat
 def test_model_json_is_of_schema_5(fitted):
     facts = json.loads((fitted[1][0].path / "model.json").read_text())
     assert facts["schema_version"] == 5 and facts["token_limit"] == Fitting.token_limit
-    assert set(facts["settings"]) == set(Fitting.__dataclass_fields__) and "training" not in facts
+    assert set(facts["settings"]) == {entry.name for entry in fields(Fitting)} and "training" not in facts

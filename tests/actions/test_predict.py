@@ -212,12 +212,18 @@ def test_reads_cut_dropped_and_ambiguous_are_counted(study, regressor, tmp_path)
     del sequences[dropped]
     with told() as messages:
         predictions, _, novelty = run_predict(
-            study, regressor[0], sequences=fasta(sequences, tmp_path / "odd.fasta"), missing_features="ignore"
+            study,
+            regressor[0],
+            sequences=fasta(sequences, tmp_path / "odd.fasta"),
+            missing_features="ignore",
+            foreign="ignore",
         )
-    assert messages == [
+    assert messages[0] == (
         f"1 of {len(ids) - 1} features have a sequence longer than 512 nucleotides (max_length); only the first 512 "
         "are read."
-    ]
+    )
+    # One sample has most of its reads in the longer one.
+    assert len(messages) == 2 and messages[1].startswith("1 of 48 samples hold mostly sequences of 60 to 512 nucleot")
     counts = pd.DataFrame(study.table.matrix_data.toarray(), ids, study.table.ids())
     for column, feature in (("reads_cut", cut), ("reads_ambiguous", ambiguous), ("reads_dropped", dropped)):
         np.testing.assert_array_equal(novelty[column], counts.loc[feature], err_msg=column)
@@ -248,7 +254,11 @@ def test_defaults_need_only_table_model_and_sequences(study, regressor, outputs)
 
 def test_a_table_of_another_region_is_all_new(study, regressor, tmp_path, capsys):
     other = {i: sequence.translate(str.maketrans("ACGT", "CATG")) for i, sequence in study.sequence_of.items()}
-    predicted, _, novelty = run_predict(study, regressor[0], sequences=fasta(other, tmp_path / "other.fasta"))
+    sequences = fasta(other, tmp_path / "other.fasta")
+    for foreign in ("error", "mend"):
+        with pytest.raises(ValueError, match="^48 of 48 samples hold mostly sequences that do not begin as those do"):
+            run_predict(study, regressor[0], sequences=sequences, foreign=foreign)
+    predicted, _, novelty = run_predict(study, regressor[0], sequences=sequences, foreign="ignore")
     assert (novelty["unseen_read_share"] == 1).all() and np.isfinite(predicted).all()
     assert printed(capsys)[-1].startswith("Novelty: 100.0% of the reads are in ASVs that were ")
 
