@@ -185,9 +185,7 @@ def run_fold(
             predicted, certainty, _ = predict(tested, model, study.sequences, threads=threads)
             kept, others = directory / f"{target}{which}.tsv", pd.DataFrame(index=tested.ids())
             if kept.exists():
-                others = pd.read_csv(
-                    kept, sep="\t", dtype={"sample-id": str}, index_col="sample-id", float_precision="round_trip"
-                )
+                others = pd.read_csv(kept, sep="\t", dtype=str, index_col="sample-id")
                 others = others.drop(columns=[name for name in OUTCOME if name in others])
             if others.empty and beside:
                 others = timed(f"baselines {target}{which}", lambda: rivals(study, target, part, tested, seeded))  # noqa: B023
@@ -275,15 +273,13 @@ def collect(directory: Path) -> dict[str, pd.DataFrame]:
             if "unifrac" in fact
         ]
         for target in sorted(path.stem for path in folds[0].glob("*.tsv")):
-            text = {"true": str, "group": str}
-            parts = [pd.read_csv(part / f"{target}.tsv", sep="\t", dtype=text, index_col=0) for part in folds]
-            frame = pd.concat(parts)
+            # As text: of classes called TRUE and FALSE pandas would make True and False.
+            frame = pd.concat(pd.read_csv(part / f"{target}.tsv", sep="\t", dtype=str, index_col=0) for part in folds)
             numeric = "lower" in frame
             # Of baselines that some folds lack (`--ours`) there is no score.
             methods = [OURS, *(name for name in frame if name not in OUTCOME and frame[name].notna().all())]
-            frame["true"] = frame["true"].astype(float) if numeric else frame["true"]
-            if not numeric:
-                frame[methods] = frame[methods].astype(str)
+            numbers = ["true", "lower", "upper", *methods] if numeric else ["probability"]
+            frame[numbers] = frame[numbers].astype(float)
             row = {"study": study, "target": target, "seed": seed, "samples": len(frame)}
             row |= {TRIVIAL.get(method, method): score(frame, method, numeric) for method in methods}
             if numeric:
@@ -295,7 +291,6 @@ def collect(directory: Path) -> dict[str, pd.DataFrame]:
                 row["by chance alone"] = calibration_error_by_chance(sure)
                 # Folds of before have none.
                 if "likeliest" in frame and frame["likeliest"].notna().all():
-                    frame["likeliest"] = frame["likeliest"].astype(str)
                     accuracies = [float((frame["true"] == frame[name]).mean()) for name in (OURS, "likeliest")]
                     row |= zip(DECISIONS, (accuracies[0], score(frame, "likeliest", False), accuracies[1]), strict=True)
             found.append(row)

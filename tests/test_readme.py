@@ -30,6 +30,18 @@ SCORES = {
     "Crohn's disease and surgery, 3 classes": ("ibd-crohns-families", "surgery_and_ibd"),
     "kind of soil, 4 classes": ("soil88-ph", "env_feature"),
     "pH of soil, R2": ("soil88-ph", "ph"),
+    "age of adults, R2": ("colombia-gut-250", "age_years"),
+    "their body mass index, R2": ("colombia-gut-250", "BMI"),
+    "their cardiometabolic status": ("colombia-gut-250", "Cardiometabolic_status"),
+    "their city, 5 classes": ("colombia-gut-250", "city"),
+    "pancreatitis": ("pancreatitis-gut", "dx"),
+    "its severity, 4 classes": ("pancreatitis-gut", "disease"),
+    "children's noses: colonization": ("nasopharynx-children", "colonization"),
+    "their otitis": ("nasopharynx-children", "Condition"),
+    "colitis of horses": ("horse-feces-colitis", "type"),
+    "area of a clean room, 13 classes": ("spacecraft-cleanroom", "jpl_location_area"),
+    "PMA treatment of its samples": ("spacecraft-cleanroom", "jpl_pma"),
+    "chronic fatigue": ("chronic-fatigue-gut", "Subject"),
 }
 
 

@@ -95,6 +95,19 @@ def test_a_baseline_that_some_folds_lack_has_no_score(skill, tmp_path):
     assert "| mean rank |  |  | 1.50 | 1.50 |" in shown
 
 
+def test_classes_called_true_and_false_keep_their_names(skill, tmp_path):
+    """pandas would read them as truth values, and write these as True and False."""
+    for fold in range(skill.FOLDS):
+        folder = tmp_path / "study" / "seed-0" / f"fold-{fold}"
+        folder.mkdir(parents=True)
+        (folder / "facts.json").write_text("{}")
+        names = pd.Series(["TRUE", "FALSE"], pd.Index([f"{fold}-1", f"{fold}-2"], name="sample-id"))
+        kept = dict.fromkeys(("true", "q2-aam", "largest class", "likeliest"), names)
+        pd.DataFrame({**kept, "probability": 0.9, "group": names.index}).to_csv(folder / "treated.tsv", sep="\t")
+    (row,) = skill.collect(tmp_path)["targets"].to_dict("records")
+    assert row["q2-aam"] == row["trivial"] == row["accuracy"] == 1
+
+
 def test_losses_are_of_the_same_seeds(skill):
     whole = pd.DataFrame(
         {"study": "s", "target": "age", "seed": [0, 1, 2], "q2-aam": [0.5, 0.6, 9], "random forest": [0.4, 0.4, 9]}
