@@ -8,9 +8,10 @@ from q2_aam.study.communities import Communities
 from q2_aam.study.tables import name_ids
 from q2_aam.study.tokenizer import PAD
 
-# Share of a sample's reads that have one length where reads were trimmed; merged reads vary by themselves.
-TRIMMED = 0.95
-# Merged reads may be that much shorter or longer than those learnt from.
+# Share of the reads that have one length where they were trimmed: all but for oddities. Of merged reads, which vary by
+# themselves, nearly all may have one, too.
+TRIMMED = 0.999
+# Merged reads may be that much shorter or longer than those learnt from, or as much as these differ.
 TOLERANCE = 10
 # Lengths of merged reads without the rarest on either side.
 RAREST = 0.005
@@ -44,7 +45,7 @@ class Lengths:
 
     def hold(self, lengths: np.ndarray) -> np.ndarray:
         """Which lengths could be theirs, boolean of the same shape."""
-        slack = 0 if self.trimmed else TOLERANCE
+        slack = 0 if self.trimmed else max(TOLERANCE, self.longest - self.shortest)
         return (lengths >= self.shortest - slack) & (lengths <= self.longest + slack)
 
 
@@ -86,7 +87,8 @@ def mixture_caution(communities: Communities, foreign: str) -> str | None:
     usual = usual_lengths(communities)
     lengths, samples = np.unique(usual[usual > 0], return_counts=True)
     lengths, samples = lengths[samples >= FEW], samples[samples >= FEW]
-    if len(lengths) < 2:
+    # A few samples of merged reads may each be of one length by themselves, but then not all, and of much the same one.
+    if len(lengths) < 2 or not (usual.all() or np.ptp(lengths) > TOLERANCE):
         return None
     each = ", ".join(
         f"{n} of {length} ({name_ids(communities.sample_ids[usual == length])})"
