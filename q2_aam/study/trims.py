@@ -40,8 +40,19 @@ class Lengths:
 
     @classmethod
     def from_dict(cls, content: dict | None) -> "Lengths | None":
-        """As a model has kept it; None of one that has not."""
-        return None if content is None else cls(**content)
+        """As a model has kept it; None of one that has not.
+
+        Raises
+        ------
+        ValueError
+            If it is not a shortest and a longest length.
+        """
+        if content is None:
+            return None
+        numbers = [content.get(name) for name in ("shortest", "longest")] if isinstance(content, dict) else []
+        if not numbers or any(type(number) is not int for number in numbers) or not 0 <= numbers[0] <= numbers[1]:
+            raise ValueError(f"The lengths of sequences that the model has learnt from are none: {content!r}.")
+        return cls(*numbers)
 
     def hold(self, lengths: np.ndarray) -> np.ndarray:
         """Which lengths could be theirs, boolean of the same shape."""

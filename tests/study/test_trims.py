@@ -56,6 +56,9 @@ def test_lengths_that_vary_much_may_vary_more():
 def test_lengths_pass_through_model_json():
     assert Lengths.from_dict(Lengths(251, 254).to_dict()) == Lengths(251, 254)
     assert Lengths.from_dict(None) is None
+    for content in ([], {}, {"shortest": 3}, {"shortest": 5, "longest": 4}, {"shortest": "1", "longest": 2}, 7):
+        with pytest.raises(ValueError, match="^The lengths of sequences that the model has learnt from are none"):
+            Lengths.from_dict(content)
     assert str(Lengths(251, 254)) == "251 to 254" and str(TRIMMED) == "60"
 
 
