@@ -21,6 +21,8 @@ CLEARLY = 0.5
 # The worst of those that were learnt from, without odd ones.
 ODD = 0.02
 ROUNDS = 2
+# Commonest sequences that are tried for a start.
+CANDIDATES = 8
 # Where no cause is found, or in a table that is learnt from, fewer samples are an accident; without a cause, so is a
 # smaller share of them.
 FEW = 3
@@ -53,8 +55,13 @@ class Beginning:
         """That of most of a table's sequences, each as often as samples hold it."""
         tokens = communities.tokens[:, 1 : 1 + LOOKED_AT]
         held = np.bincount(communities.counts.indices, minlength=len(tokens)).astype(float)
-        # From that of the commonest one on: of two kinds of beginnings it has one, and the mean of all neither.
-        own = held == held.max()
+        # From that of a common one on: of two kinds of beginnings it has one, and the mean of all neither. Of that which
+        # most others are like, since the commonest may be an oddity.
+        centre, begun = len(SHIFTS) // 2, []
+        for common in np.argsort(-held, kind="stable")[:CANDIDATES]:
+            alike = _scores(np.log(_shares(tokens[[common]], held[[common]])), communities.tokens).argmax(1) == centre
+            begun.append((held[alike].sum(), alike & (held > 0)))
+        own = max(begun, key=lambda found: found[0])[1]
         for _ in range(1 + ROUNDS):
             shares = _shares(tokens[own], held[own])
             scores = _scores(np.log(shares), communities.tokens)

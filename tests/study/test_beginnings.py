@@ -165,3 +165,20 @@ def test_public_studies(name):
             beginning_caution(v4, found, "error")
     else:
         assert beginning_caution(v4, found, "error") is None
+
+
+def test_an_oddity_that_all_samples_hold_is_not_the_beginning(communities):
+    """A contaminant may be the commonest ASV; what most others are like counts."""
+    counts = communities.counts.toarray()
+    counts[np.arange(40), counts.argmax(1)] = 0
+    oddity = tokenize(["".join(np.random.default_rng(0).choice(list("ACGT"), 60))], 60)
+    wide = np.hstack([counts, np.ones((40, 1))])
+    counts[:, 0] = 0
+    # No ASV but the oddity is in all samples.
+    wide[np.arange(counts.shape[1]) % 40, np.arange(counts.shape[1])] = 0
+    held = (wide > 0).sum(0)
+    assert held.argmax() == counts.shape[1] and held[-1] > held[:-1].max()
+    tokens = np.concatenate([communities.tokens, oddity])
+    table = replace(communities, counts=type(communities.counts)(wide.astype(np.float32)), tokens=tokens)
+    shifts = Beginning.of(table).shifts(tokens)
+    assert not shifts[:-1].any() and shifts[-1] != 0
