@@ -55,7 +55,7 @@ class Beginning:
         """That of most of a table's sequences, each as often as samples hold it."""
         tokens = communities.tokens[:, 1 : 1 + LOOKED_AT]
         held = np.bincount(communities.counts.indices, minlength=len(tokens)).astype(float)
-        # From that of a common one on: of two kinds of beginnings it has one, and the mean of all neither. Of that which
+        # From that of a common one on: of two kinds of beginnings it has one, and the mean of all neither. Of one that
         # most others are like, since the commonest may be an oddity.
         centre, begun = len(SHIFTS) // 2, []
         for common in np.argsort(-held, kind="stable")[:CANDIDATES]:
