@@ -20,6 +20,11 @@ RARE = 0.01
 CLEARLY = 0.5
 # The worst of those that were learnt from, without odd ones.
 ODD = 0.02
+# What is of the same region has at least that, also where few sequences were learnt from. Of other regions, and from
+# the other end, 99% have less than -1.7.
+USUAL_WORST = -1.1
+# Share of what samples hold that must begin in one way, or there is none.
+COMMON = 0.5
 ROUNDS = 2
 # Commonest sequences that are tried for a start.
 CANDIDATES = 8
@@ -65,19 +70,22 @@ class Beginning:
         for _ in range(1 + ROUNDS):
             shares = _shares(tokens[own], held[own])
             scores = _scores(np.log(shares), communities.tokens)
-            own = (scores.argmax(1) == len(SHIFTS) // 2) & (held > 0)
+            own = (scores.argmax(1) == centre) & (held > 0)
             if not own.any():
                 own = held > 0
-        fits = scores[own, len(SHIFTS) // 2]
+        if held[own].sum() < COMMON * held.sum():
+            # They begin in no common way: nothing can be said of others.
+            return cls(np.full((LOOKED_AT, 4), 0.25, dtype=np.float32), float(np.log(RARE)))
+        fits = scores[own, centre]
         worst = float(np.quantile(fits[np.isfinite(fits)], ODD)) if np.isfinite(fits).any() else -np.inf
-        return cls(shares.astype(np.float32), max(worst, float(np.log(RARE))))
+        return cls(shares.astype(np.float32), min(max(worst, float(np.log(RARE))), USUAL_WORST))
 
     def shifts(self, tokens: np.ndarray) -> np.ndarray:
         """By how many nucleotides sequences ``[V, 1 + L]`` begin later, float64 ``[V]``: 0 as usual, NaN otherwise."""
         scores = _scores(np.log(self.shares.astype(np.float64)), tokens)
         usual, best = scores[:, len(SHIFTS) // 2], scores.argmax(1)
         other = scores[np.arange(len(scores)), best]
-        shifts = np.where(other > usual + CLEARLY, SHIFTS[best], 0).astype(float)
+        shifts = np.where(np.isfinite(usual) & (other > usual + CLEARLY), SHIFTS[best], 0).astype(float)
         shifts[np.isfinite(other) & (other < self.worst - CLEARLY)] = np.nan
         return shifts
 
@@ -160,7 +168,10 @@ def turn_round(communities: Communities, beginning: Beginning) -> tuple[Communit
 
 def _shares(tokens: np.ndarray, weights: np.ndarray) -> np.ndarray:
     counts = np.stack([(tokens == letter).T.astype(float) @ weights for letter in range(A, T + 1)], 1)
-    counts = counts[counts.sum(1) > 0] if (counts.sum(1) > 0).any() else np.ones((1, 4))
+    known = counts.sum(1) > 0
+    # Behind the last known place there is nothing; of one before it that no sequence tells nothing is said.
+    counts = counts[: 1 + np.flatnonzero(known)[-1]] if known.any() else np.ones((1, 4))
+    counts[counts.sum(1) == 0] = 1
     shares = counts / counts.sum(1, keepdims=True)
     return (1 - 4 * RARE) * shares + RARE
 

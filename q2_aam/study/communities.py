@@ -89,7 +89,7 @@ class Communities:
             self,
             counts=_merged(self.counts.astype(np.float64), place.astype(self.counts.indices.dtype), len(first)),
             tokens=tokens[first],
-            reads_cut=self.reads_cut + reads_cut,
+            reads_cut=np.maximum(self.reads_cut, reads_cut),
             asv_of_feature=pd.Series(place[self.asv_of_feature.to_numpy()], index=self.asv_of_feature.index),
         )
 

@@ -15,8 +15,13 @@ TRIMMED = 0.999
 TOLERANCE = 10
 # Lengths of merged reads without the rarest on either side.
 RAREST = 0.005
-# In a table that is learnt from, a second length in fewer samples is an accident.
+# In a table that is learnt from, a second length in fewer samples is an accident; in one to be predicted, other lengths
+# than those of merged reads, which vary, in fewer samples or a smaller share of them.
 FEW = 3
+MANY = 0.1
+# Share of the reads of a shorter length that are the beginnings of longer ASVs: 0 of merged reads of three studies,
+# 0.18 to 1 of two trims of one study or of two of the same habitat.
+BEGUN = 0.05
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,11 @@ def lengths_of(communities: Communities) -> Lengths:
     if share.max() >= TRIMMED:
         return Lengths(*[int(share.argmax())] * 2)
     below = share.cumsum()
-    return Lengths(*(int(np.searchsorted(below, quantile)) for quantile in (RAREST, 1 - RAREST)))
+    shortest, longest = (int(np.searchsorted(below, quantile)) for quantile in (RAREST, 1 - RAREST))
+    if shortest == longest:
+        # Others are rarer than that on each side, and yet there: the next commonest is another end.
+        shortest, longest = sorted(int(length) for length in np.argsort(share, kind="stable")[-2:])
+    return Lengths(shortest, longest)
 
 
 def usual_lengths(communities: Communities) -> np.ndarray:
@@ -87,6 +96,19 @@ def usual_lengths(communities: Communities) -> np.ndarray:
     return np.where(commonest, distinct[by_length.argmax(1)], 0)
 
 
+def begin_longer_ones(communities: Communities, lengths: np.ndarray) -> bool:
+    """Whether ASVs of one of these lengths (ascending) are the beginnings of longer ones, as those of a trim are."""
+    own, tokens = asv_lengths(communities), communities.tokens
+    reads = np.asarray(communities.counts.sum(0, dtype=np.float64)).ravel()
+    for length in lengths[:-1]:
+        longer = {row.tobytes() for row in tokens[own > length, 1 : 1 + length]}
+        short = np.flatnonzero(own == length)
+        begun = np.array([row.tobytes() in longer for row in tokens[short, 1 : 1 + length]])
+        if reads[short][begun].sum() > BEGUN * reads[short].sum():
+            return True
+    return False
+
+
 def mixture_caution(communities: Communities, foreign: str) -> str | None:
     """What is to be said of a table to learn from whose samples were trimmed to several lengths; None of others.
 
@@ -98,8 +120,9 @@ def mixture_caution(communities: Communities, foreign: str) -> str | None:
     usual = usual_lengths(communities)
     lengths, samples = np.unique(usual[usual > 0], return_counts=True)
     lengths, samples = lengths[samples >= FEW], samples[samples >= FEW]
-    # A few samples of merged reads may each be of one length by themselves, but then not all, and of much the same one.
-    if len(lengths) < 2 or not (usual.all() or np.ptp(lengths) > TOLERANCE):
+    # Samples of merged reads may each be of one length by themselves, if they hold little else than one microbe.
+    apart = usual.all() and np.ptp(lengths) > TOLERANCE if len(lengths) else False
+    if len(lengths) < 2 or not (apart or begin_longer_ones(communities, lengths)):
         return None
     each = ", ".join(
         f"{n} of {length} ({name_ids(communities.sample_ids[usual == length])})"
@@ -128,7 +151,7 @@ def other_trim_caution(communities: Communities, learnt: Lengths, foreign: str) 
     Raises
     ------
     ValueError
-        With that sentence, unless ``foreign`` is 'ignore'.
+        With that sentence, unless ``foreign`` is 'ignore' or it may be an accident.
     """
     lengths, reads = asv_lengths(communities), communities.counts.astype(np.float64)
     other = ~learnt.hold(lengths)
@@ -143,7 +166,7 @@ def other_trim_caution(communities: Communities, learnt: Lengths, foreign: str) 
         f"{name_ids(communities.sample_ids[samples])}. The same microbe is another ASV then, and what is predicted "
         "means little."
     )
-    if foreign == "ignore":
+    if foreign == "ignore" or (not learnt.trimmed and len(samples) < max(FEW, int(MANY * len(share)) + 1)):
         return said
     longer = learnt.trimmed and theirs.shortest > learnt.longest
     mend = "Set foreign to 'mend' to have sequences cut to that length, or trim" if longer else "Trim"

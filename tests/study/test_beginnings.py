@@ -138,6 +138,41 @@ def test_short_and_unknown_sequences_have_an_answer(beginning, text):
     assert said is None or said.startswith("1 of 1 samples")
 
 
+@pytest.mark.parametrize("places", [[5], [1, 2, 3, 4], list(range(20, 30))])
+def test_places_that_no_sequence_tells_shift_nothing(communities, places):
+    """A failed cycle, or a joiner of N: the places behind them stay where they are."""
+    tokens = communities.tokens.copy()
+    tokens[:, places] = N
+    own = Beginning.of(replace(communities, tokens=tokens))
+    assert not own.shifts(tokens).any() and not own.shifts(communities.tokens).any()
+
+
+def test_sequences_of_which_too_little_is_known_are_not_judged(communities, beginning):
+    tokens = communities.tokens.copy()
+    tokens[:, 1:46] = N
+    assert not beginning.shifts(tokens).any()
+
+
+@pytest.mark.parametrize("asvs", [1, 3, 10])
+def test_a_model_of_few_asvs_knows_its_region(communities, beginning, asvs):
+    few = replace(communities, counts=communities.counts[:, :asvs], tokens=communities.tokens[:asvs])
+    few = few.subset(np.flatnonzero(np.diff(few.counts.indptr)))
+    small = Beginning.of(few)
+    assert beginning_caution(communities, small, "error") is None
+    for kind in ("turned", "13 later", "shuffled"):
+        with pytest.raises(ValueError, match="^40 of 40 samples"):
+            beginning_caution(changed(communities, CHANGES[kind][0], 40), small, "error")
+
+
+@pytest.mark.parametrize("asvs", [5, 20, 100])
+def test_a_table_that_begins_in_no_common_way_is_not_refused(asvs):
+    rng = np.random.default_rng(asvs)
+    texts = ["".join(rng.choice(list("ACGT"), 90)) for _ in range(asvs)]
+    table = biom.Table((rng.random((asvs, 10)) < 0.6) * 10.0 + np.eye(asvs, 10), texts, [f"s{i}" for i in range(10)])
+    own = read_communities(table, None, max_length=100)
+    assert beginning_caution(own, Beginning.of(own), "error", learnt=True) is None
+
+
 def test_unknown_nucleotides_are_not_counted(communities, beginning):
     tokens = communities.tokens.copy()
     tokens[:, 1:61:3] = N

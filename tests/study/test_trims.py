@@ -19,10 +19,14 @@ def communities_of(lengths: list[int], counts: np.ndarray) -> Communities:
 
 
 def two_kinds(first: int, second: int, samples: tuple[int, int] = (5, 3)) -> Communities:
-    """Samples that hold sequences of one length, then some of another."""
+    """Samples that hold sequences of one length, then some of the same cut to, or read to, another."""
     counts = np.zeros((8, sum(samples)))
     counts[:4, : samples[0]], counts[4:, samples[0] :] = 10, 10
-    return communities_of([first] * 4 + [second] * 4, counts)
+    rng = np.random.default_rng(0)
+    whole = ["".join(rng.choice(list("ACGT"), max(first, second))) for _ in range(8 if first == second else 4)]
+    sequences = whole if first == second else [text[:length] for length in (first, second) for text in whole]
+    table = biom.Table(counts, sequences, [f"s{i}" for i in range(sum(samples))])
+    return read_communities(table, None, max_length=512)
 
 
 def test_a_trim_is_known_by_the_reads_of_each_sample_alike():
@@ -42,10 +46,25 @@ def test_merged_reads_of_nearly_one_length_are_not_trimmed():
     learnt = lengths_of(communities_of([252] + [253] * 39, counts))
     assert learnt == Lengths(252, 253)
     assert other_trim_caution(two_kinds(253, 254), learnt, "error") is None
-    # Some samples of one microbe each.
+    for others in (199, 300, 900):
+        # However rare: of 0.1 to 0.5%, too.
+        many = lengths_of(communities_of([252] + [253] * others, np.full((others + 1, 3), 10.0)))
+        assert many == Lengths(252, 253), others
+    # Some samples, or all, of one microbe each.
+    pure = np.zeros((8, 6))
+    pure[:4, :3], pure[4:, 3:] = 10, 10
+    assert mixture_caution(communities_of([253] * 4 + [252] * 4, pure), "error") is None
+    assert mixture_caution(communities_of([428] * 4 + [407] * 4, np.hstack([pure, np.ones((8, 2))])), "error") is None
     table = np.zeros((8, 9))
     table[:4, :4], table[4:, 4:7], table[:, 7:] = 10, 10, 10
     assert mixture_caution(communities_of([253] * 4 + [252] * 4, table), "error") is None
+
+
+def test_a_few_odd_samples_among_merged_reads_are_told_of_only():
+    one = two_kinds(253, 150, (39, 1))
+    assert other_trim_caution(one, Lengths(251, 254), "error").startswith("1 of 40 samples hold mostly sequences of")
+    with pytest.raises(ValueError, match="^1 of 40 samples hold mostly sequences of 150"):
+        other_trim_caution(one, Lengths(253, 253), "error")
 
 
 def test_lengths_that_vary_much_may_vary_more():
@@ -120,6 +139,9 @@ def test_longer_sequences_are_cut_to_what_was_learnt():
     assert cut.asv_of_feature.equals(expected.asv_of_feature)
     assert said.startswith("2 of 4 ASVs were cut to the 60 nucleotides that the model has learnt from; 2 distinct ones")
     assert other_trim_caution(cut, TRIMMED, "mend") is None
+    # What was cut in reading is not counted twice.
+    again, _ = cut_longer(expected, Lengths(50, 50))
+    assert (again.reads_cut <= np.asarray(again.counts.sum(1)).ravel()).all()
     # Nothing is cut where lengths vary, or nothing is longer.
     for learnt in (Lengths(50, 60), Lengths(70, 70)):
         assert cut_longer(whole, learnt) == (whole, None)
