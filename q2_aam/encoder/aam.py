@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from q2_aam.encoder.asv_encoder import ASVEncoder, NucleotideHead
-from q2_aam.encoder.chunks import in_chunks, in_order
+from q2_aam.encoder.chunks import in_chunks, in_order, summed_in_chunks
 from q2_aam.encoder.output_heads import CountHead, TargetHead
 from q2_aam.encoder.sample_encoder import SampleEncoder, SampleEncoding, log_share
 from q2_aam.settings import Architecture
@@ -100,8 +100,13 @@ class AAM(nn.Module):
         return SampleEncoding(*(in_order(rows, tensors) for tensors in zip(*encodings, strict=True)))
 
     def guess_nucleotides(
-        self, tokens: Tensor, hidden_tokens: Tensor, masked: Tensor, max_tokens: int | None = None
-    ) -> tuple[Tensor, Tensor]:
+        self,
+        tokens: Tensor,
+        hidden_tokens: Tensor,
+        masked: Tensor,
+        errors: Callable[[Tensor, Tensor], Tensor],
+        max_tokens: int | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Guess nucleotides of ASVs ``tokens [U, 1 + L]`` that are hidden in ``hidden_tokens``.
 
         Parameters
@@ -110,26 +115,31 @@ class AAM(nn.Module):
             ``[U, 1 + L]``, as they are and with MASK in the places of ``masked``.
         masked : Tensor
             ``[U, L]`` boolean.
+        errors : callable
+            Logits and truth of some of the nucleotides to the sum of their errors, a scalar.
         max_tokens : int, optional
-            See :func:`q2_aam.encoder.chunks.in_chunks`.
+            See :func:`q2_aam.encoder.chunks.summed_in_chunks`.
 
         Returns
         -------
+        total : Tensor
+            Sum of the errors.
         logits, truth : Tensor
-            ``[M, 4]``, one row a masked nucleotide, and the tokens ``[M]`` that are hidden; ASVs in no particular
-            order.
+            ``[M, 4]``, one row a masked nucleotide, without gradients, and the tokens ``[M]`` that are hidden; ASVs in
+            no particular order.
         """
         encoder = self.asv_encoder
         lengths = encoder.lengths(tokens)
 
-        def guess(rows: Tensor, longest: int) -> tuple[Tensor]:
+        def guess(rows: Tensor, longest: int) -> tuple[Tensor, Tensor, Tensor]:
             width = encoder.width(longest)
-            return (self.nucleotide_head(encoder, hidden_tokens[rows, :width], masked[rows, : width - 1]),)
+            hidden = masked[rows, : width - 1]
+            logits, truth = self.nucleotide_head(encoder, hidden_tokens[rows, :width], hidden), tokens[rows, 1:width]
+            return errors(logits, truth[hidden]), logits, truth[hidden]
 
         used = nn.ModuleList([encoder, self.nucleotide_head])
-        rows, guessed = zip(*in_chunks(guess, lengths, used, max_tokens), strict=True)
-        order = torch.cat(rows)
-        return torch.cat([part for (part,) in guessed]), tokens[order, 1:][masked[order]]
+        total, guessed = summed_in_chunks(guess, lengths, used, max_tokens)
+        return total, *(torch.cat(parts) for parts in zip(*(others for _, others in guessed), strict=True))
 
     def guess_abundances(
         self,

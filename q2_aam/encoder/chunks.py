@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from q2_aam.encoder.side_by_side import Pieces, side_by_side
+from q2_aam.encoder.side_by_side import Pieces, Settled, side_by_side
 
 Result = TypeVar("Result")
 
@@ -105,6 +105,37 @@ def in_chunks(
         width = len(results) // len(parts)
         return [(rows, results[n * width : (n + 1) * width]) for n, rows in enumerate(parts)]
     return list(zip(parts, side_by_side(lambda rows: piece(rows, *inputs), parts), strict=True))
+
+
+def summed_in_chunks(
+    compute: Callable[..., tuple[Tensor, ...]], lengths: Tensor, network: nn.Module, max_tokens: int | None = None
+) -> tuple[Tensor, list[tuple[Tensor, tuple[Tensor, ...]]]]:
+    """Sum something over rows, chunk by chunk; where chunks go side by side, nothing of them is stored.
+
+    Parameters
+    ----------
+    compute : callable
+        Row numbers ``[P]`` and the longest of their lengths to a chunk's term of the sum, and to other tensors.
+    lengths, network, max_tokens
+        As for :func:`in_chunks`.
+
+    Returns
+    -------
+    total : Tensor
+        Scalar.
+    others : list of tuple
+        Of each chunk: its rows, int64 ``[P]``, and the other tensors, without gradients.
+    """
+    learnt = list(network.parameters())
+    slopes = torch.is_grad_enabled() and any(x.requires_grad for x in learnt)
+    if lengths.is_cuda or one_by_one(network) or not slopes:
+        results = in_chunks(compute, lengths, network, max_tokens)
+        total = torch.stack([term for _, (term, *_) in results]).sum()
+        return total, [(rows, tuple(x.detach() for x in others)) for rows, (_, *others) in results]
+    parts = even_chunks(lengths)
+    total, *others = Settled.apply(lambda rows: compute(rows, int(lengths[rows[0]])), parts, *learnt)
+    width = len(others) // len(parts)
+    return total, [(rows, tuple(others[n * width : (n + 1) * width])) for n, rows in enumerate(parts)]
 
 
 def one_by_one(network: nn.Module) -> bool:

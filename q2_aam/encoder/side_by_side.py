@@ -138,6 +138,54 @@ class Pieces(torch.autograd.Function):
         return None, None, None, None, *(next(total) if x.requires_grad else None for x in ctx.inputs)
 
 
+class Settled(torch.autograd.Function):
+    """A sum over pieces whose gradients are computed with it: nothing of a piece is kept for the backward pass.
+
+    That is only possible for a number which the loss takes times a factor. It spares what else is computed again for
+    want of memory, 8% of a step's products at the sizes ``older`` of ``benchmarks/step.py``.
+    """
+
+    @staticmethod
+    def forward(
+        ctx, compute: Callable[..., tuple[Tensor, ...]], items: Sequence[Item], *learnt: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Compute all pieces and their gradients.
+
+        Parameters
+        ----------
+        compute : callable
+            Item to a term of the sum and to other tensors, as many for each item, which have no gradients.
+        items : sequence
+            One a piece.
+        *learnt : Tensor
+            What the sum has gradients of, parameters that ``compute`` uses.
+
+        Returns
+        -------
+        tuple of Tensor
+            The sum, then the other tensors of the first item, those of the second, and so on.
+        """
+        used = [x for x in learnt if x.requires_grad]
+
+        def piece(item: Item) -> tuple[Tensor, list[Tensor], Sequence[Tensor | None]]:
+            with torch.enable_grad():
+                term, *others = compute(item)
+                return term.detach(), [x.detach() for x in others], torch.autograd.grad(term, used, allow_unused=True)
+
+        terms, others, slopes = zip(*side_by_side(piece, items), strict=True)
+        ctx.slopes, ctx.places = add_up(slopes), [x.requires_grad for x in learnt]
+        others = [tensor for tensors in others for tensor in tensors]
+        ctx.mark_non_differentiable(*others)
+        return torch.stack(terms).sum(), *others
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        slopes = iter(ctx.slopes)
+        found = [next(slopes) if learnt else None for learnt in ctx.places]
+        return None, None, *(None if slope is None else slope * gradient for slope in found)
+
+
 def add_up(parts: Iterable[Sequence[Tensor | None]]) -> list[Tensor | None]:
     """Sums of the first tensors, the second ones and so on of parts that have as many; None where all are None.
 

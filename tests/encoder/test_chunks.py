@@ -172,12 +172,15 @@ def gradients(network, max_tokens=None):
     masked &= data.tokens[:, 1:] != PAD
     hidden = data.mask & (torch.rand(data.mask.shape, generator=torch.Generator().manual_seed(1)) < 0.4)
     encoding = network(data.tokens, data.asv_index, data.abundance, data.mask, max_tokens)
-    logits, letters = network.guess_nucleotides(data.tokens, data.tokens, masked, max_tokens)
+    total, logits, letters = network.guess_nucleotides(
+        data.tokens, data.tokens, masked, lambda logits, truth: logits.square().sum(), max_tokens
+    )
     guessed, shares = network.guess_abundances(
         encoding.asv_embeddings, data.asv_index, data.abundance, data.mask, hidden, max_tokens
     )
+    assert torch.allclose(total, logits.square().sum(), rtol=1e-3) and not logits.requires_grad
     outputs = [encoding.asv_embeddings, *encoding.sample]
-    loss = sum(output.square().sum() for output in (*outputs, logits, guessed))
+    loss = sum(output.square().sum() for output in (*outputs, guessed)) + 0.5 * total
     network.zero_grad()
     loss.backward()
     # Guesses come in the order of the chunks: sorting shows what belongs to what.

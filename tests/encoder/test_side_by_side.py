@@ -3,7 +3,7 @@ import threading
 import pytest
 import torch
 
-from q2_aam.encoder.side_by_side import Pieces, add_up, side_by_side
+from q2_aam.encoder.side_by_side import Pieces, Settled, add_up, side_by_side
 
 
 def test_results_are_in_the_order_of_the_items(threads):
@@ -143,3 +143,35 @@ def test_no_more_at_a_time_than_asked_for(threads, most):
 
     found = list(side_by_side(work, range(6), most))
     assert max(seen) <= most and set(found) == {threads // min(threads, most)}
+
+
+def test_a_settled_sum_has_the_gradients_of_the_whole_and_is_computed_once(threads):
+    torch.manual_seed(0)
+    weight, unused, frozen = (torch.nn.Parameter(torch.randn(8, 8)) for _ in range(3))
+    frozen.requires_grad_(False)
+    x, calls = torch.randn(5, 8, 8), []
+
+    def work(n):
+        calls.append(n)
+        part = (x[n] @ weight @ frozen).relu()
+        return part.square().sum(), part, part.sum(1)
+
+    total, *others = Settled.apply(work, range(5), weight, unused, frozen)
+    whole = (x @ weight @ frozen).relu()
+    torch.testing.assert_close(total, whole.square().sum())
+    torch.testing.assert_close(torch.stack(others[::2]), whole)
+    torch.testing.assert_close(torch.stack(others[1::2]), whole.sum(2))
+    assert not any(part.requires_grad for part in others)
+    found = torch.autograd.grad(3 * total, (weight, unused), allow_unused=True)
+    assert found[1] is None and sorted(calls) == list(range(5))
+    expected = torch.autograd.grad(3 * whole.square().sum(), weight)[0]
+    torch.testing.assert_close(found[0], expected, rtol=1e-4, atol=1e-3)
+
+
+def test_an_error_in_a_settled_sum_comes_out(threads):
+    def work(place):
+        raise ValueError("Piece 0 is bad.")
+
+    with pytest.raises(ValueError, match="^Piece 0 is bad.$"):
+        Settled.apply(work, [0], torch.zeros(1, requires_grad=True))
+    assert torch.get_num_threads() == threads

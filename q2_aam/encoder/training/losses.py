@@ -23,9 +23,9 @@ def unifrac_loss(predicted: Tensor, unifrac: Tensor) -> Tensor:
     return mean_or_zero((pairs(predicted) - pairs(unifrac)).square())
 
 
-def nucleotide_loss(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Mean cross entropy of masked nucleotides, logits ``[M, 4]`` and tokens ``[M]`` (A, C, G, T); zero for none."""
-    return F.cross_entropy(logits.float(), tokens.long() - A, reduction="sum") / max(1, len(tokens))
+def nucleotide_errors(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Sum of the cross entropies of masked nucleotides, logits ``[M, 4]`` and tokens ``[M]`` (A, C, G, T)."""
+    return F.cross_entropy(logits.float(), tokens.long() - A, reduction="sum")
 
 
 def count_loss(predicted: Tensor, log_share: Tensor) -> Tensor:

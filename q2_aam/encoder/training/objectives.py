@@ -12,7 +12,7 @@ from q2_aam.encoder.batches import Batch
 from q2_aam.encoder.chunks import room
 from q2_aam.encoder.sample_encoder import unifrac_distances, weighted_distances
 from q2_aam.encoder.training.distributed import gather_rows
-from q2_aam.encoder.training.losses import count_loss, nucleotide_loss, pairs, target_loss, unifrac_loss
+from q2_aam.encoder.training.losses import count_loss, nucleotide_errors, pairs, target_loss, unifrac_loss
 from q2_aam.encoder.training.meters import EpochMeter
 from q2_aam.settings import LOSS_TERMS, LossTerm, Training
 
@@ -95,9 +95,9 @@ def nucleotide(data: LossInput) -> Loss:
     tokens_stored = data.batch.tokens if data.rows is None else data.batch.tokens[data.rows]
     stored = int(room(network.asv_encoder.lengths(tokens_stored)).sum())
     max_tokens = max(0, data.settings.runtime.max_tokens - stored)
-    logits, true = network.guess_nucleotides(tokens, masked_tokens, mask, max_tokens)
-    data.meter.add_nucleotides(logits.detach(), true)
-    return nucleotide_loss(logits, true), len(true)
+    total, logits, true = network.guess_nucleotides(tokens, masked_tokens, mask, nucleotide_errors, max_tokens)
+    data.meter.add_nucleotides(logits, true)
+    return total / max(1, len(true)), len(true)
 
 
 def count(data: LossInput) -> Loss:

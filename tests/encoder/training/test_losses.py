@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from q2_aam.encoder.training.losses import count_loss, mean_or_zero, nucleotide_loss, pairs, target_loss, unifrac_loss
+from q2_aam.encoder.training.losses import count_loss, mean_or_zero, nucleotide_errors, pairs, target_loss, unifrac_loss
 
 
 def symmetric(ab, ac, bc):
@@ -36,18 +36,18 @@ def test_mean_or_zero_of_nothing_is_part_of_the_graph():
     assert mean_or_zero(torch.tensor([1.0, 2.0])).item() == 1.5
 
 
-def test_nucleotide_loss_by_hand():
+def test_nucleotide_errors_by_hand():
     """A, C, G, T are tokens 1 to 4 and logits 0 to 3."""
     logits = torch.tensor([[0.0, 0.0, 0.0, 0.0], [math.log(3), 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, math.log(3)]])
     tokens = torch.tensor([2, 1, 4], dtype=torch.uint8)
-    assert nucleotide_loss(logits, tokens).item() == pytest.approx((math.log(4) + 2 * math.log(2)) / 3, rel=1e-5)
-    wrong = nucleotide_loss(logits[2:], torch.tensor([1], dtype=torch.uint8))
+    assert nucleotide_errors(logits, tokens).item() == pytest.approx(math.log(4) + 2 * math.log(2), rel=1e-5)
+    wrong = nucleotide_errors(logits[2:], torch.tensor([1], dtype=torch.uint8))
     assert wrong.item() == pytest.approx(math.log(6), rel=1e-5)
-    assert nucleotide_loss(torch.zeros(0, 4), torch.zeros(0, dtype=torch.uint8)).item() == 0
+    assert nucleotide_errors(torch.zeros(0, 4), torch.zeros(0, dtype=torch.uint8)).item() == 0
 
 
-def test_nucleotide_loss_is_float32_of_bf16_logits():
-    assert nucleotide_loss(torch.zeros(1, 4, dtype=torch.bfloat16), torch.tensor([1])).dtype == torch.float32
+def test_nucleotide_errors_is_float32_of_bf16_logits():
+    assert nucleotide_errors(torch.zeros(1, 4, dtype=torch.bfloat16), torch.tensor([1])).dtype == torch.float32
 
 
 def test_count_loss_by_hand():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from q2_aam.encoder import chunks
 from q2_aam.encoder.sample_encoder import unifrac_distances
 from q2_aam.encoder.sampler import BatchKey
 from q2_aam.encoder.training.losses import pairs
@@ -360,9 +361,11 @@ def test_gradients_go_through_as_many_asvs_as_there_is_room_for(tmp_path):
         assert found == [expected and round(expected * len(batch.tokens))]
 
 
-@pytest.mark.parametrize("budgets, times", [(1, 2), (2, 1)])
-def test_guesses_are_stored_where_the_encoder_leaves_room(tmp_path, budgets, times):
-    """Else they are computed again in the backward pass."""
+@pytest.mark.parametrize("alone_too, budgets, times", [(True, 1, 2), (True, 2, 1), (False, 1, 1)])
+def test_guesses_are_stored_where_the_encoder_leaves_room(tmp_path, monkeypatch, alone_too, budgets, times):
+    """Else they are computed again in the backward pass; side by side they have their gradients before that."""
+    if alone_too:
+        monkeypatch.setattr(chunks, "one_by_one", lambda network: True)
     run = tiny.Run(tmp_path, gradient_share=1.0)
     batch = alone(run)
     lengths = run.network.asv_encoder.lengths(batch.tokens)
