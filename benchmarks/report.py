@@ -33,6 +33,8 @@ SECTIONS = {
     "distances": "scale.md",
     "scale": "scale.md",
     "many-samples": "scale.md",
+    "placement": "distances.md",
+    "placement-time": "distances.md",
 }
 
 

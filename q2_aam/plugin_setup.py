@@ -2,6 +2,7 @@
 
 from q2_aam import __version__
 from q2_aam.framework import Citations, Plugin
+from q2_aam.registration.embedding import register_embedding
 from q2_aam.registration.evaluation import register_evaluation
 from q2_aam.registration.learning import register_learning
 from q2_aam.types import register_types
@@ -25,4 +26,5 @@ plugin = Plugin(
 
 register_types(plugin)
 register_learning(plugin, citations)
+register_embedding(plugin, citations)
 register_evaluation(plugin)

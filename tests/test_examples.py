@@ -41,6 +41,15 @@ TYPES = {
         "ph_certainty": "SampleData[PredictionIntervals]",
         "novelty": "SampleData[Novelty]",
     },
+    ("embed", "Distances without a phylogeny"): {
+        "sample_vectors": "SampleData[AAMEmbedding]",
+        "predicted_unifrac": "DistanceMatrix",
+        "predicted_unifrac_pcoa": "PCoAResults",
+    },
+    ("embed_vectors", "Vectors"): {
+        "sample_vectors": "SampleData[AAMEmbedding]",
+        "asv_vectors": "FeatureData[AAMEmbedding]",
+    },
     ("predict_baselines", "Numeric column"): {"ph_baselines": "SampleData[BaselinePredictions]"},
     ("merge_folds", "Two folds"): {
         "ph_out_of_fold": "SampleData[RegressorPredictions]",

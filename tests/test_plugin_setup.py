@@ -55,9 +55,12 @@ SETTINGS = {
     "evaluate": (Reading,),
     "summarize_training": (),
     "ready_encoder": (),
+    "embed": (Embedding, Training, Reading),
+    "embed_vectors": (Embedding, Reading),
 }
 METHODS = (
     "split_samples", "predict_baselines", "merge_folds", "pretrain", "ready_encoder", "fit", "fine_tune", "predict",
+    "embed", "embed_vectors",
 )  # fmt: skip
 VISUALIZERS = ("evaluate", "summarize_training")
 PIPELINES = ("cross_validate",)
@@ -67,7 +70,7 @@ ACTIONS = (*METHODS, *VISUALIZERS, *PIPELINES)
 def function_of(action):
     """The Python function behind an action."""
     folder = "visualizers" if action in plugin.visualizers else "actions"
-    module = "training" if action == "summarize_training" else action
+    module = {"summarize_training": "training", "embed_vectors": "embed"}.get(action, action)
     return getattr(sys.modules[f"q2_aam.{folder}.{module}"], action)
 
 

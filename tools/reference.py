@@ -5,7 +5,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reference" / "actions.md"
 KINDS = {"methods": "method", "pipelines": "pipeline", "visualizers": "visualizer"}
-ORDER = ("fit", "predict", "evaluate", "split_samples", "cross_validate", "ready_encoder", "pretrain", "fine_tune")
+ORDER = (
+    "fit", "predict", "evaluate", "split_samples", "cross_validate", "embed", "embed_vectors", "ready_encoder",
+    "pretrain", "fine_tune",
+)  # fmt: skip
 
 
 def page() -> str:

@@ -56,6 +56,11 @@ class Embedding:
         """Length of each ASV's own branch where a sample holds it, float32 ``[N, V]``."""
         return _with_data(self.asv_shares, self.asv_lengths[self.asv_shares.indices])
 
+    def subset(self, rows: np.ndarray) -> "Embedding":
+        """Some of the samples ``[M]``; all ASVs stay."""
+        parts = self.presence[rows], self.share[rows], self.lineage_lengths, self.asv_shares[rows]
+        return Embedding(*parts, self.asv_lengths, self.hashes)
+
     def distances(self, other: "Embedding | None" = None) -> np.ndarray:
         """Predicted UniFrac distances, float32 ``[N, M]``, 0 to 1; to the samples themselves by default."""
         other = self if other is None else other
@@ -76,8 +81,8 @@ class Embedding:
 
     def _side_by_side(self, other: "Embedding", name: str) -> tuple[sp.csr_matrix, sp.csr_matrix]:
         """A matrix ``[N, V]`` of both, with a column for each ASV that either has."""
-        if other is self:
-            return getattr(self, name), getattr(self, name)
+        if other.hashes is self.hashes:
+            return getattr(self, name), getattr(other, name)
         hashes, parts = np.union1d(self.hashes, other.hashes), []
         for each in (self, other):
             matrix, columns = getattr(each, name), np.searchsorted(hashes, each.hashes)
@@ -132,6 +137,18 @@ def embed_tables(network: AAM, tables: list[Communities], settings: Settings) ->
             lineages = network.sample_encoder.log_branch_length.exp().cpu().numpy()
             parts = presence.numpy(), share.numpy(), lineages, shares, lengths, communities.hashes
             embeddings.append(Embedding(*parts))
+    network.cpu()
+    return embeddings
+
+
+@torch.no_grad()
+def embed_asvs(network: AAM, communities: Communities, settings: Settings) -> np.ndarray:
+    """Embed the ASVs ``[V]`` of a table, all of which some sample holds: float32 ``[V, D]``."""
+    device = resolve_device(settings.device)
+    network.eval().to(device)
+    with asv_embeddings(network, communities, cache=settings.asv_cache, device=device) as look_up:
+        numbers = torch.arange(len(communities.tokens)).split(ASVS)
+        embeddings = torch.cat([look_up(asvs).cpu() for asvs in numbers]).numpy()
     network.cpu()
     return embeddings
 

@@ -10,10 +10,10 @@ import torch
 
 from q2_aam.encoder.aam import AAM
 from q2_aam.encoder.device import use_threads
-from q2_aam.encoder.embedding import Embedding, embed_tables
+from q2_aam.encoder.embedding import Embedding, embed_asvs, embed_tables
 from q2_aam.encoder.files import MISFIT, network_of, read_model, write_model
 from q2_aam.schema import ModelDescription
-from q2_aam.settings import USUAL_METRIC, Architecture, Training
+from q2_aam.settings import USUAL_METRIC, WEIGHTED_METRIC, Architecture, Training
 from q2_aam.settings import Embedding as EmbeddingSettings
 from q2_aam.study.communities import Communities
 from q2_aam.study.joined import JoinedStudies
@@ -183,6 +183,13 @@ class Encoder:
         with use_threads(settings):
             return embed_tables(self.network, tables, settings)
 
+    def embed_asvs(self, study: Study, settings: EmbeddingSettings | None = None) -> np.ndarray:
+        """Embeddings of a study's ASVs, float32 ``[V, D]``, in the order of ``study.communities.tokens``."""
+        settings = settings or EmbeddingSettings()
+        refuse_longer_sequences(study.communities, self.max_length)
+        with use_threads(settings):
+            return embed_asvs(self.network, study.communities, settings)
+
     @property
     def max_length(self) -> int:
         """Nucleotides read of a sequence."""
@@ -210,6 +217,24 @@ class Encoder:
                 stacklevel=2,
             )
         return metric
+
+    def learnt_metric(self, metric: str) -> str:
+        """The kind of UniFrac that distances are predicted of; for ``auto`` the one that was learnt.
+
+        Raises
+        ------
+        ValueError
+            If it is one that the encoder has not learnt.
+        """
+        learnt = [self.metric or USUAL_METRIC]
+        if (self.description.settings.get("objective") or {}).get("weighted_unifrac_weight"):
+            learnt.append(WEIGHTED_METRIC)
+        if metric != "auto" and metric not in learnt:
+            raise ValueError(
+                f"metric is {metric!r}, but the encoder has learnt {' and '.join(learnt)} UniFrac alone. Take "
+                f"{' or '.join(learnt)}, or an encoder that has learnt {metric} UniFrac."
+            )
+        return learnt[0] if metric == "auto" else metric
 
     def new_asvs(self, communities: Communities) -> np.ndarray:
         """Which ASVs of a table the encoder was not pretrained on, boolean ``[V]``."""

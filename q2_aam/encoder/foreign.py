@@ -25,6 +25,20 @@ def cautions_to_learn(encoder: Encoder | None, communities: Communities, foreign
     return tuple(filter(None, found))
 
 
+def judged_alone(
+    encoder: Encoder, communities: Communities, foreign: str
+) -> tuple[Communities, tuple[str, ...]]:
+    """As :func:`judged`, where there are no sequences that were learnt from but those of the encoder.
+
+    ``mend`` turns round what begins as the others do from its other end.
+    """
+    turned = None
+    if foreign == "mend":
+        communities, turned = turn_round(communities, Beginning.of(communities))
+    said = cautions_to_learn(encoder, communities, "ignore" if foreign == "ignore" else "error")
+    return communities, tuple(filter(None, (turned, *said)))
+
+
 def judged(
     encoder: Encoder, communities: Communities, beginning: Beginning | None, lengths: Lengths | None, foreign: str
 ) -> tuple[Communities, tuple[str, ...]]:

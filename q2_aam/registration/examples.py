@@ -46,6 +46,30 @@ def ready_encoder_example(use):
     )
 
 
+def embed_example(use):
+    """Distances of a table, without a phylogeny."""
+    use.action(
+        use.UsageAction(plugin_id="aam", action_id="embed"),
+        use.UsageInputs(
+            table=use.init_artifact("table", training_table), sequences=use.init_artifact("sequences", sequences)
+        ),
+        use.UsageOutputNames(
+            sample_vectors="sample_vectors", distance_matrix="predicted_unifrac", pcoa="predicted_unifrac_pcoa"
+        ),
+    )
+
+
+def embed_vectors_example(use):
+    """Vectors of a table's samples and ASVs."""
+    use.action(
+        use.UsageAction(plugin_id="aam", action_id="embed_vectors"),
+        use.UsageInputs(
+            table=use.init_artifact("table", training_table), sequences=use.init_artifact("sequences", sequences)
+        ),
+        use.UsageOutputNames(sample_vectors="sample_vectors", asv_vectors="asv_vectors"),
+    )
+
+
 def fit_regressor_example(use):
     """Fit a numeric column."""
     _fit(use, "ph")

@@ -46,7 +46,7 @@ class Study:
     table : biom.Table or None
         Of a study with a phylogeny: the features that are tips and have a sequence.
     asv_of_feature : pd.Series or None
-        Of a study with a phylogeny: int, number of the ASV that each feature is, by its ID.
+        int, number of the ASV that each feature is, by its ID; None of a study that was not read from a table.
     values : {'counts', 'shares', 'presence'}
         What the table holds. Of shares and presence, "reads" are counted in these units.
     missing_covariates : {'error', 'impute'}
@@ -228,7 +228,7 @@ def read_study(
         phylogeny=phylogeny,
         # Distances are of what the model is shown.
         table=None if phylogeny is None else without_features(table, communities.left_out),
-        asv_of_feature=None if phylogeny is None else communities.asv_of_feature,
+        asv_of_feature=communities.asv_of_feature,
         values=values,
         missing_covariates=missing_covariates,
         record=record,

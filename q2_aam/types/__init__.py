@@ -1,6 +1,7 @@
 """What flows between actions: semantic types, formats, transformers."""
 
 from q2_sample_classifier import Classifier, Regressor
+from q2_types.feature_data import FeatureData
 from q2_types.sample_data import SampleData
 
 from q2_aam.framework import ValidationError
@@ -26,6 +27,7 @@ from q2_aam.types._judging import (
 )
 from q2_aam.types._transformer import TRANSFORMERS
 from q2_aam.types._type import (
+    AAMEmbedding,
     AAMModel,
     AAMScores,
     AAMTrainingLog,
@@ -34,8 +36,12 @@ from q2_aam.types._type import (
     Novelty,
     PredictionIntervals,
 )
+from q2_aam.types._vectors import AAMEmbeddingDirectoryFormat, AAMEmbeddingFormat
 
 __all__ = [
+    "AAMEmbedding",
+    "AAMEmbeddingDirectoryFormat",
+    "AAMEmbeddingFormat",
     "AAMModel",
     "AAMModelDescriptionFormat",
     "AAMModelDirectoryFormat",
@@ -74,7 +80,7 @@ def register_types(plugin):
         The plugin of `q2_aam.plugin_setup`.
     """
     plugin.register_semantic_types(
-        AAMModel, Encoder, AAMTrainingLog, PredictionIntervals, Novelty, BaselinePredictions, AAMScores
+        AAMModel, Encoder, AAMTrainingLog, PredictionIntervals, Novelty, BaselinePredictions, AAMScores, AAMEmbedding
     )
     plugin.register_formats(
         AAMModelDirectoryFormat,
@@ -87,6 +93,8 @@ def register_types(plugin):
         BaselinePredictionsDirectoryFormat,
         AAMScoresFormat,
         AAMScoresDirectoryFormat,
+        AAMEmbeddingFormat,
+        AAMEmbeddingDirectoryFormat,
     )
     for semantic_type, directory_format in (
         (AAMModel[Encoder | Regressor | Classifier], AAMModelDirectoryFormat),
@@ -95,6 +103,7 @@ def register_types(plugin):
         (SampleData[Novelty], NoveltyDirectoryFormat),
         (SampleData[BaselinePredictions], BaselinePredictionsDirectoryFormat),
         (AAMScores, AAMScoresDirectoryFormat),
+        (SampleData[AAMEmbedding] | FeatureData[AAMEmbedding], AAMEmbeddingDirectoryFormat),
     ):
         plugin.register_semantic_type_to_format(semantic_type, directory_format=directory_format)
     for transformer in TRANSFORMERS:

@@ -9,7 +9,8 @@ SCORE_KEYS = ("id", "repeat", "fold", "method", "pretraining", "samples", "train
 SCORE_TEXTS = ("id", "method", "pretraining")
 
 
-def _check_id(path, line: int, text: str, lines: dict):
+def check_id(path, line: int, text: str, lines: dict):
+    """Refuse what is no ID, or stands in one of the lines before; these are kept in ``lines``."""
     if not text or text != text.strip():
         raise ValidationError(
             f"{path.name} line {line}: {text!r} is no ID. Give each row an ID without blanks around it."
@@ -29,7 +30,7 @@ class BaselinePredictionsFormat(model.TextFileFormat):
         for line, cells in read_rows(self.path, level, self._check_header):
             numeric = "median" in cells
             sample_id, *texts = cells.values()
-            _check_id(self.path, line, sample_id, lines)
+            check_id(self.path, line, sample_id, lines)
             for column, text in list(cells.items())[1:]:
                 if numeric:
                     number(self.path, line, column, text)
@@ -60,7 +61,7 @@ class AAMScoresFormat(model.TextFileFormat):
     def _validate_(self, level):
         lines = {}
         for line, cells in read_rows(self.path, level, self._check_header):
-            _check_id(self.path, line, cells["id"], lines)
+            check_id(self.path, line, cells["id"], lines)
             for column in SCORE_TEXTS[1:]:
                 if not cells[column].strip():
                     raise ValidationError(f"{self.path.name} line {line}, column {column} is empty. Fill it in.")

@@ -26,6 +26,7 @@ from q2_aam.types._judging import (
     AAMScoresFormat,
     BaselinePredictionsFormat,
 )
+from q2_aam.types._vectors import AAMEmbeddingFormat
 
 
 def _read(path) -> pd.DataFrame:
@@ -164,4 +165,20 @@ def _17(ff: AAMScoresFormat) -> qiime2.Metadata:
     return _metadata(_16(ff))
 
 
-TRANSFORMERS = (_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, _17)
+def _18(data: pd.DataFrame) -> AAMEmbeddingFormat:
+    result = AAMEmbeddingFormat()
+    frame = data.set_axis(data.index.astype(str), axis="index")
+    # The encoder computes in float32: more digits would be noise.
+    frame.to_csv(str(result), sep="\t", index_label="id", quoting=csv.QUOTE_NONE, float_format="%.7g")
+    return result
+
+
+def _19(ff: AAMEmbeddingFormat) -> pd.DataFrame:
+    return _read(str(ff)).astype(np.float64)
+
+
+def _20(ff: AAMEmbeddingFormat) -> qiime2.Metadata:
+    return _metadata(_19(ff))
+
+
+TRANSFORMERS = (_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, _17, _18, _19, _20)

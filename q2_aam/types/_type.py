@@ -1,6 +1,7 @@
 """Semantic types: what artifacts mean."""
 
 from q2_sample_classifier import Classifier, Regressor
+from q2_types.feature_data import FeatureData
 from q2_types.sample_data import SampleData
 
 from q2_aam.framework import SemanticType
@@ -17,6 +18,11 @@ AAMTrainingLog = SemanticType("AAMTrainingLog")
 PredictionIntervals = SemanticType("PredictionIntervals", variant_of=SampleData.field["type"])
 
 Novelty = SemanticType("Novelty", variant_of=SampleData.field["type"])
+
+# Vectors of samples or of ASVs, as an encoder places them.
+AAMEmbedding = SemanticType(
+    "AAMEmbedding", variant_of=[SampleData.field["type"], FeatureData.field["type"]]
+)
 
 # What a random forest and its like say of the same samples.
 BaselinePredictions = SemanticType("BaselinePredictions", variant_of=SampleData.field["type"])

@@ -114,6 +114,14 @@ def flow(qiime, survey):
         --o-model tuned.qza --o-predictions tuned-val.qza --o-certainty tuned-val-certainty.qza \
         --o-training-log tuned-log.qza --p-epochs 2 --p-threads 1 --p-precision 32 --verbose"""
     )
+    said["embed"] = qiime(
+        r"""qiime aam embed --i-table T.qza --i-sequences S.qza --i-model encoder.qza --o-sample-vectors vectors.qza \
+        --o-distance-matrix distances.qza --o-pcoa pcoa.qza --verbose"""
+    )
+    said["embed-vectors"] = qiime(
+        r"""qiime aam embed-vectors --i-table new.qza --i-sequences S.qza --i-model ph-model.qza \
+        --o-sample-vectors new-vectors.qza --o-asv-vectors asv-vectors.qza"""
+    )
     said["evaluate"] = qiime(
         r"""qiime aam evaluate --i-predictions ph-pred.qza --i-certainty ph-cert.qza --m-metadata-file md.tsv \
         --m-metadata-column ph --o-visualization ph.qzv --verbose"""

@@ -40,12 +40,16 @@ def test_outputs_are_of_their_types(flow, qiime):
         "ph-nov.qza": "SampleData[Novelty]",
         "ph.qzv": "Visualization",
         "tuned-log.qzv": "Visualization",
+        "vectors.qza": "SampleData[AAMEmbedding]",
+        "distances.qza": "DistanceMatrix",
+        "pcoa.qza": "PCoAResults",
+        "asv-vectors.qza": "FeatureData[AAMEmbedding]",
     }.items():
         assert str(qiime.check(file).type) == semantic_type, file
 
 
 def test_every_command_says_what_it_saved(flow):
-    sizes = {"split-samples": 2, "pretrain": 2, "fit": 3, "predict": 3, "fine-tune": 4}
+    sizes = {"split-samples": 2, "pretrain": 2, "fit": 3, "predict": 3, "fine-tune": 4, "embed": 3, "embed-vectors": 2}
     for name, said in flow.items():
         saved = [line for line in said.lines if line.startswith("Saved ")]
         assert len(saved) == sizes.get(name if isinstance(name, str) else name[0], 1)
@@ -84,6 +88,27 @@ def test_verbose_lines_of_split_samples(flow, survey, qiime):
     assert body(flow["split-samples"]) == [f"Samples to learn from: {len(train)}, to judge by: {len(test)}."]
     site = survey[0].metadata["site"]
     assert set(train) | set(test) == set(site.index) and not set(site[train]) & set(site[test])
+
+
+def test_verbose_lines_of_embed(flow):
+    lines = body(flow["embed"])
+    assert lines[1:] == [
+        "The encoder has read all of these ASVs in pretraining.", "Distances are predicted unweighted UniFrac.",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "qiime emperor plot --i-pcoa pcoa.qza --m-metadata-file md.tsv --m-metadata-file vectors.qza "
+        "--o-visualization emperor.qzv",
+        "qiime sample-classifier classify-samples-from-dist --i-distance-matrix distances.qza --m-metadata-file md.tsv "
+        "--m-metadata-column habitat --p-cv 2 --o-predictions nearest.qza --o-accuracy-results nearest.qzv",
+        "qiime metadata tabulate --m-input-file asv-vectors.qza --o-visualization asv-vectors.qzv",
+    ],
+)
+def test_other_plugins_take_what_embed_leaves(flow, qiime, command):
+    assert "Saved Visualization to: " in qiime(command).out
 
 
 def test_verbose_lines_of_pretrain(flow, survey):

@@ -51,7 +51,7 @@ def test_a_study_has_all_its_parts_in_the_tables_order():
         assert list(part.index) == list(study.communities.sample_ids) == IDS
     assert study.covariates["age"].isna().tolist() == [False, True, False, False]
     assert study.depths().dtype == np.float64 and study.depths().tolist() == [8, 8, 1, 3]
-    assert study.phylogeny is None and study.table is None and study.asv_of_feature is None
+    assert study.phylogeny is None and study.table is None
     assert len(study.communities.asv_of_feature) == 0
     assert study.record == {
         "samples_not_in_metadata": 0,

@@ -1,0 +1,29 @@
+"""Format of the vectors of samples or ASVs."""
+
+from q2_aam.framework import ValidationError, model
+from q2_aam.types._checks import number, read_rows
+from q2_aam.types._judging import check_id
+
+
+class AAMEmbeddingFormat(model.TextFileFormat):
+    """A sample or a feature a row, its ID in front, one dimension a column: numbers."""
+
+    def _validate_(self, level):
+        lines = {}
+        for line, cells in read_rows(self.path, level, self._check_header):
+            row_id, *texts = cells.values()
+            check_id(self.path, line, row_id, lines)
+            for column, text in zip(list(cells)[1:], texts, strict=True):
+                number(self.path, line, column, text)
+
+    def _check_header(self, header):
+        if len(header) < 2 or len(set(header)) < len(header) or not all(header):
+            raise ValidationError(
+                f"{self.path.name} line 1 must have a name for the IDs, then one for each dimension, all different and "
+                f"separated by tabs; it begins with {', '.join(header[:5])}."
+            )
+
+
+AAMEmbeddingDirectoryFormat = model.SingleFileDirectoryFormat(
+    "AAMEmbeddingDirectoryFormat", "embedding.tsv", AAMEmbeddingFormat
+)
