@@ -23,6 +23,7 @@ SECTIONS = {
     "skill-own": "scores.md",
     "regions": "scores.md",
     "across-studies": "scores.md",
+    "across-ages": "scores.md",
     "skill-own-half": "scores.md",
     "skill-half-other": "scores.md",
     "probabilities": "probabilities.md",
