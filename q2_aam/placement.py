@@ -11,11 +11,10 @@ from q2_aam.encoder.device import use_threads
 from q2_aam.encoder.embedding import Embedding
 from q2_aam.encoder.encoder import Encoder
 from q2_aam.encoder.files import DESCRIPTION
-from q2_aam.encoder.foreign import judged, judged_alone
+from q2_aam.encoder.foreign import judged_alone
 from q2_aam.predictor import Predictor
 from q2_aam.settings import Embedding as Settings
 from q2_aam.study.study import Study
-from q2_aam.study.trims import Lengths
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Placement:
     def asv_vectors(self, settings: Settings) -> pd.DataFrame:
         """Embeddings of the ASVs, a feature of the table a row."""
         vectors = self.encoder.embed_asvs(self.study, settings).astype(np.float64)
-        asvs = self.study.communities.asv_of_feature
+        asvs = self.study.asv_of_feature
         names = [f"dimension_{n + 1}" for n in range(vectors.shape[1])]
         return pd.DataFrame(vectors[asvs.to_numpy()], asvs.index, names)
 
@@ -100,15 +99,14 @@ class Placer:
         """
         settings = settings or Settings(token_limit=self.token_limit)
         encoder, predictor, nearest = self.encoder, self.predictor, {}
-        # So that it follows where sequences are mended.
-        communities = replace(study.communities, asv_of_feature=study.asv_of_feature)
         with use_threads(settings):
             if predictor is None:
+                # So that it follows where sequences are mended.
+                communities = replace(study.communities, asv_of_feature=study.asv_of_feature)
                 communities, cautions = judged_alone(encoder, communities, settings.foreign)
+                study = replace(study, communities=communities, asv_of_feature=communities.asv_of_feature)
             else:
-                known = predictor.beginning, Lengths.from_dict(predictor.description.data.get("lengths"))
-                communities, cautions = judged(encoder, communities, *known, settings.foreign)
-            study = replace(study, communities=communities)
+                study, _, cautions = predictor.read(study, settings)
             embedding = encoder.embed(study, settings)
             if predictor is not None and predictor.neighbours is not None:
                 nearest = predictor.neighbours.columns(embedding.presence, predictor.head.landmarks)

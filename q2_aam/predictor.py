@@ -10,7 +10,7 @@ from q2_aam.encoder.device import use_threads
 from q2_aam.encoder.encoder import Encoder
 from q2_aam.encoder.files import MISFIT, as_arrays, as_tensors, package_versions, read_model, tokenizer_of, write_model
 from q2_aam.encoder.foreign import cautions_to_learn, judged
-from q2_aam.heads import head_class
+from q2_aam.heads import check_head, head_class
 from q2_aam.heads.features import Features, known_to_others
 from q2_aam.heads.folds import inner_folds
 from q2_aam.heads.neighbours import Neighbours
@@ -192,17 +192,11 @@ class Predictor:
             sequences that the encoder cannot judge.
         """
         settings = settings or EmbeddingSettings(token_limit=self.description.token_limit)
-        refuse_other_values(study, self.description.data)
-        lengths = Lengths.from_dict(self.description.data.get("lengths"))
         with use_threads(settings):
-            communities, foreign = judged(
-                self.encoder, study.communities, self.beginning, lengths, settings.foreign
-            )
-            study, known = replace(study, communities=communities), communities.counts
-            if self.head.known_asvs is not None:
-                known = keep_columns(known, np.isin(communities.hashes, self.head.known_asvs))
+            study, known, foreign = self.read(study, settings)
             features = features_of(self.encoder, study, self.covariates, known, settings)
             outputs = self.head.outputs(features)
+        communities = study.communities
         novelty = novelty_of(communities, ~np.isin(communities.hashes, self.seen_asvs))
         if self.neighbours is not None:
             novelty = novelty.assign(**self.neighbours.columns(features.presence, self.head.landmarks))
@@ -217,6 +211,25 @@ class Predictor:
             novelty=novelty,
             cautions=tuple(caution for caution in cautions if caution),
         )
+
+    def read(self, study: Study, settings: EmbeddingSettings) -> tuple[Study, sp.csr_matrix, tuple[str, ...]]:
+        """A study as it is predicted, its counts ``[N, V]`` of known ASVs alone, and what to say of its sequences.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`predict` does.
+        """
+        refuse_other_values(study, self.description.data)
+        lengths = Lengths.from_dict(self.description.data.get("lengths"))
+        # So that it follows where sequences are mended.
+        communities = replace(study.communities, asv_of_feature=study.asv_of_feature)
+        communities, foreign = judged(self.encoder, communities, self.beginning, lengths, settings.foreign)
+        known = communities.counts
+        if self.head.known_asvs is not None:
+            known = keep_columns(known, np.isin(communities.hashes, self.head.known_asvs))
+        study = replace(study, communities=communities, asv_of_feature=communities.asv_of_feature)
+        return study, known, foreign
 
     def save(self, directory: str | Path) -> None:
         """Write ``best_model.pt`` and ``model.json`` into a directory, which is made where it is not there."""
@@ -283,17 +296,3 @@ def features_of(
         tables.append(replace(study.communities, counts=known))
     embedding, *known_embedding = encoder.embed_tables(tables, settings)
     return Features.of(study.communities, embedding, numbers, *known_embedding)
-
-
-def check_head(head: Head, target: Target, covariates: Covariates | None, encoder: Encoder) -> None:
-    """Stop when a head is of another encoder, other covariates or another target, by what it says of an empty sample.
-
-    Raises
-    ------
-    ValueError
-    """
-    nothing = np.zeros((1, encoder.network.architecture.lineages), dtype=np.float32)
-    numbers = None if covariates is None else np.zeros((1, covariates.width), dtype=np.float32)
-    empty = Features(nothing, nothing, sp.csr_matrix((1, 0)), np.zeros(0, dtype=np.int64), numbers)
-    if head.outputs(empty).shape != (1, max(1, len(target.classes))):
-        raise ValueError(MISFIT)

@@ -33,7 +33,8 @@ def test_contracts_are_kept():
 def test_a_broken_arrow_is_seen(tmp_path):
     # the same contracts on an empty house of the same plan, in which `study` imports `encoder` and the framework
     package = tmp_path / "q2_aam"
-    rooms = ("actions", "visualizers", "registration", "encoder", "heads", "evaluation", "study", "types", "simulation")
+    rooms = ("actions", "visualizers", "registration", "encoder", "heads", "explain", "evaluation", "study", "types")
+    rooms += ("simulation",)
     for name in rooms:
         (package / name).mkdir(parents=True)
         (package / name / "__init__.py").touch()

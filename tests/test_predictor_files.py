@@ -12,7 +12,8 @@ import torch
 from q2_aam import predictor as module
 from q2_aam.encoder.encoder import Encoder
 from q2_aam.encoder.files import MISFIT, as_arrays, as_tensors, read_model, write_model
-from q2_aam.predictor import Predictor, check_head
+from q2_aam.heads import check_head
+from q2_aam.predictor import Predictor
 
 from .test_predictor import leaves
 from .tiny_predictors import EACH, HEADS, encoder, new_samples, predictor, study

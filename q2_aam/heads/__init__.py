@@ -1,5 +1,9 @@
 """Heads: from features of samples to a target. A new head is one file, and one line here."""
 
+import numpy as np
+import scipy.sparse as sp
+
+from q2_aam.encoder.files import MISFIT
 from q2_aam.heads.ensemble import EnsembleHead
 from q2_aam.heads.features import Features, known_to_others
 from q2_aam.heads.folds import inner_folds
@@ -8,7 +12,7 @@ from q2_aam.heads.linear import LinearHead
 from q2_aam.heads.protocol import Fit, Folds, Head
 from q2_aam.heads.trees import TreesHead
 
-__all__ = ["HEADS", "Features", "Fit", "Folds", "Head", "head_class", "inner_folds", "known_to_others"]
+__all__ = ["HEADS", "Features", "Fit", "Folds", "Head", "check_head", "head_class", "inner_folds", "known_to_others"]
 
 HEADS: dict[str, type[Head]] = {
     "ensemble": EnsembleHead,
@@ -29,3 +33,17 @@ def head_class(name: str) -> type[Head]:
     if name not in HEADS:
         raise ValueError(f"head must be one of {', '.join(HEADS)}, but is {name!r}.")
     return HEADS[name]
+
+
+def check_head(head: Head, target, covariates, encoder) -> None:
+    """Stop when a head is of another encoder, other covariates or another target, by what it says of an empty sample.
+
+    Raises
+    ------
+    ValueError
+    """
+    nothing = np.zeros((1, encoder.network.architecture.lineages), dtype=np.float32)
+    numbers = None if covariates is None else np.zeros((1, covariates.width), dtype=np.float32)
+    empty = Features(nothing, nothing, sp.csr_matrix((1, 0)), np.zeros(0, dtype=np.int64), numbers)
+    if head.outputs(empty).shape != (1, max(1, len(target.classes))):
+        raise ValueError(MISFIT)
