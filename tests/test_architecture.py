@@ -91,6 +91,7 @@ MOST_PARAMETERS = {
     "fit": 12,
     "fine_tune": 26,
     "predict": 8,
+    "explain": 8,
     "embed": 6,
     "embed_vectors": 6,
     "ready_encoder": 1,

@@ -41,6 +41,10 @@ TYPES = {
         "ph_certainty": "SampleData[PredictionIntervals]",
         "novelty": "SampleData[Novelty]",
     },
+    ("explain", "Numeric column"): {
+        "ph_importance": "FeatureData[Importance]",
+        "ph_effects": "SampleData[AAMEffects]",
+    },
     ("embed", "Distances without a phylogeny"): {
         "sample_vectors": "SampleData[AAMEmbedding]",
         "predicted_unifrac": "DistanceMatrix",

@@ -29,6 +29,7 @@ from q2_aam.settings import (
     Baselines,
     CrossValidation,
     Embedding,
+    Explaining,
     FineTuning,
     FineTuningOptimization,
     Fitting,
@@ -55,12 +56,13 @@ SETTINGS = {
     "evaluate": (Reading,),
     "summarize_training": (),
     "ready_encoder": (),
+    "explain": (Explaining, Reading),
     "embed": (Embedding, Training, Reading),
     "embed_vectors": (Embedding, Reading),
 }
 METHODS = (
     "split_samples", "predict_baselines", "merge_folds", "pretrain", "ready_encoder", "fit", "fine_tune", "predict",
-    "embed", "embed_vectors",
+    "embed", "embed_vectors", "explain",
 )  # fmt: skip
 VISUALIZERS = ("evaluate", "summarize_training")
 PIPELINES = ("cross_validate",)

@@ -14,12 +14,11 @@ import scipy.sparse as sp
 
 from q2_aam.encoder.device import use_threads
 from q2_aam.predictor import Predictor, features_of
-from q2_aam.settings import Embedding as Settings
+from q2_aam.settings import Embedding, Explaining
 from q2_aam.study.study import Study
+from q2_aam.study.tables import name_ids
 
-# ASVs in all occluded samples together that are read by default: about three minutes on two cores.
-MOST_READ = 10_000_000
-# Of these, at a time.
+# ASVs in occluded samples that are read at a time.
 READ_AT_ONCE = 200_000
 # Fewer samples say nothing of the others.
 FEWEST_SAMPLES = 10
@@ -75,23 +74,25 @@ class Effects:
         frame = pd.DataFrame({**columns, "samples": held.astype(float)}, index=pd.Index(self.names, name="id"))
         return frame.sort_values("importance", ascending=False, kind="stable")
 
-    def named(self) -> pd.DataFrame:
-        """Samples in rows, names in columns: the change of the prediction, or of the likeliest class's probability; 0
-        where a sample does not hold the name."""
-        output = self.predictions.to_numpy().argmax(1)[self.sample]
-        values = self.change[np.arange(len(self.change)), output]
-        wide = sp.csr_matrix((values, (self.sample, self.left)), (len(self.predictions), len(self.names)))
-        return pd.DataFrame(wide.toarray(), self.predictions.index, self.names)
+    def by_sample(self) -> pd.DataFrame:
+        """Samples in rows: their ``prediction`` (of a class: the probability of the likeliest one), then the change of
+        that by each of the names, the most important first; 0 where a sample does not hold it."""
+        likeliest = self.predictions.to_numpy().argmax(1)
+        change = self.change[np.arange(len(self.change)), likeliest[self.sample]]
+        changes = np.zeros((len(self.predictions), len(self.names)))
+        changes[self.sample, self.left] = change
+        order = np.argsort(-self.importance(), kind="stable")
+        frame = pd.DataFrame(changes[:, order], self.predictions.index, self.names[order])
+        frame.insert(0, "prediction", self.predictions.to_numpy().max(1), allow_duplicates=True)
+        return frame
 
 
 def occlude(
     predictor: Predictor,
     study: Study,
     groups: pd.Series | None = None,
-    settings: Settings | None = None,
+    settings: Explaining | None = None,
     *,
-    most_read: int = MOST_READ,
-    random_seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> Effects:
     """Let each ASV, or each group of them, leave each sample that holds it.
@@ -104,37 +105,41 @@ def occlude(
     groups : pd.Series, optional
         Name of the group that each feature (by its ID) is in; features that are not there, or without a name, do not
         leave. By default each ASV leaves alone, and is called by its first feature.
-    settings : q2_aam.settings.Embedding, optional
-    most_read : int
-        ASVs read in all occluded samples together, at most; a random part of the samples where they would be more.
-    random_seed : int
-        Of that choice.
+    settings : q2_aam.settings.Explaining, optional
     progress : callable, optional
         Is told what it will take, and how far it is.
+
+    Raises
+    ------
+    ValueError
+        If no feature is in a group, or as :meth:`Predictor.predict` does.
 
     Examples
     --------
     >>> from q2_aam.encoder.encoder import Encoder
-    >>> from q2_aam.settings import Fitting
+    >>> from q2_aam.settings import Explaining, Fitting
     >>> from q2_aam.simulation.study import simulate_study
     >>> study = simulate_study(n_samples=24, target="ph")
     >>> predictor = Predictor.fit(Encoder.ready(), study, Fitting(foreign="ignore"))
-    >>> effects = occlude(predictor, study, settings=Settings(foreign="ignore"))
+    >>> effects = occlude(predictor, study, settings=Explaining(foreign="ignore"))
     >>> list(effects.table())
     ['importance', 'effect', 'samples']
     """
-    settings = settings or Settings(token_limit=predictor.description.token_limit)
+    settings = replace(settings or Explaining(), token_limit=predictor.description.token_limit)
     with use_threads(settings):
         study, known, _ = predictor.read(study, settings)
         group, names = _group_of_asvs(study, groups)
-        chosen = _within(study, group, most_read, random_seed)
+        chosen, samples = _within(study, group, settings), len(study)
         study, known = study.subset(chosen), known[chosen]
         whole = _predicted(predictor, study, known, settings)
         read, parts, alone = 0, [], 0
         total = _asvs_read(study, group).sum()
         if progress is not None:
-            part = "" if len(chosen) == len(known) else ", a random part of them"
-            progress(f"Each of {len(names)} leaves the samples that hold it: {len(study)} samples{part}.")
+            progress(
+                f"Explaining {len(study)} of {samples} samples: each of {len(names)} "
+                f"{'ASVs' if groups is None else 'groups'} leaves each sample that holds it, and "
+                f"{total / 1e6:.1f} million ASVs are read."
+            )
         for rows in _batches(_asvs_read(study, group)):
             sample, left, counts, known_counts = _occluded(study.subset(rows), known[rows], group)
             empty = np.asarray(counts.sum(1)).ravel() == 0
@@ -153,7 +158,7 @@ def occlude(
     return Effects(whole, names[held], sample, left, change, alone)
 
 
-def _predicted(predictor: Predictor, study: Study, known: sp.csr_matrix, settings: Settings) -> pd.DataFrame:
+def _predicted(predictor: Predictor, study: Study, known: sp.csr_matrix, settings: Embedding) -> pd.DataFrame:
     """Numbers in the target's own units, or probabilities, of a study that was read as it is predicted."""
     outputs = predictor.head.outputs(features_of(predictor.encoder, study, predictor.covariates, known, settings))
     ids, target = study.communities.sample_ids, predictor.target
@@ -162,11 +167,21 @@ def _predicted(predictor: Predictor, study: Study, known: sp.csr_matrix, setting
     return predictor.calibration.apply(target, ids, outputs)
 
 
+def groups_at(names: pd.Series, level: int) -> pd.Series:
+    """Names of groups, those of a taxonomy (ranks apart by ``;``) cut to so many ranks."""
+    return names.dropna().map(lambda name: "; ".join(rank.strip() for rank in str(name).split(";")[:level]))
+
+
 def _group_of_asvs(study: Study, groups: pd.Series | None) -> tuple[np.ndarray, np.ndarray]:
     """Group of each ASV, int64 ``[V]`` (-1: none), and the groups' names."""
     features = study.asv_of_feature
     if groups is not None:
         known = groups.reindex(features.index).dropna().astype(str)
+        if not len(known):
+            raise ValueError(
+                f"None of the table's features has a name in column {groups.name!r} of the feature groups. The "
+                f"features are called {name_ids(features.index)}, those of the groups {name_ids(groups.index)}."
+            )
         features, labels = features[known.index], known.to_numpy()
     else:
         labels = features.index.to_numpy()
@@ -187,10 +202,10 @@ def _asvs_read(study: Study, group: np.ndarray) -> np.ndarray:
     return np.diff(counts.indptr).astype(np.int64) * np.diff(pairs.indptr)
 
 
-def _within(study: Study, group: np.ndarray, most_read: int, random_seed: int) -> np.ndarray:
+def _within(study: Study, group: np.ndarray, settings: Explaining) -> np.ndarray:
     """Rows of the samples that are explained, ascending."""
-    order = np.random.default_rng(random_seed).permutation(len(study))
-    fits = np.cumsum(_asvs_read(study, group)[order]) <= most_read
+    order = np.random.default_rng(settings.random_seed).permutation(len(study))
+    fits = np.cumsum(_asvs_read(study, group)[order]) <= settings.most_read
     return np.sort(order[: max(int(fits.sum()), FEWEST_SAMPLES)])
 
 

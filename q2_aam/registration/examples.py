@@ -46,6 +46,19 @@ def ready_encoder_example(use):
     )
 
 
+def explain_example(use):
+    """Which ASVs predictions of new samples rest on."""
+    use.action(
+        use.UsageAction(plugin_id="aam", action_id="explain"),
+        use.UsageInputs(
+            table=use.init_artifact("new_table", new_table),
+            sequences=use.init_artifact("sequences", sequences),
+            model=use.init_artifact("ph_model", model),
+        ),
+        use.UsageOutputNames(importance="ph_importance", effects="ph_effects"),
+    )
+
+
 def embed_example(use):
     """Distances of a table, without a phylogeny."""
     use.action(

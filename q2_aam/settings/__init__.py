@@ -43,7 +43,7 @@ from q2_aam.settings.choices import (
     check_least,
     check_seed,
 )
-from q2_aam.settings.fitting import Baselines, CrossValidation, Embedding, Fitting, Reading, Splitting
+from q2_aam.settings.fitting import Baselines, CrossValidation, Embedding, Explaining, Fitting, Reading, Splitting
 from q2_aam.settings.training import (
     FineTuning,
     FineTuningOptimization,
@@ -72,6 +72,7 @@ __all__ = [
     "FINE_TUNE_MONITORS",
     "FOREIGN",
     "FOREIGN_PREDICTED",
+    "Explaining",
     "FineTuning",
     "FineTuningOptimization",
     "Fitting",

@@ -103,6 +103,26 @@ class Fitting(Embedding):
 
 
 @dataclass(frozen=True)
+class Explaining(Embedding):
+    """How predictions are explained."""
+
+    level: int = 7
+    """Ranks of a taxonomy that are kept of a group's name."""
+
+    most_read: int = 10_000_000
+    """ASVs read in all samples that something has left, together; of more, a random part of the samples is explained.
+    About three minutes on two cores."""
+
+    random_seed: int = Runtime.random_seed
+    """Seed of that part."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_least(self, level=1, most_read=1)
+        check_seed(self)
+
+
+@dataclass(frozen=True)
 class Baselines:
     """How baselines are computed."""
 

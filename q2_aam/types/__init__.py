@@ -27,6 +27,7 @@ from q2_aam.types._judging import (
 )
 from q2_aam.types._transformer import TRANSFORMERS
 from q2_aam.types._type import (
+    AAMEffects,
     AAMEmbedding,
     AAMModel,
     AAMScores,
@@ -36,12 +37,13 @@ from q2_aam.types._type import (
     Novelty,
     PredictionIntervals,
 )
-from q2_aam.types._vectors import AAMEmbeddingDirectoryFormat, AAMEmbeddingFormat
+from q2_aam.types._vectors import AAMVectorsDirectoryFormat, AAMVectorsFormat
 
 __all__ = [
+    "AAMEffects",
     "AAMEmbedding",
-    "AAMEmbeddingDirectoryFormat",
-    "AAMEmbeddingFormat",
+    "AAMVectorsDirectoryFormat",
+    "AAMVectorsFormat",
     "AAMModel",
     "AAMModelDescriptionFormat",
     "AAMModelDirectoryFormat",
@@ -80,7 +82,8 @@ def register_types(plugin):
         The plugin of `q2_aam.plugin_setup`.
     """
     plugin.register_semantic_types(
-        AAMModel, Encoder, AAMTrainingLog, PredictionIntervals, Novelty, BaselinePredictions, AAMScores, AAMEmbedding
+        AAMModel, Encoder, AAMTrainingLog, PredictionIntervals, Novelty, BaselinePredictions, AAMScores, AAMEmbedding,
+        AAMEffects,
     )
     plugin.register_formats(
         AAMModelDirectoryFormat,
@@ -93,8 +96,8 @@ def register_types(plugin):
         BaselinePredictionsDirectoryFormat,
         AAMScoresFormat,
         AAMScoresDirectoryFormat,
-        AAMEmbeddingFormat,
-        AAMEmbeddingDirectoryFormat,
+        AAMVectorsFormat,
+        AAMVectorsDirectoryFormat,
     )
     for semantic_type, directory_format in (
         (AAMModel[Encoder | Regressor | Classifier], AAMModelDirectoryFormat),
@@ -103,7 +106,7 @@ def register_types(plugin):
         (SampleData[Novelty], NoveltyDirectoryFormat),
         (SampleData[BaselinePredictions], BaselinePredictionsDirectoryFormat),
         (AAMScores, AAMScoresDirectoryFormat),
-        (SampleData[AAMEmbedding] | FeatureData[AAMEmbedding], AAMEmbeddingDirectoryFormat),
+        (SampleData[AAMEmbedding | AAMEffects] | FeatureData[AAMEmbedding], AAMVectorsDirectoryFormat),
     ):
         plugin.register_semantic_type_to_format(semantic_type, directory_format=directory_format)
     for transformer in TRANSFORMERS:

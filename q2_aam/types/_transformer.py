@@ -26,7 +26,7 @@ from q2_aam.types._judging import (
     AAMScoresFormat,
     BaselinePredictionsFormat,
 )
-from q2_aam.types._vectors import AAMEmbeddingFormat
+from q2_aam.types._vectors import AAMVectorsFormat
 
 
 def _read(path) -> pd.DataFrame:
@@ -165,19 +165,19 @@ def _17(ff: AAMScoresFormat) -> qiime2.Metadata:
     return _metadata(_16(ff))
 
 
-def _18(data: pd.DataFrame) -> AAMEmbeddingFormat:
-    result = AAMEmbeddingFormat()
+def _18(data: pd.DataFrame) -> AAMVectorsFormat:
+    result = AAMVectorsFormat()
     frame = data.set_axis(data.index.astype(str), axis="index")
     # The encoder computes in float32: more digits would be noise.
     frame.to_csv(str(result), sep="\t", index_label="id", quoting=csv.QUOTE_NONE, float_format="%.7g")
     return result
 
 
-def _19(ff: AAMEmbeddingFormat) -> pd.DataFrame:
+def _19(ff: AAMVectorsFormat) -> pd.DataFrame:
     return _read(str(ff)).astype(np.float64)
 
 
-def _20(ff: AAMEmbeddingFormat) -> qiime2.Metadata:
+def _20(ff: AAMVectorsFormat) -> qiime2.Metadata:
     return _metadata(_19(ff))
 
 

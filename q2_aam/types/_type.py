@@ -24,6 +24,9 @@ AAMEmbedding = SemanticType(
     "AAMEmbedding", variant_of=[SampleData.field["type"], FeatureData.field["type"]]
 )
 
+# How predictions change when a feature leaves a sample.
+AAMEffects = SemanticType("AAMEffects", variant_of=SampleData.field["type"])
+
 # What a random forest and its like say of the same samples.
 BaselinePredictions = SemanticType("BaselinePredictions", variant_of=SampleData.field["type"])
 

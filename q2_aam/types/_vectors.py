@@ -5,7 +5,7 @@ from q2_aam.types._checks import number, read_rows
 from q2_aam.types._judging import check_id
 
 
-class AAMEmbeddingFormat(model.TextFileFormat):
+class AAMVectorsFormat(model.TextFileFormat):
     """A sample or a feature a row, its ID in front, one dimension a column: numbers."""
 
     def _validate_(self, level):
@@ -24,6 +24,6 @@ class AAMEmbeddingFormat(model.TextFileFormat):
             )
 
 
-AAMEmbeddingDirectoryFormat = model.SingleFileDirectoryFormat(
-    "AAMEmbeddingDirectoryFormat", "embedding.tsv", AAMEmbeddingFormat
+AAMVectorsDirectoryFormat = model.SingleFileDirectoryFormat(
+    "AAMVectorsDirectoryFormat", "vectors.tsv", AAMVectorsFormat
 )

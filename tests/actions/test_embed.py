@@ -15,7 +15,7 @@ from q2_aam.encoder.encoder import Encoder
 from q2_aam.framework import Artifact, ValidationError, qiime2
 from q2_aam.predictor import Predictor
 from q2_aam.study.study import read_study
-from q2_aam.types import AAMEmbeddingFormat
+from q2_aam.types import AAMVectorsFormat
 
 from .small import run_predict, shuffled
 
@@ -202,4 +202,4 @@ def test_approximate_coordinates_are_the_same_again_and_leave_the_generator_alon
 def test_files_that_are_no_vectors(text, sentence, tmp_path):
     (tmp_path / "x.tsv").write_text(text)
     with pytest.raises(ValidationError, match=re.escape(sentence)):
-        AAMEmbeddingFormat(str(tmp_path / "x.tsv"), "r").validate("max")
+        AAMVectorsFormat(str(tmp_path / "x.tsv"), "r").validate("max")

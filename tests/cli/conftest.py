@@ -114,6 +114,10 @@ def flow(qiime, survey):
         --o-model tuned.qza --o-predictions tuned-val.qza --o-certainty tuned-val-certainty.qza \
         --o-training-log tuned-log.qza --p-epochs 2 --p-threads 1 --p-precision 32 --verbose"""
     )
+    said["explain"] = qiime(
+        r"""qiime aam explain --i-table new.qza --i-sequences S.qza --i-model ph-model.qza --o-importance importance.qza \
+        --o-effects effects.qza --verbose"""
+    )
     said["embed"] = qiime(
         r"""qiime aam embed --i-table T.qza --i-sequences S.qza --i-model encoder.qza --o-sample-vectors vectors.qza \
         --o-distance-matrix distances.qza --o-pcoa pcoa.qza --verbose"""

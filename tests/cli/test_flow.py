@@ -40,6 +40,8 @@ def test_outputs_are_of_their_types(flow, qiime):
         "ph-nov.qza": "SampleData[Novelty]",
         "ph.qzv": "Visualization",
         "tuned-log.qzv": "Visualization",
+        "importance.qza": "FeatureData[Importance]",
+        "effects.qza": "SampleData[AAMEffects]",
         "vectors.qza": "SampleData[AAMEmbedding]",
         "distances.qza": "DistanceMatrix",
         "pcoa.qza": "PCoAResults",
@@ -49,7 +51,7 @@ def test_outputs_are_of_their_types(flow, qiime):
 
 
 def test_every_command_says_what_it_saved(flow):
-    sizes = {"split-samples": 2, "pretrain": 2, "fit": 3, "predict": 3, "fine-tune": 4, "embed": 3, "embed-vectors": 2}
+    sizes = {"split-samples": 2, "pretrain": 2, "fit": 3, "predict": 3, "fine-tune": 4, "embed": 3, "embed-vectors": 2, "explain": 2}
     for name, said in flow.items():
         saved = [line for line in said.lines if line.startswith("Saved ")]
         assert len(saved) == sizes.get(name if isinstance(name, str) else name[0], 1)
@@ -104,10 +106,13 @@ def test_verbose_lines_of_embed(flow):
         "--o-visualization emperor.qzv",
         "qiime sample-classifier classify-samples-from-dist --i-distance-matrix distances.qza --m-metadata-file md.tsv "
         "--m-metadata-column habitat --p-cv 2 --o-predictions nearest.qza --o-accuracy-results nearest.qzv",
+        "qiime sample-classifier heatmap --i-table T.qza --i-importance importance.qza --m-sample-metadata-file md.tsv "
+        "--m-sample-metadata-column habitat --p-group-samples --o-heatmap heatmap.qzv --o-filtered-table heat.qza",
+        "qiime metadata tabulate --m-input-file effects.qza --o-visualization effects.qzv",
         "qiime metadata tabulate --m-input-file asv-vectors.qza --o-visualization asv-vectors.qzv",
     ],
 )
-def test_other_plugins_take_what_embed_leaves(flow, qiime, command):
+def test_other_plugins_take_what_comes_out(flow, qiime, command):
     assert "Saved Visualization to: " in qiime(command).out
 
 

@@ -1,0 +1,92 @@
+"""`explain`: artifacts that other plugins take, groups of a taxonomy, and what is said."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from q2_aam.actions.explain import explain
+from q2_aam.framework import Artifact, qiime2
+
+from .small import as_column, run_fit, run_predict
+
+
+def run(study, model, **changes):
+    return explain(**{"table": study.table, "sequences": study.sequences, "model": model, "threads": 1, **changes})
+
+
+def test_what_a_regressor_rests_on(study, regressor, capsys):
+    importance, effects = run(study, regressor[0])
+    said = " ".join(capsys.readouterr().out.split())
+    first = "; ".join(f"{name} {size:.3g}" for name, size in importance["importance"].head(5).items())
+    assert re.match(r"Explaining 48 of 48 samples: each of \d+ ASVs leaves each sample that holds it, and ", said)
+    assert said.endswith(f"Most important (mean change of ph over 48 samples): {first}.")
+    predicted = run_predict(study, regressor[0])[0]
+    np.testing.assert_allclose(effects["prediction"], predicted[effects.index], rtol=1e-5)
+    held = study.table.remove_empty("observation", inplace=False)
+    assert set(importance.index) == set(held.ids("observation")) == set(effects.columns[1:])
+    presence = pd.DataFrame((held.matrix_data.toarray() > 0).T, held.ids(), held.ids("observation"))
+    assert (importance["samples"] == presence.sum()[importance.index]).all()
+    absent = ~presence.loc[effects.index, effects.columns[1:]].to_numpy()
+    assert not effects.drop(columns="prediction").to_numpy()[absent].any()
+
+
+def test_what_a_classifier_rests_on(study, classifier, capsys):
+    importance, effects = run(study, classifier[0])
+    assert "Most important (mean change of probability over 48 samples): " in " ".join(capsys.readouterr().out.split())
+    certainty = run_predict(study, classifier[0])[1]
+    assert list(importance)[1:-1] == [f"effect_{name}" for name in certainty]
+    np.testing.assert_allclose(effects["prediction"], certainty.max(axis=1)[effects.index], rtol=1e-5)
+
+
+def test_what_comes_out_are_artifacts(study, regressor, tmp_path):
+    importance, effects = run(study, regressor[0])
+    artifact = Artifact.import_data("FeatureData[Importance]", importance)
+    artifact.validate("max")
+    np.testing.assert_allclose(artifact.view(pd.DataFrame)["importance"], importance["importance"])
+    assert list(artifact.view(qiime2.Metadata).ids) == list(importance.index)
+    artifact = Artifact.import_data("SampleData[AAMEffects]", effects)
+    artifact.validate("max")
+    frame = artifact.view(qiime2.Metadata).to_dataframe()
+    pd.testing.assert_frame_equal(frame, effects.rename_axis("id").astype(float), atol=1e-6, check_names=False)
+
+
+def test_groups_of_a_taxonomy(study, regressor, capsys):
+    features = list(study.table.ids("observation"))
+    taxa = pd.Series([f"k__B; p__{n % 3}; c__{n}" for n in range(len(features))], features, name="Taxon")
+    importance, effects = run(study, regressor[0], feature_groups=as_column(taxa), level=2)
+    assert set(importance.index) == {"k__B; p__0", "k__B; p__1", "k__B; p__2"} == set(effects.columns[1:])
+    assert "each of 3 groups leaves each sample that holds it" in " ".join(capsys.readouterr().out.split())
+    whole = run(study, regressor[0], feature_groups=as_column(taxa))[0]
+    pd.testing.assert_frame_equal(
+        whole.set_axis([name.split("c__")[1] for name in whole.index]).sort_index(),
+        run(study, regressor[0])[0].rename(index=lambda name: str(features.index(name))).sort_index(),
+        check_names=False,
+    )
+
+
+def test_groups_of_other_features_are_refused(study, regressor):
+    strange = as_column(pd.Series(["x", "y"], ["one", "two"], name="Taxon"))
+    with pytest.raises(ValueError, match=re.escape(
+        "None of the table's features has a name in column 'Taxon' of the feature groups. The features are called "
+    )):  # fmt: skip
+        run(study, regressor[0], feature_groups=strange)
+
+
+def test_covariates_are_needed_and_not_explained(study, encoder):
+    frame = qiime2.Metadata(study.frame[["habitat"]].rename_axis("id"))
+    model = run_fit(study, "ph", encoder, covariates=frame)[0]
+    importance = run(study, model, covariates=frame)[0]
+    assert set(importance.index) <= set(study.table.ids("observation"))
+    with pytest.raises(ValueError, match="The model was fitted with the covariates habitat"):
+        run(study, model)
+
+
+def test_a_part_of_the_samples(study, regressor):
+    assert len(run(study, regressor[0], most_read=1)[1]) == 10
+    chosen = [list(run(study, regressor[0], most_read=1, random_seed=seed)[1].index) for seed in (1, 1, 2)]
+    assert chosen[0] == chosen[1] != chosen[2]
+    for wrong in ({"most_read": 0}, {"level": 0}):
+        with pytest.raises(ValueError, match="must be at least 1"):
+            run(study, regressor[0], **wrong)
