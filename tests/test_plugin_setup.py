@@ -54,12 +54,13 @@ SETTINGS = {
     "cross_validate": (CrossValidation, Fitting, Reading),
     "evaluate": (Reading,),
     "summarize_training": (),
+    "summarize_model": (),
     "ready_encoder": (),
 }
 METHODS = (
     "split_samples", "predict_baselines", "merge_folds", "pretrain", "ready_encoder", "fit", "fine_tune", "predict",
 )  # fmt: skip
-VISUALIZERS = ("evaluate", "summarize_training")
+VISUALIZERS = ("evaluate", "summarize_training", "summarize_model")
 PIPELINES = ("cross_validate",)
 ACTIONS = (*METHODS, *VISUALIZERS, *PIPELINES)
 
@@ -67,7 +68,7 @@ ACTIONS = (*METHODS, *VISUALIZERS, *PIPELINES)
 def function_of(action):
     """The Python function behind an action."""
     folder = "visualizers" if action in plugin.visualizers else "actions"
-    module = "training" if action == "summarize_training" else action
+    module = action.removeprefix("summarize_")
     return getattr(sys.modules[f"q2_aam.{folder}.{module}"], action)
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reference" / "actions.md"
 KINDS = {"methods": "method", "pipelines": "pipeline", "visualizers": "visualizer"}
-ORDER = ("fit", "predict", "evaluate", "split_samples", "cross_validate", "ready_encoder", "pretrain", "fine_tune")
+ORDER = ("fit", "predict", "evaluate", "summarize_model", "split_samples", "cross_validate", "ready_encoder")
+ORDER += ("pretrain", "fine_tune")
 
 
 def page() -> str:
