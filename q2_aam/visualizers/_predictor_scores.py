@@ -8,8 +8,9 @@ from ._scores import capital
 
 STAGES = {
     "out-of-fold": "Each sample was predicted by a model that had not learnt from it, nor from its group where groups "
-    "were given.",
-    "validation": "Of samples that the weights were not learnt from; the best epoch was picked by them.",
+    "were given. Settings were chosen by these predictions: expect somewhat worse of new samples.",
+    "validation": "Of samples that the weights were not learnt from; the best epoch was picked by them: expect "
+    "somewhat worse of new samples.",
 }
 RIVALS = (
     "Intervals of these scores, and scores of a random forest and other rivals, are not in the file: 'qiime aam "

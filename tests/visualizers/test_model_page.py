@@ -115,6 +115,7 @@ def test_scores_are_the_models_and_rivals_are_said_not_to_be_there(tmp_path):
     }
     assert f"On its own samples: R² {number(own['r2'])}. Always the mean would get 0.000." in page.text
     assert "Each sample was predicted by a model that had not learnt from it" in page.text
+    assert "Settings were chosen by these predictions: expect somewhat worse of new samples." in page.text
     assert "Intervals of these scores, and scores of a random forest and other rivals, are not in the file" in page.text
 
 
@@ -362,7 +363,7 @@ def test_fine_tuned_model(tmp_path, score, level):
     assert values["Samples"] == "24" and values["Further samples, to pick the best epoch by"] == "6"
     assert values["Tuned to the column"] == "yes"
     assert values["Predicted and exact distances, before it was tuned"].startswith("r ")
-    assert "Of samples that the weights were not learnt from; the best epoch was picked by them." in page.text
+    assert "Of samples that the weights were not learnt from; the best epoch was picked by them: expect" in page.text
     assert f"alert-{level}" in (tmp_path / "index.html").read_text()
     assert ("It is no better than that." in page.text) == (level == "danger")
     assert [row[0] for row in table(page, "Score", "Model", "Always the mean", "Meaning")] == ["R²"]
