@@ -101,6 +101,7 @@ MOST_PARAMETERS = {
     "split_samples": 8,
     "evaluate": 6,
     "summarize_training": 6,
+    "summarize_model": 6,
 }
 
 

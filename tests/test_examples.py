@@ -71,6 +71,7 @@ TYPES = {
     },
     ("evaluate", "Numeric column"): {"ph_evaluation": "Visualization"},
     ("summarize_training", "Run of pretrain"): {"pretraining": "Visualization"},
+    ("summarize_model", "Regressor"): {"ph_model_summary": "Visualization"},
 }
 
 

@@ -55,6 +55,7 @@ SETTINGS = {
     "cross_validate": (CrossValidation, Fitting, Reading),
     "evaluate": (Reading,),
     "summarize_training": (),
+    "summarize_model": (),
     "ready_encoder": (),
     "explain": (Explaining, Reading),
     "embed": (Embedding, Training, Reading),
@@ -64,7 +65,7 @@ METHODS = (
     "split_samples", "predict_baselines", "merge_folds", "pretrain", "ready_encoder", "fit", "fine_tune", "predict",
     "embed", "embed_vectors", "explain",
 )  # fmt: skip
-VISUALIZERS = ("evaluate", "summarize_training")
+VISUALIZERS = ("evaluate", "summarize_training", "summarize_model")
 PIPELINES = ("cross_validate",)
 ACTIONS = (*METHODS, *VISUALIZERS, *PIPELINES)
 
@@ -72,7 +73,7 @@ ACTIONS = (*METHODS, *VISUALIZERS, *PIPELINES)
 def function_of(action):
     """The Python function behind an action."""
     folder = "visualizers" if action in plugin.visualizers else "actions"
-    module = {"summarize_training": "training", "embed_vectors": "embed"}.get(action, action)
+    module = {"embed_vectors": "embed"}.get(action, action.removeprefix("summarize_"))
     return getattr(sys.modules[f"q2_aam.{folder}.{module}"], action)
 
 

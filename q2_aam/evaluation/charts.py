@@ -152,6 +152,32 @@ def group_bars(frame: pd.DataFrame, column: str, title: str, overall: float) -> 
     return specification(chart.properties(width=360, height=alt.Step(18)))
 
 
+def nucleotide_shares(shares: np.ndarray) -> dict:
+    """How frequent each nucleotide is in the first places of sequences, as stacked bars.
+
+    Parameters
+    ----------
+    shares : np.ndarray
+        `[P, 4]`, of A, C, G, T; each place's add up to 1.
+
+    Returns
+    -------
+    dict
+        Vega-Lite specification.
+    """
+    places = np.arange(1, len(shares) + 1)
+    frame = pd.DataFrame(shares, columns=list("ACGT")).assign(place=places).melt("place", None, "nucleotide", "share")
+    colours = alt.Scale(domain=list("ACGT"), range=["#2f8f4e", BLUE, "#c9a227", "#c23b3b"])
+    ticks = [1, *range(10, len(shares) + 1, 10)]
+    bars = alt.Chart(frame).mark_bar(stroke="white", strokeWidth=0.5).encode(
+        x=alt.X("place:O", title="place in the sequence", axis=alt.Axis(values=ticks, labelAngle=0)),
+        y=alt.Y("share:Q", title="share", axis=alt.Axis(format="%", tickCount=3), scale=alt.Scale(domain=[0, 1])),
+        color=alt.Color("nucleotide:N", scale=colours, legend=legend(None, orient="top")),
+        tooltip=["place:O", "nucleotide:N", alt.Tooltip("share:Q", format=".1%")],
+    )
+    return specification(bars.properties(width=alt.Step(11), height=110))
+
+
 def training_curve(history: pd.DataFrame, columns: dict, best_epoch: int | None = None) -> dict:
     """One loss or metric over the epochs, the parts over one another.
 

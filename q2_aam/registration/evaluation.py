@@ -1,6 +1,6 @@
 """Registration of what predictions are judged by: baselines, folds, cross-validation, pages."""
 
-from q2_sample_classifier import ClassifierPredictions, Probabilities, RegressorPredictions
+from q2_sample_classifier import Classifier, ClassifierPredictions, Probabilities, Regressor, RegressorPredictions
 from q2_types.feature_data import FeatureData, Sequence
 from q2_types.feature_table import FeatureTable, Frequency, PresenceAbsence, RelativeFrequency
 from q2_types.sample_data import SampleData
@@ -26,6 +26,7 @@ from q2_aam.registration.parameters import (
 )
 from q2_aam.types import AAMModel, AAMScores, AAMTrainingLog, BaselinePredictions, Encoder, Novelty, PredictionIntervals
 from q2_aam.visualizers.evaluate import evaluate
+from q2_aam.visualizers.model import summarize_model
 from q2_aam.visualizers.training import summarize_training
 
 BASELINES = (
@@ -238,7 +239,7 @@ def register_cross_validate(plugin) -> None:
 
 
 def register_pages(plugin) -> None:
-    """Register `evaluate` and `summarize_training`."""
+    """Register `evaluate`, `summarize_training` and `summarize_model`."""
     plugin.visualizers.register_function(
         function=evaluate,
         inputs={
@@ -280,4 +281,15 @@ def register_pages(plugin) -> None:
         name="Show how training went",
         description="Losses and metrics of the training and validation samples over the epochs, the best epoch, and the plots.",
         examples={"Run of pretrain": examples.summarize_training_example},
+    )
+    plugin.visualizers.register_function(
+        function=summarize_model,
+        inputs={"model": AAMModel[Encoder | Regressor | Classifier]},
+        parameters={},
+        input_descriptions={"model": "What fit, fine-tune, pretrain or ready-encoder made, or a colleague gave you."},
+        parameter_descriptions={},
+        name="Show what a model is",
+        description="What a model predicts and from what, how good it is as far as its file tells, what of its samples the file "
+        "holds, what it should not be used for, and the commands that predict with it.",
+        examples={"Regressor": examples.summarize_model_example},
     )

@@ -258,3 +258,12 @@ def summarize_training_example(use):
         use.UsageInputs(training_log=use.init_artifact("pretraining_log", training_log)),
         use.UsageOutputNames(visualization="pretraining"),
     )
+
+
+def summarize_model_example(use):
+    """Look at a model."""
+    use.action(
+        use.UsageAction(plugin_id="aam", action_id="summarize_model"),
+        use.UsageInputs(model=use.init_artifact("ph_model", model)),
+        use.UsageOutputNames(visualization="ph_model_summary"),
+    )

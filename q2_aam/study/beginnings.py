@@ -6,7 +6,7 @@ import numpy as np
 
 from q2_aam.study.communities import Communities
 from q2_aam.study.tables import name_ids
-from q2_aam.study.tokenizer import A, T, reverse_complements
+from q2_aam.study.tokenizer import A, T, reverse_complements, tokenize
 
 # First nucleotides that are looked at, and by how many sequences may begin late or early.
 LOOKED_AT = 60
@@ -32,6 +32,14 @@ CANDIDATES = 8
 # smaller share of them.
 FEW = 3
 MANY = 0.1
+# Places at which ten surveys of V4, five of V3-V4 and one of V1-V2 are alike, each from the end of its primer on.
+REGIONS = {
+    "V4 (or V4-V5), from primer 515F on": "TACGNAGGNNNCNAGCGTTNNNCGGANTNANTGGGNGTAAAGNGNNCGNAGGCGG",
+    "V3 (or V3-V4), from primer 341F on": "TGNGGAATNTTGNNCAATGGNNGNAANCCTGANNCAGCNANGCCGCGTGNNNGANGANGG",
+    "V1-V2 (or V1-V3), from primer 27F on": "GATGAACGCTGGCGGCGNGCNTAACACATGCAAGTCGANCG",
+}
+# A nucleotide that this share of sequences have in a place is that of the place.
+USUAL = 0.7
 TURNED = "They are the reverse complements: turn them round."
 OTHER = "They may be of another region of the gene, or of another gene."
 
@@ -88,6 +96,16 @@ class Beginning:
         shifts = np.where(np.isfinite(usual) & (other > usual + CLEARLY), SHIFTS[best], 0).astype(float)
         shifts[np.isfinite(other) & (other < self.worst - CLEARLY)] = np.nan
         return shifts
+
+    @property
+    def usual(self) -> str:
+        """The nucleotide of each place, N where sequences differ."""
+        return "".join("ACGT"[row.argmax()] if row.max() >= USUAL else "N" for row in self.shares)
+
+    def region(self) -> str | None:
+        """The one of the :data:`REGIONS` that begins so; None where none does, or they begin in no common way."""
+        alike = np.flatnonzero(self.shifts(tokenize(list(REGIONS.values()), LOOKED_AT)) == 0)
+        return list(REGIONS)[alike[0]] if len(alike) == 1 else None
 
     def turned(self, tokens: np.ndarray) -> np.ndarray:
         """Which sequences ``[V, 1 + L]`` begin so from the other end, and not from this one: boolean ``[V]``."""

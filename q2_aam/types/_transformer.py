@@ -109,15 +109,15 @@ def _10(df: AAMModelDirectoryFormat) -> dict:
 
 
 def _11(df: AAMModelDirectoryFormat) -> qiime2.Metadata:
-    values = pd.Series(dict(_flattened(_10(df))), dtype=object, name="value")
+    values = pd.Series(dict(flattened(_10(df))), dtype=object, name="value")
     return _metadata(values.to_frame())
 
 
-def _flattened(values: dict, prefix: str = ""):
+def flattened(values: dict, prefix: str = ""):
     """Names such as 'training.epochs', and values as text."""
     for key, value in values.items():
         if isinstance(value, dict):
-            yield from _flattened(value, f"{prefix}{key}.")
+            yield from flattened(value, f"{prefix}{key}.")
         elif isinstance(value, str):
             # Metadata has neither empty text nor blanks around it.
             yield f"{prefix}{key}", value.strip() or None

@@ -7,6 +7,8 @@ from functools import lru_cache
 from numbers import Integral, Number
 from pathlib import Path
 
+from q2_aam.schema import is_number
+
 ASSETS = Path(__file__).parent / "assets"
 MAX_ROWS = 40  # of a table on the page; its file has all
 MAX_SVG_MARKS = 2000  # above that the browser draws on a canvas, which stays quick
@@ -47,9 +49,16 @@ class Page:
         """
         self._verdict = {"heading": heading, "text": text, "level": level}
 
-    def section(self, heading: str, text: str = ""):
-        """Begin a section; charts, tables, images and files that follow go into it."""
-        empty = {"figures": [], "tables": [], "images": [], "downloads": []}
+    def section(self, heading: str, text: str = "", points=()):
+        """Begin a section; charts, tables, commands, images and files that follow go into it.
+
+        Parameters
+        ----------
+        heading, text : str
+        points : sequence of str
+            Sentences, each beside a dot.
+        """
+        empty = {"figures": [], "tables": [], "commands": [], "images": [], "downloads": [], "points": list(points)}
         self._sections.append({"heading": heading, "text": text, **empty})
 
     def chart(self, name: str, specification: dict, heading: str = "", caption: str = "", data: str = ""):
@@ -97,6 +106,22 @@ class Page:
         rows = [list(map(_cell, row, texts)) for row in shown.itertuples(index=False)]
         table = {"name": name, "heading": heading, "headers": list(headers.values()), "rows": rows}
         self._sections[-1]["tables"].append({**table, "left_out": max(0, len(frame) - MAX_ROWS)})
+
+    def facts(self, values: dict):
+        """Add a table of what is known, without a file.
+
+        Parameters
+        ----------
+        values : dict
+            By name; numbers are written for reading, and None as not being there.
+        """
+        rows = [[{"text": name}, {"text": fact(value)}] for name, value in values.items()]
+        table = {"name": "", "heading": "", "headers": ["What", "Value"], "rows": rows, "left_out": 0}
+        self._sections[-1]["tables"].append(table)
+
+    def command(self, text: str):
+        """Add a command to be copied, of as many lines as it has."""
+        self._sections[-1]["commands"].append(text)
 
     def write_table(self, name: str, frame) -> str:
         """Write a table as TSV without showing it.
@@ -199,6 +224,15 @@ def number(value) -> str:
     if size < 1e-3:
         return f"{value:.3g}"
     return f"{value:.3f}" if size < 10 else f"{value:.4g}"
+
+
+def fact(value) -> str:
+    """A value of ``model.json`` for reading."""
+    if value is None:
+        return "not in the file"
+    if isinstance(value, str):
+        return value
+    return number(value) if is_number(value) else json.dumps(value, ensure_ascii=False)
 
 
 def _cell(value, text: bool):

@@ -1,6 +1,7 @@
 """The actions through QIIME 2's own interface: types, provenance, and the plugins that take what they leave."""
 
 import re
+from html import unescape
 
 import numpy as np
 import pandas as pd
@@ -265,6 +266,15 @@ def test_evaluate_with_everything(aam, fitted, predicted):
     truth = fitted[1]["ph"].to_series()
     predictions = predicted["ph"].predictions.view(pd.Series)
     assert f"{np.abs(truth - predictions).mean():.3g}" in text
+
+
+@pytest.mark.parametrize("action", ["pretrain", "ph", "habitat", "tuned"])
+def test_summarize_model_takes_every_model(aam, pretrained, fitted, action):
+    made = aam["summarize_model"](model=(pretrained if action == "pretrain" else fitted[0][action]).model)
+    text = (made.visualization._archiver.data_dir / "index.html").read_text()
+    kind = {"pretrain": "encoder", "habitat": "classifier of 'habitat'"}.get(action, "regressor of 'ph'")
+    assert f"What is in this model? ({kind})" in unescape(text)
+    assert ("Tuned to the column</td><td>yes" in text) == (action == "tuned")
 
 
 @pytest.mark.parametrize("action", ["pretrain", "fine-tune"])

@@ -115,8 +115,8 @@ def flow(qiime, survey):
         --o-training-log tuned-log.qza --p-epochs 2 --p-threads 1 --p-precision 32 --verbose"""
     )
     said["explain"] = qiime(
-        r"""qiime aam explain --i-table new.qza --i-sequences S.qza --i-model ph-model.qza --o-importance importance.qza \
-        --o-effects effects.qza --verbose"""
+        r"""qiime aam explain --i-table new.qza --i-sequences S.qza --i-model ph-model.qza \
+        --o-importance importance.qza --o-effects effects.qza --verbose"""
     )
     said["embed"] = qiime(
         r"""qiime aam embed --i-table T.qza --i-sequences S.qza --i-model encoder.qza --o-sample-vectors vectors.qza \

@@ -101,3 +101,11 @@ def test_training_curve_of_one_epoch_shows_its_point():
     specification = charts.training_curve(history, {"train/r2": "train"})
     assert specification["layer"][0]["mark"]["point"]
     assert marks(specification) == ["line"]
+
+
+def test_nucleotide_shares_are_stacked_by_place():
+    shares = np.array([[0.97, 0.01, 0.01, 0.01], [0.1, 0.2, 0.3, 0.4]], dtype=np.float32)
+    specification = charts.nucleotide_shares(shares)
+    drawn = {(row["place"], row["nucleotide"]): row["share"] for row in rows(specification)}
+    assert len(drawn) == 8 and drawn[1, "A"] == pytest.approx(0.97) and drawn[2, "T"] == pytest.approx(0.4)
+    assert "place in the sequence" in vl_convert.vegalite_to_svg(specification)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from q2_aam.simulation.study import simulate_study
-from q2_aam.study.beginnings import OTHER, TURNED, Beginning, beginning_caution, turn_round
+from q2_aam.study.beginnings import OTHER, REGIONS, TURNED, Beginning, beginning_caution, turn_round
 from q2_aam.study.communities import Communities, read_communities
 from q2_aam.study.study import read_study
-from q2_aam.study.tokenizer import N, reverse_complements, tokenize
+from q2_aam.study.tokenizer import A, N, T, reverse_complements, tokenize
 from tests.study.conftest import STUDIES
 
 PRIMER = "GTGCCAGCAGCCGCGGTAA"
@@ -217,3 +217,45 @@ def test_an_oddity_that_all_samples_hold_is_not_the_beginning(communities):
     table = replace(communities, counts=type(communities.counts)(wide.astype(np.float32)), tokens=tokens)
     shifts = Beginning.of(table).shifts(tokens)
     assert not shifts[:-1].any() and shifts[-1] != 0
+
+
+@pytest.mark.parametrize("region, start", REGIONS.items())
+def test_regions_are_known_by_how_reads_of_their_primers_begin(region, start):
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(A, T + 1, (30, 80)).astype(np.uint8)
+    own = tokenize([start], 80)[0, 1:]
+    drawn[:, : len(own)] = np.where(own == N, drawn[:, : len(own)], own)
+    ids = [f"s{number}" for number in range(30)]
+    table = biom.Table(np.eye(30) + 1, texts(np.pad(drawn, ((0, 0), (1, 0)))), ids)
+    beginning = Beginning.of(read_communities(table, None, max_length=80))
+    assert beginning.region() == region
+    assert beginning.usual[: len(own)] == start
+    later = biom.Table(np.eye(30) + 1, texts(drawn[:, 8:]), ids)
+    assert Beginning.of(read_communities(later, None, max_length=80)).region() is None
+
+
+def test_the_simulated_survey_is_of_v4_and_some_tables_of_no_region_that_is_known(communities, beginning):
+    assert beginning.region() == "V4 (or V4-V5), from primer 515F on"
+    turned = replace(communities, tokens=reverse_complements(communities.tokens))
+    assert Beginning.of(turned).region() is None
+    nothing = Beginning(np.full((60, 4), 0.25, dtype=np.float32), float(np.log(0.01)))
+    assert nothing.region() is None and nothing.usual == "N" * 60
+
+
+@pytest.mark.parametrize(
+    "study, region",
+    [
+        ("ibd-crohns-families", "V4 "),
+        ("soil88-ph", "V4 "),
+        ("corpus/feces-v12-192people", "V1-"),
+        ("oral-saliva-ph", "V3 "),
+    ],
+)
+def test_regions_of_real_studies(study, region):
+    folder = STUDIES / study
+    if not folder.exists():
+        pytest.skip("the studies are not here")
+    table = biom.load_table(str(folder / "table.biom"))
+    table = table.filter(table.ids()[:30], inplace=False).remove_empty()
+    read = read_study(table, folder / "sequences.fasta")
+    assert Beginning.of(read.communities).region().startswith(region)
