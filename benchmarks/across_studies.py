@@ -54,8 +54,8 @@ def cut_table(name: str, length: int = LENGTH, most: int = MOST, among: pd.Index
     return table.collapse(lambda feature, _: sequences[feature][:length], axis="observation", norm=False)
 
 
-def ages(encoder: Encoder, threads: int) -> list[dict]:
-    """Each study's ages by the other studies."""
+def ages_of() -> tuple[dict[str, biom.Table], dict[str, pd.Series]]:
+    """Tables of the studies with ages, and the ages."""
     tables, values = {}, {}
     for name, column in AGES.items():
         frame = pd.read_csv(DATA / name / "metadata.tsv", sep="\t", index_col=0, comment="#", dtype=str)
@@ -64,7 +64,36 @@ def ages(encoder: Encoder, threads: int) -> list[dict]:
         short = Path(name).name
         values[short] = years[table.ids()].set_axis([f"{short}.{i}" for i in table.ids()]).rename("age")
         tables[short] = table.update_ids(dict(zip(table.ids(), values[short].index, strict=True)), inplace=False)
-    rows = []
+    return tables, values
+
+
+def one_by_one(encoder: Encoder, threads: int) -> list[dict]:
+    """Ages in the other studies by what one study alone taught: how often intervals hold, by how far samples lie."""
+    (tables, values), parts = ages_of(), []
+    settings = Embedding(encoder.description.token_limit, threads=threads)
+    for name, table in tables.items():
+        truth = values[name][table.ids()].rename_axis("id").rename("age")
+        predictor = Predictor.fit(encoder, read_study(table, target=truth), Fitting(threads=threads))
+        for other in tables:
+            if other != name:
+                predicted, true = predictor.predict(read_study(tables[other]), settings), values[other]
+                frame = predicted.certainty.assign(prediction=predicted.values, true=true[predicted.values.index])
+                frame["percentile"] = predicted.novelty["nearest_percentile"]
+                parts.append(frame)
+    frame = pd.concat(parts)
+    frame["held"] = frame["true"].between(frame["lower"], frame["upper"])
+    frame["error"] = (frame["prediction"] - frame["true"]).abs()
+    bins = pd.cut(frame["percentile"], [-1, 50, 75, 90, 95, 99, 99.9, 100])
+    found = frame.groupby(bins, observed=True).agg(
+        samples=("held", "size"), holds=("held", "mean"), error=("error", "mean")
+    )
+    named = found.set_axis([f"{place.left:g} to {place.right:g}" for place in found.index]).rename_axis("percentile")
+    return named.reset_index().to_dict("records")
+
+
+def ages(encoder: Encoder, threads: int) -> list[dict]:
+    """Each study's ages by the other studies."""
+    (tables, values), rows = ages_of(), []
     for name, table in tables.items():
         others = [other for other in tables if other != name]
         joined = tables[others[0]].concat([tables[other] for other in others[1:]], axis="sample")
@@ -125,6 +154,8 @@ def main(arguments: list[str] | None = None) -> None:
     write_section("across-studies", text)
     print(text := markdown(ages(encoder, given.threads)))
     write_section("across-ages", text)
+    print(text := markdown(one_by_one(encoder, given.threads)))
+    write_section("across-percentiles", text)
 
 
 if __name__ == "__main__":

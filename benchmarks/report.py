@@ -24,6 +24,7 @@ SECTIONS = {
     "regions": "scores.md",
     "across-studies": "scores.md",
     "across-ages": "scores.md",
+    "across-percentiles": "scores.md",
     "skill-own-half": "scores.md",
     "skill-half-other": "scores.md",
     "probabilities": "probabilities.md",

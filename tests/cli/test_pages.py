@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import skbio
 
@@ -100,6 +101,9 @@ def readme_folder(qiime, survey, tmp_path_factory):
     for name in ("rep-seqs.qza", "new-rep-seqs.qza"):
         sequences.save(str(folder / name))
     Artifact.import_data("Phylogeny[Rooted]", str(folder / "tree.nwk")).save(str(folder / "rooted-tree.qza"))
+    taxa = [f"k__Bacteria; p__{n % 2}; c__{n % 6}" for n in range(len(train.table.ids("observation")))]
+    taxonomy = pd.DataFrame({"Taxon": taxa}, index=pd.Index(train.table.ids("observation"), name="Feature ID"))
+    Artifact.import_data("FeatureData[Taxonomy]", taxonomy).save(str(folder / "taxonomy.qza"))
     run_page(qiime, README, folder)
     return folder
 
