@@ -29,6 +29,7 @@ from q2_aam.schema import ModelDescription
 from q2_aam.settings import Embedding as EmbeddingSettings
 from q2_aam.settings import Fitting
 from q2_aam.study.beginnings import Beginning
+from q2_aam.study.cautions import distance_caution
 from q2_aam.study.covariates import Covariates, covariates_of, learnt_covariates
 from q2_aam.study.study import Study
 from q2_aam.study.summary import asvs_of, data_summary
@@ -200,7 +201,8 @@ class Predictor:
         novelty = novelty_of(communities, ~np.isin(communities.hashes, self.seen_asvs))
         if self.neighbours is not None:
             novelty = novelty.assign(**self.neighbours.columns(features.presence, self.head.landmarks))
-        cautions = [*foreign, novelty_caution(novelty), depth_caution(study, self.description.data)]
+        cautions = [*foreign, novelty_caution(novelty), distance_caution(novelty)]
+        cautions.append(depth_caution(study, self.description.data))
         if self.covariates is not None:
             cautions += self.covariates.extrapolations(study.covariates)
         return Predictions.of(

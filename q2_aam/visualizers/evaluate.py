@@ -5,7 +5,7 @@ from q2_sample_classifier._format import PredictionsDirectoryFormat
 
 from q2_aam.framework import qiime2
 from q2_aam.settings import Reading
-from q2_aam.study.cautions import cautions
+from q2_aam.study.cautions import cautions, distance_caution
 from q2_aam.study.predictions_file import read_predictions
 
 from ._baselines import add_baselines
@@ -65,6 +65,8 @@ def evaluate(
     page.notes += evaluation.notes
     truth = evaluation.frame["true"].rename(evaluation.name)
     page.cautions = cautions(truth, None if groups is None else groups.to_series())
+    if novelty is not None and (far := distance_caution(novelty)):
+        page.cautions.append(far)
     if scores is not None:
         evaluation.fold_scores = scores
         page.notes += reading_notes(scores)

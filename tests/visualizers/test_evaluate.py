@@ -276,3 +276,18 @@ def test_beside_baselines_the_log_loss_of_the_shares_is_said(tmp_path):
     loss = metrics.log_loss(truth, certainty)
     assert f"the classes' shares of these samples have a log loss of {loss:.3f})." in read_page(tmp_path).text
     assert read_table(tmp_path, "scores").set_index("score").loc["log loss", "model"] == pytest.approx(loss)
+
+
+@pytest.mark.parametrize("far, said", [(4, True), (3, False)])
+def test_samples_of_another_study_are_told_of_at_the_top(tmp_path, far, said):
+    ids, truth, predicted, intervals, novelty, _ = regression(n=10)
+    novelty = novelty.assign(nearest_percentile=[95.0] * far + [50.0] * (10 - far))
+    evaluate(
+        str(tmp_path),
+        predictions_of(dict(zip(ids, predicted, strict=True))),
+        numeric(dict(zip(ids, truth, strict=True))),
+        intervals,
+        novelty,
+    )
+    text = f"{far} of 10 samples lie farther from the samples that were learnt from than 90% of these from each other"
+    assert (text in read_page(tmp_path).text) == said
