@@ -30,6 +30,7 @@ SECTIONS = {
     "probabilities": "probabilities.md",
     "intervals": "probabilities.md",
     "metrics": "scores.md",
+    "starts": "scores.md",
     "step": "speed.md",
     "predict": "speed.md",
     "distances": "scale.md",

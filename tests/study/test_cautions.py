@@ -313,9 +313,9 @@ def test_samples_that_seem_to_be_of_another_study():
     novelty = pd.DataFrame({"nearest_percentile": [95.0] * 4 + [50.0] * 6})
     assert distance_caution(novelty) == (
         "4 of 10 samples lie farther from the samples that were learnt from than 90% of these from each other (usually "
-        "10% do): they seem to be of another study. There intervals of 90% may hold half as often, and probabilities are "
-        "too sure. Learn from samples of several studies, with the study as group, or have some of these samples among "
-        "those that are learnt from."
+        "10% do): they seem to be of another study. There intervals of 90% may hold half as often, and probabilities "
+        "are too sure. Learn from samples of several studies, with the study as group, or have some of these samples "
+        "among those that are learnt from."
     )
     assert distance_caution(novelty.iloc[1:].reset_index()) is None, "fewer than ten"
     assert distance_caution(pd.DataFrame({"nearest_percentile": [95.0] * 3 + [50.0] * 7})) is None
