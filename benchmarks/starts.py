@@ -1,4 +1,4 @@
-"""Is pretraining better when it goes on from the ready encoder? r and RMSE of a fold not read, by epochs, of both starts.
+"""Is pretraining better when it goes on from the ready encoder? r and RMSE of a fold not read, by epochs.
 
 Studies that the ready encoder has not read; each start learns from the other four folds of `skill.py`.
 
@@ -28,7 +28,8 @@ def measure(study: Study, start: str, epochs: int, threads: int) -> dict:
         folder, began = Path(name) / "encoder", time.perf_counter()
         pretrain(study.part(train), study.phylogeny, encoder=encoder, **settings)[0].save(str(folder))
         took = time.perf_counter() - began
-        return {"study": study.name, "start": start, "epochs": epochs, "seconds": took, **distances(study, folder, test)}
+        facts = {"study": study.name, "start": start, "epochs": epochs, "seconds": took}
+        return facts | distances(study, folder, test)
 
 
 def main(arguments: list[str] | None = None) -> None:

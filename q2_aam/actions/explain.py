@@ -1,5 +1,7 @@
 """`explain`: which microbes the predictions of a fitted model rest on."""
 
+import json
+
 import biom
 import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
@@ -8,15 +10,18 @@ from q2_aam.actions._reading import refuse_absent_samples, study_of
 from q2_aam.actions._reporting import readable_warnings, say
 from q2_aam.framework import qiime2
 from q2_aam.settings import Embedding, Explaining, Reading, of_arguments
-from q2_aam.types import AAMModelDirectoryFormat
+from q2_aam.types import AAMEffectsDirectoryFormat, AAMModelDirectoryFormat
 
 SHOWN = 5
+SHOWN_REMOVED = 20
 
 
 def explain(
     table: biom.Table,
     model: AAMModelDirectoryFormat,
     sequences: DNAFASTAFormat = None,
+    metadata: qiime2.MetadataColumn = None,
+    groups: qiime2.CategoricalMetadataColumn = None,
     covariates: qiime2.Metadata = None,
     feature_groups: qiime2.CategoricalMetadataColumn = None,
     level: int = Explaining.level,
@@ -26,28 +31,88 @@ def explain(
     device: str = Embedding.device,
     threads: str = Embedding.threads,
     random_seed: int = Explaining.random_seed,
-) -> (pd.DataFrame, pd.DataFrame):
+) -> (pd.DataFrame, AAMEffectsDirectoryFormat):
     """Explain predictions; the parameters are described where they are registered."""
     settings = of_arguments(Explaining, dict(locals()))
 
-    from q2_aam.explain import groups_at, occlude
+    from q2_aam.explain import fitting_of, groups_at, measure_trust, occlude
     from q2_aam.predictor import Predictor
 
     with readable_warnings():
-        groups = None if feature_groups is None else groups_at(feature_groups.to_series(), level)
+        named = None if feature_groups is None else groups_at(feature_groups.to_series(), level)
         predictor = Predictor.load(str(model))
         refuse_absent_samples(table, covariates)
-        study = study_of(
-            table,
-            sequences,
-            covariates=covariates,
-            max_length=predictor.encoder.max_length,
-            reading=Reading(missing_features=missing_features, missing_covariates="impute"),
-        )
-        effects = occlude(predictor, study, groups, settings, progress=say)
+        # Of a model with covariates, those columns alone; further ones are not read.
+        columns = None if predictor.covariates is None else list(predictor.covariates.names)
+        shared = {
+            "covariates": covariates,
+            "max_length": predictor.encoder.max_length,
+            "reading": Reading(missing_features, missing_samples="ignore", missing_covariates="impute"),
+        }
+        study = study_of(table, sequences, **shared)
+        labelled = None
+        if metadata is not None:
+            fitting_of(predictor)
+            refuse_other_column(metadata, predictor.target)
+            labelled = study_of(
+                table, sequences, metadata=metadata, groups=groups, covariate_columns=columns, **shared
+            )
+        effects = occlude(predictor, study, named, settings, progress=say)
         importance = effects.table()
         say(describe_importance(effects, predictor.target))
-    return importance, effects.by_sample()
+        trust = None
+        if labelled is not None:
+            trust = measure_trust(predictor, labelled, named, settings, progress=say)
+            importance.insert(1, "spread", trust.spread.reindex(importance.index).fillna(0.0))
+            for sentence in describe_trust(trust):
+                say(sentence)
+    said = None if feature_groups is None else {"column": feature_groups.name, "level": level}
+    return importance, written(effects, predictor.target, len(study), said, trust)
+
+
+def refuse_other_column(metadata, target) -> None:
+    """Stop when the true values are of another column than the model predicts."""
+    kind = "numeric" if metadata.type == "numeric" else "categorical"
+    if metadata.name != target.name or kind != target.kind:
+        raise ValueError(
+            f"The model predicts the {target.kind} column {target.name!r}, but metadata is the {kind} column "
+            f"{metadata.name!r}. Give the column that the model was fitted to, or leave metadata out."
+        )
+
+
+def written(effects, target, samples: int, groups: dict | None, trust) -> AAMEffectsDirectoryFormat:
+    """The artifact of effects."""
+    result = AAMEffectsDirectoryFormat()
+    result.effects.write_data(effects.by_sample(), pd.DataFrame)
+    about = {"name": target.name, "kind": target.kind, "classes": list(target.classes)}
+    explanation = {
+        "schema_version": 1,
+        "target": about,
+        "samples": len(effects.predictions),
+        "of_samples": samples,
+        "alone": effects.alone,
+        "groups": groups,
+        "trust": None if trust is None else trust.to_dict(),
+    }
+    (result.path / "explanation.json").write_text(json.dumps(explanation, indent=1, ensure_ascii=False), "utf-8")
+    return result
+
+
+def describe_trust(trust) -> list[str]:
+    """How far the explanation can be trusted, in sentences."""
+    label, shown = trust.metric.replace("_", " "), trust.deletion[trust.deletion["removed"] <= SHOWN_REMOVED]
+    last = shown.iloc[-1]
+    said = [
+        f"Without the {last['removed']:.0f} most important of each fold, {label} of samples not learnt from goes from "
+        f"{trust.deletion['top'].iloc[0]:.3f} to {last['top']:.3f}; without as many random ones of like prevalence and "
+        f"abundance to {last['random']:.3f} ({last['random_low']:.3f} to {last['random_high']:.3f})."
+    ]
+    if trust.overlap == trust.overlap:
+        said.append(
+            f"Of the 20 most important of a fold, {trust.overlap:.0%} are among those of another fold (of models that "
+            f"learnt from permuted values {trust.by_chance:.0%})."
+        )
+    return said
 
 
 def describe_importance(effects, target) -> str:

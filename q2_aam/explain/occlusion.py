@@ -16,7 +16,7 @@ from q2_aam.encoder.device import use_threads
 from q2_aam.predictor import Predictor, features_of
 from q2_aam.settings import Embedding, Explaining
 from q2_aam.study.study import Study
-from q2_aam.study.tables import name_ids
+from q2_aam.study.tables import keep_columns, name_ids
 
 # ASVs in occluded samples that are read at a time.
 READ_AT_ONCE = 200_000
@@ -128,7 +128,7 @@ def occlude(
     settings = replace(settings or Explaining(), token_limit=predictor.description.token_limit)
     with use_threads(settings):
         study, known, _ = predictor.read(study, settings)
-        group, names = _group_of_asvs(study, groups)
+        group, names = group_of_asvs(study, groups)
         chosen, samples = _within(study, group, settings), len(study)
         study, known = study.subset(chosen), known[chosen]
         whole = _predicted(predictor, study, known, settings)
@@ -158,6 +158,17 @@ def occlude(
     return Effects(whole, names[held], sample, left, change, alone)
 
 
+def outputs_without(
+    predictor: Predictor, study: Study, known: sp.csr_matrix, gone: np.ndarray, settings: Embedding
+) -> np.ndarray:
+    """The head's outputs ``[N, O]`` of a study that was read as it is predicted, without ASVs ``gone [V]``, boolean."""
+    study = replace(study, communities=replace(study.communities, counts=keep_columns(study.communities.counts, ~gone)))
+    with np.errstate(divide="ignore"):
+        # Nothing may be left of a sample.
+        features = features_of(predictor.encoder, study, predictor.covariates, keep_columns(known, ~gone), settings)
+    return predictor.head.outputs(features)
+
+
 def _predicted(predictor: Predictor, study: Study, known: sp.csr_matrix, settings: Embedding) -> pd.DataFrame:
     """Numbers in the target's own units, or probabilities, of a study that was read as it is predicted."""
     outputs = predictor.head.outputs(features_of(predictor.encoder, study, predictor.covariates, known, settings))
@@ -172,7 +183,7 @@ def groups_at(names: pd.Series, level: int) -> pd.Series:
     return names.dropna().map(lambda name: "; ".join(rank.strip() for rank in str(name).split(";")[:level]))
 
 
-def _group_of_asvs(study: Study, groups: pd.Series | None) -> tuple[np.ndarray, np.ndarray]:
+def group_of_asvs(study: Study, groups: pd.Series | None) -> tuple[np.ndarray, np.ndarray]:
     """Group of each ASV, int64 ``[V]`` (-1: none), and the groups' names."""
     features = study.asv_of_feature
     if groups is not None:

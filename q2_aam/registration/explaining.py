@@ -5,7 +5,7 @@ from q2_types.feature_data import FeatureData, Sequence
 from q2_types.sample_data import SampleData
 
 from q2_aam.actions.explain import explain
-from q2_aam.framework import Categorical, MetadataColumn
+from q2_aam.framework import Categorical, MetadataColumn, Numeric
 from q2_aam.registration import examples, parameters
 from q2_aam.registration.learning import ANY_TABLE
 from q2_aam.registration.parameters import (
@@ -35,6 +35,8 @@ def register_explaining(plugin) -> None:
             "sequences": FeatureData[Sequence],
         },
         parameters={
+            "metadata": MetadataColumn[Numeric | Categorical],
+            "groups": parameters.GROUPS[0],
             "covariates": parameters.COVARIATES[0],
             "feature_groups": MetadataColumn[Categorical],
             "level": parameters.COUNT,
@@ -49,6 +51,9 @@ def register_explaining(plugin) -> None:
         },
         parameter_descriptions={
             **descriptions(common),
+            "metadata": "True values, to see how far the explanation can be trusted: the model is fitted anew without each of five "
+            "folds and explains that fold. It takes the time of ten fits more. Without them nothing is known of that.",
+            "groups": parameters.GROUPS[1],
             "covariates": parameters.COVARIATES[1] + "A model that was fitted with them needs them.",
             "feature_groups": "Column that names a group of each feature, such as Taxon of a taxonomy: whole groups leave instead of "
             "single ASVs. Near-identical ASVs stand in for each other, so that a group can matter where none of its members does.",
@@ -59,7 +64,7 @@ def register_explaining(plugin) -> None:
         },
         output_descriptions={
             "importance": "A feature (or group) a row, the most important first: importance, the mean size of the change over all "
-            "explained samples (in the units of the column, or of probability); effect (of each class effect_CLASS), the mean change "
+            "explained samples (in the units of the column, or of probability); with metadata its spread over five folds; effect (of each class effect_CLASS), the mean change "
             "over the samples that hold it: above 0 where its presence makes the prediction higher; samples, how many these are.",
             "effects": "A sample a row: its prediction (of a class the probability of the likeliest one), and by how much each feature "
             "makes it higher or lower.",

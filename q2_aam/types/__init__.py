@@ -37,10 +37,17 @@ from q2_aam.types._type import (
     Novelty,
     PredictionIntervals,
 )
-from q2_aam.types._vectors import AAMVectorsDirectoryFormat, AAMVectorsFormat
+from q2_aam.types._vectors import (
+    AAMEffectsDirectoryFormat,
+    AAMExplanationFormat,
+    AAMVectorsDirectoryFormat,
+    AAMVectorsFormat,
+)
 
 __all__ = [
     "AAMEffects",
+    "AAMEffectsDirectoryFormat",
+    "AAMExplanationFormat",
     "AAMEmbedding",
     "AAMVectorsDirectoryFormat",
     "AAMVectorsFormat",
@@ -98,6 +105,8 @@ def register_types(plugin):
         AAMScoresDirectoryFormat,
         AAMVectorsFormat,
         AAMVectorsDirectoryFormat,
+        AAMExplanationFormat,
+        AAMEffectsDirectoryFormat,
     )
     for semantic_type, directory_format in (
         (AAMModel[Encoder | Regressor | Classifier], AAMModelDirectoryFormat),
@@ -106,7 +115,8 @@ def register_types(plugin):
         (SampleData[Novelty], NoveltyDirectoryFormat),
         (SampleData[BaselinePredictions], BaselinePredictionsDirectoryFormat),
         (AAMScores, AAMScoresDirectoryFormat),
-        (SampleData[AAMEmbedding | AAMEffects] | FeatureData[AAMEmbedding], AAMVectorsDirectoryFormat),
+        (SampleData[AAMEmbedding] | FeatureData[AAMEmbedding], AAMVectorsDirectoryFormat),
+        (SampleData[AAMEffects], AAMEffectsDirectoryFormat),
     ):
         plugin.register_semantic_type_to_format(semantic_type, directory_format=directory_format)
     for transformer in TRANSFORMERS:

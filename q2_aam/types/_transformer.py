@@ -26,7 +26,7 @@ from q2_aam.types._judging import (
     AAMScoresFormat,
     BaselinePredictionsFormat,
 )
-from q2_aam.types._vectors import AAMVectorsFormat
+from q2_aam.types._vectors import AAMEffectsDirectoryFormat, AAMVectorsFormat
 
 
 def _read(path) -> pd.DataFrame:
@@ -181,4 +181,17 @@ def _20(ff: AAMVectorsFormat) -> qiime2.Metadata:
     return _metadata(_19(ff))
 
 
-TRANSFORMERS = (_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, _17, _18, _19, _20)
+def _21(df: AAMEffectsDirectoryFormat) -> pd.DataFrame:
+    return _19(df.effects.view(AAMVectorsFormat))
+
+
+def _22(df: AAMEffectsDirectoryFormat) -> qiime2.Metadata:
+    return _metadata(_21(df))
+
+
+def _23(df: AAMEffectsDirectoryFormat) -> dict:
+    return json.loads((df.path / "explanation.json").read_text(encoding="utf-8"))
+
+
+TRANSFORMERS = (_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, _17, _18, _19, _20, _21)
+TRANSFORMERS += (_22, _23)

@@ -1,7 +1,7 @@
 """Format of the vectors of samples or ASVs."""
 
 from q2_aam.framework import ValidationError, model
-from q2_aam.types._checks import number, read_rows
+from q2_aam.types._checks import number, read_json, read_rows
 from q2_aam.types._judging import check_id
 
 
@@ -27,3 +27,26 @@ class AAMVectorsFormat(model.TextFileFormat):
 AAMVectorsDirectoryFormat = model.SingleFileDirectoryFormat(
     "AAMVectorsDirectoryFormat", "vectors.tsv", AAMVectorsFormat
 )
+
+
+EXPLANATION_KEYS = ("schema_version", "target", "samples", "of_samples", "alone", "groups", "trust")
+
+
+class AAMExplanationFormat(model.TextFileFormat):
+    """What was explained, and how far it can be trusted, as JSON."""
+
+    def _validate_(self, level):
+        content = read_json(self.path, level)
+        missing = [key for key in EXPLANATION_KEYS if key not in content]
+        if missing or content["schema_version"] != 1:
+            raise ValidationError(
+                f"{self.path.name} must have schema_version 1 and the keys {', '.join(EXPLANATION_KEYS)}"
+                + (f"; it lacks {', '.join(missing)}." if missing else f", but has {content['schema_version']!r}.")
+            )
+
+
+class AAMEffectsDirectoryFormat(model.DirectoryFormat):
+    """Effects of features on the predictions of samples, and what was explained."""
+
+    effects = model.File("effects.tsv", format=AAMVectorsFormat)
+    explanation = model.File("explanation.json", format=AAMExplanationFormat)

@@ -13,11 +13,16 @@ from .small import as_column, run_fit, run_predict
 
 
 def run(study, model, **changes):
-    return explain(**{"table": study.table, "sequences": study.sequences, "model": model, "threads": 1, **changes})
+    """Importance, effects and what was explained."""
+    given = {"table": study.table, "sequences": study.sequences, "model": model, "threads": 1, **changes}
+    importance, effects = explain(**given)
+    artifact = Artifact.import_data("SampleData[AAMEffects]", effects)
+    artifact.validate("max")
+    return importance, artifact.view(pd.DataFrame), artifact.view(dict)
 
 
 def test_what_a_regressor_rests_on(study, regressor, capsys):
-    importance, effects = run(study, regressor[0])
+    importance, effects, _ = run(study, regressor[0])
     said = " ".join(capsys.readouterr().out.split())
     first = "; ".join(f"{name} {size:.3g}" for name, size in importance["importance"].head(5).items())
     assert re.match(r"Explaining 48 of 48 samples: each of \d+ ASVs leaves each sample that holds it, and ", said)
@@ -33,29 +38,67 @@ def test_what_a_regressor_rests_on(study, regressor, capsys):
 
 
 def test_what_a_classifier_rests_on(study, classifier, capsys):
-    importance, effects = run(study, classifier[0])
+    importance, effects, _ = run(study, classifier[0])
     assert "Most important (mean change of probability over 48 samples): " in " ".join(capsys.readouterr().out.split())
     certainty = run_predict(study, classifier[0])[1]
     assert list(importance)[1:-1] == [f"effect_{name}" for name in certainty]
     np.testing.assert_allclose(effects["prediction"], certainty.max(axis=1)[effects.index], rtol=1e-5)
 
 
-def test_what_comes_out_are_artifacts(study, regressor, tmp_path):
-    importance, effects = run(study, regressor[0])
+def test_what_comes_out_are_artifacts(study, regressor):
+    importance, effects, explained = run(study, regressor[0])
     artifact = Artifact.import_data("FeatureData[Importance]", importance)
     artifact.validate("max")
     np.testing.assert_allclose(artifact.view(pd.DataFrame)["importance"], importance["importance"])
     assert list(artifact.view(qiime2.Metadata).ids) == list(importance.index)
-    artifact = Artifact.import_data("SampleData[AAMEffects]", effects)
-    artifact.validate("max")
-    frame = artifact.view(qiime2.Metadata).to_dataframe()
-    pd.testing.assert_frame_equal(frame, effects.rename_axis("id").astype(float), atol=1e-6, check_names=False)
+    assert explained == {
+        "schema_version": 1,
+        "target": {"name": "ph", "kind": "numeric", "classes": []},
+        "samples": 48,
+        "of_samples": 48,
+        "alone": 0,
+        "groups": None,
+        "trust": None,
+    }
+    given = explain(study.table, regressor[0], study.sequences, threads=1)[1]
+    metadata = Artifact.import_data("SampleData[AAMEffects]", given).view(qiime2.Metadata)
+    pd.testing.assert_frame_equal(metadata.to_dataframe(), effects, check_names=False)
+
+
+def test_trust_is_measured_where_there_are_true_values(study, classifier, capsys):
+    importance, _, explained = run(
+        study, classifier[0], metadata=study.column("habitat"), groups=study.column("site")
+    )
+    assert list(importance)[:2] == ["importance", "spread"] and (importance["spread"] >= 0).all()
+    trust = explained["trust"]
+    assert trust["metric"] == "balanced_accuracy" and trust["folds"] == 5 and trust["stability"]["top"] == 20
+    assert [row["removed"] for row in trust["deletion"]] == [0, 1, 2, 5, 10, 20, 50]
+    assert trust["score"] == trust["deletion"][0]["top"] == trust["deletion"][0]["random"]
+    said = " ".join(capsys.readouterr().out.split())
+    row = trust["deletion"][5]
+    assert (
+        f"Without the 20 most important of each fold, balanced accuracy of samples not learnt from goes from "
+        f"{trust['score']:.3f} to {row['top']:.3f}; without as many random ones of like prevalence and abundance to "
+        f"{row['random']:.3f} ({row['random_low']:.3f} to {row['random_high']:.3f}). Of the 20 most important of a "
+        f"fold, {trust['stability']['overlap']:.0%} are among those of another fold (of models that learnt from "
+        f"permuted values {trust['stability']['by_chance']:.0%})."
+    ) in said
+
+
+def test_true_values_of_another_column_or_kind_are_refused(study, regressor, tuned):
+    with pytest.raises(ValueError, match=re.escape(
+        "The model predicts the numeric column 'ph', but metadata is the categorical column 'habitat'. Give the column "
+        "that the model was fitted to, or leave metadata out."
+    )):  # fmt: skip
+        run(study, regressor[0], metadata=study.column("habitat"))
+    with pytest.raises(ValueError, match="This model's encoder was tuned to the column on the samples that it has"):
+        run(study, tuned[0], metadata=study.column("ph"))
 
 
 def test_groups_of_a_taxonomy(study, regressor, capsys):
     features = list(study.table.ids("observation"))
     taxa = pd.Series([f"k__B; p__{n % 3}; c__{n}" for n in range(len(features))], features, name="Taxon")
-    importance, effects = run(study, regressor[0], feature_groups=as_column(taxa), level=2)
+    importance, effects, explained = run(study, regressor[0], feature_groups=as_column(taxa), level=2)
     assert set(importance.index) == {"k__B; p__0", "k__B; p__1", "k__B; p__2"} == set(effects.columns[1:])
     assert "each of 3 groups leaves each sample that holds it" in " ".join(capsys.readouterr().out.split())
     whole = run(study, regressor[0], feature_groups=as_column(taxa))[0]
