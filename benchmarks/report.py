@@ -36,6 +36,7 @@ SECTIONS = {
     "distances": "scale.md",
     "scale": "scale.md",
     "many-samples": "scale.md",
+    "explaining": "explanations.md",
     "placement": "distances.md",
     "placement-time": "distances.md",
 }
