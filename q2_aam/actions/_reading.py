@@ -117,7 +117,7 @@ def encoder_of(directory):
 
 def refuse_id_headers(values: pd.Series) -> None:
     """Stop when a class is named such that QIIME 2 could not read the probabilities, whose columns the classes are."""
-    refused = [name for name in sorted(set(values.dropna().astype(str))) if not _names_a_column(name)]
+    refused = [name for name in sorted(set(values.dropna().astype(str))) if not names_a_column(name)]
     if refused:
         from q2_aam.study.tables import name_ids
 
@@ -128,7 +128,8 @@ def refuse_id_headers(values: pd.Series) -> None:
         )
 
 
-def _names_a_column(name: str) -> bool:
+def names_a_column(name: str) -> bool:
+    """Whether metadata may have a column of that name."""
     try:
         qiime2.Metadata(pd.DataFrame({name: [0.0]}, index=pd.Index(["sample"], name="id")))
     except ValueError:

@@ -27,11 +27,11 @@ def embed(
     """Place samples; the parameters are described where they are registered."""
     settings = Embedding(device=device, threads=threads, foreign=foreign)
 
-    from q2_aam.encoder.ordination import distance_matrix, principal_coordinates, refuse_number, write_distances
+    from q2_aam.encoder.ordination import distance_matrix, principal_coordinates, refuse_samples, write_distances
     from q2_aam.placement import load
 
     with readable_warnings():
-        refuse_number(table.shape[1])
+        refuse_samples(table.ids())
         loaded = load(model)
         metric = loaded.encoder.learnt_metric(metric)
         placement = loaded.place(*_read(loaded, table, sequences, missing_features, settings))

@@ -6,8 +6,8 @@ import biom
 import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
 
-from q2_aam.actions._reading import refuse_absent_samples, study_of
-from q2_aam.actions._reporting import readable_warnings, say
+from q2_aam.actions._reading import names_a_column, refuse_absent_samples, study_of
+from q2_aam.actions._reporting import readable_warnings, say, warn_of
 from q2_aam.framework import qiime2
 from q2_aam.settings import Embedding, Explaining, Reading, of_arguments
 from q2_aam.types import AAMEffectsDirectoryFormat, AAMModelDirectoryFormat
@@ -35,7 +35,7 @@ def explain(
     """Explain predictions; the parameters are described where they are registered."""
     settings = of_arguments(Explaining, dict(locals()))
 
-    from q2_aam.explain import fitting_of, groups_at, measure_trust, occlude
+    from q2_aam.explain import folds_of, groups_at, occlude
     from q2_aam.predictor import Predictor
 
     with readable_warnings():
@@ -50,24 +50,52 @@ def explain(
             "reading": Reading(missing_features, missing_samples="ignore", missing_covariates="impute"),
         }
         study = study_of(table, sequences, **shared)
+        refuse_strange_names(study.asv_of_feature.index if named is None else named.unique())
         labelled = None
         if metadata is not None:
-            fitting_of(predictor)
             refuse_other_column(metadata, predictor.target)
-            labelled = study_of(
-                table, sequences, metadata=metadata, groups=groups, covariate_columns=columns, **shared
-            )
+            if groups is None and "groups" in predictor.description.data:
+                say("The model was fitted with groups. Without them here, trust in the explanation is too high.")
+            labelled = study_of(table, sequences, metadata=metadata, groups=groups, covariate_columns=columns, **shared)
+            folds_of(predictor, labelled, random_seed)
         effects = occlude(predictor, study, named, settings, progress=say)
         importance = effects.table()
         say(describe_importance(effects, predictor.target))
-        trust = None
-        if labelled is not None:
-            trust = measure_trust(predictor, labelled, named, settings, progress=say)
-            importance.insert(1, "spread", trust.spread.reindex(importance.index).fillna(0.0))
+        trust = None if labelled is None else trust_in(predictor, labelled, named, settings)
+        if trust is not None:
+            importance.insert(1, "spread", trust.spread.reindex(importance.index))
             for sentence in describe_trust(trust):
                 say(sentence)
     said = None if feature_groups is None else {"column": feature_groups.name, "level": level}
     return importance, written(effects, predictor.target, len(study), said, trust)
+
+
+def trust_in(predictor, study, groups, settings):
+    """What :func:`q2_aam.explain.measure_trust` says; None where a fold cannot be fitted, which is told of."""
+    from q2_aam.explain import measure_trust
+
+    try:
+        return measure_trust(predictor, study, groups, settings, progress=say)
+    except ValueError as error:
+        # The explanation itself is there by now.
+        warn_of([f"How far the explanation can be trusted could not be measured: {error}"])
+        return None
+
+
+def refuse_strange_names(names) -> None:
+    """Stop where features, or groups of them, are called what no column of metadata can be called."""
+    from q2_aam.study.tables import name_ids
+
+    strange = [name for name in names if name == "prediction" or name.startswith("#") or name != name.strip()]
+    try:
+        qiime2.Metadata(pd.DataFrame([[0.0] * len(names)], ["sample"], list(names)).rename_axis("id"))
+    except ValueError:
+        strange += [name for name in names if name not in strange and not names_a_column(name)]
+    if strange:
+        raise ValueError(
+            f"{len(strange)} features or groups are called what no column of metadata can be called: "
+            f"{name_ids(strange)}. Rename them, or name groups of features otherwise."
+        )
 
 
 def refuse_other_column(metadata, target) -> None:
@@ -101,13 +129,20 @@ def written(effects, target, samples: int, groups: dict | None, trust) -> AAMEff
 def describe_trust(trust) -> list[str]:
     """How far the explanation can be trusted, in sentences."""
     label, shown = trust.metric.replace("_", " "), trust.deletion[trust.deletion["removed"] <= SHOWN_REMOVED]
-    last = shown.iloc[-1]
-    said = [
-        f"Without the {last['removed']:.0f} most important of each fold, {label} of samples not learnt from goes from "
-        f"{trust.deletion['top'].iloc[0]:.3f} to {last['top']:.3f}; without as many random ones of like prevalence and "
-        f"abundance to {last['random']:.3f} ({last['random_low']:.3f} to {last['random_high']:.3f})."
-    ]
-    if trust.overlap == trust.overlap:
+    score, last, said = trust.deletion["top"].iloc[0], shown.iloc[-1], []
+    if not trust.skilled:
+        said.append(
+            "Models of the other folds predict these samples no better than always the same answer "
+            f"({label} {score:.3f}): what they rest on says nothing."
+        )
+    elif len(shown) > 1:
+        said.append(
+            f"Without the {last['removed']:.0f} most important of each fold ({last['top_reads']:.0%} of the reads), "
+            f"{label} of samples not learnt from goes from {score:.3f} to {last['top']:.3f}; without as many random "
+            f"ones of like prevalence and abundance ({last['random_reads']:.0%} of the reads) to {last['random']:.3f} "
+            f"({last['random_low']:.3f} to {last['random_high']:.3f})."
+        )
+    if trust.overlap == trust.overlap and trust.by_chance == trust.by_chance:
         said.append(
             f"Of the 20 most important of a fold, {trust.overlap:.0%} are among those of another fold (of models that "
             f"learnt from permuted values {trust.by_chance:.0%})."

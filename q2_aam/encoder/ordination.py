@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from q2_aam.encoder.embedding import Embedding
+from q2_aam.study.tables import name_ids
 
 # A matrix of more would take more than 0.4 GB here, and more than a gigabyte as text.
 MOST_SAMPLES = 10_000
@@ -18,13 +19,20 @@ EXACT = 2_000
 BYTES_OF_A_NUMBER = 9
 
 
-def refuse_number(samples: int) -> None:
-    """Stop where there are too few samples for distances, or too many.
+def refuse_samples(sample_ids) -> None:
+    """Stop where there are too few samples for distances, or too many, or no matrix can have their IDs.
 
     Raises
     ------
     ValueError
     """
+    samples = len(sample_ids)
+    strange = [name for name in sample_ids if name.startswith("#") or name != name.strip()]
+    if strange:
+        raise ValueError(
+            f"{len(strange)} of {samples} sample IDs begin with # or have blanks around them, which no distance matrix "
+            f"can have: {name_ids(strange)}. Rename these samples."
+        )
     if samples < 2:
         raise ValueError(
             "The table has 1 sample, and distances are between samples. Add samples, or take `qiime aam embed-vectors`."

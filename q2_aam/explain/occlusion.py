@@ -20,6 +20,8 @@ from q2_aam.study.tables import keep_columns, name_ids
 
 # ASVs in occluded samples that are read at a time.
 READ_AT_ONCE = 200_000
+# Names whose effects are kept for each sample: more would be a table of gigabytes.
+MOST_NAMES = 500
 # Fewer samples say nothing of the others.
 FEWEST_SAMPLES = 10
 
@@ -76,13 +78,16 @@ class Effects:
 
     def by_sample(self) -> pd.DataFrame:
         """Samples in rows: their ``prediction`` (of a class: the probability of the likeliest one), then the change of
-        that by each of the names, the most important first; 0 where a sample does not hold it."""
+        that by each of the 500 most important names, the most important first; 0 where a sample does not hold it."""
         likeliest = self.predictions.to_numpy().argmax(1)
         change = self.change[np.arange(len(self.change)), likeliest[self.sample]]
-        changes = np.zeros((len(self.predictions), len(self.names)))
-        changes[self.sample, self.left] = change
-        order = np.argsort(-self.importance(), kind="stable")
-        frame = pd.DataFrame(changes[:, order], self.predictions.index, self.names[order])
+        order = np.argsort(-self.importance(), kind="stable")[:MOST_NAMES]
+        place = np.full(len(self.names), -1)
+        place[order] = np.arange(len(order))
+        shown = place[self.left] >= 0
+        changes = np.zeros((len(self.predictions), len(order)))
+        changes[self.sample[shown], place[self.left[shown]]] = change[shown]
+        frame = pd.DataFrame(changes, self.predictions.index, self.names[order])
         frame.insert(0, "prediction", self.predictions.to_numpy().max(1), allow_duplicates=True)
         return frame
 
@@ -153,7 +158,12 @@ def occlude(
             read += _asvs_read(study.subset(rows), group).sum()
             if progress is not None:
                 progress(f"{read / total:.0%} done.")
-    sample, left, change = (np.concatenate(part) for part in zip(*parts, strict=True)) if parts else _nothing(whole)
+    if not parts:
+        raise ValueError(
+            f"None of the {len(whole)} samples holds two different {'ASVs' if groups is None else 'groups'}: nothing "
+            "can leave a sample such that something is left. Take more samples, or other groups of features."
+        )
+    sample, left, change = (np.concatenate(part) for part in zip(*parts, strict=True))
     held, left = np.unique(left, return_inverse=True)
     return Effects(whole, names[held], sample, left, change, alone)
 
@@ -179,8 +189,9 @@ def _predicted(predictor: Predictor, study: Study, known: sp.csr_matrix, setting
 
 
 def groups_at(names: pd.Series, level: int) -> pd.Series:
-    """Names of groups, those of a taxonomy (ranks apart by ``;``) cut to so many ranks."""
-    return names.dropna().map(lambda name: "; ".join(rank.strip() for rank in str(name).split(";")[:level]))
+    """Names of groups, those of a taxonomy (ranks apart by ``;``) cut to so many ranks; blank ones are none."""
+    cut = names.dropna().map(lambda name: "; ".join(rank.strip() for rank in str(name).split(";")[:level]))
+    return cut[cut.str.strip("; ") != ""].rename(names.name)
 
 
 def group_of_asvs(study: Study, groups: pd.Series | None) -> tuple[np.ndarray, np.ndarray]:
@@ -251,8 +262,3 @@ def _with_counts(study: Study, counts: sp.csr_matrix) -> Study:
         for name, values in (("target", study.target), ("groups", study.groups), ("covariates", study.covariates))
     }
     return replace(study, communities=replace(study.communities, counts=counts, sample_ids=ids), table=None, **named)
-
-
-def _nothing(whole: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    none = np.zeros(0, dtype=np.int64)
-    return none, none, np.zeros((0, whole.shape[1]))

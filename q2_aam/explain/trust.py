@@ -1,5 +1,6 @@
 """How far an explanation can be trusted: by models that have not learnt from the samples that are explained."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
@@ -8,18 +9,22 @@ import pandas as pd
 
 from q2_aam.encoder.device import use_threads
 from q2_aam.evaluation.metrics import classification_scores, regression_scores
-from q2_aam.explain.occlusion import Effects, group_of_asvs, occlude, outputs_without
+from q2_aam.explain.occlusion import group_of_asvs, occlude, outputs_without
 from q2_aam.predictor import Predictor
 from q2_aam.settings import Explaining, Fitting
 from q2_aam.study.folds import grouped_folds
 from q2_aam.study.study import Study
 
 FOLDS = 5
-# Most important names whose stability is told.
+# Most important names whose stability is told. Of less than twice as many they would be the same by arithmetic.
 TOP = 20
 REMOVED = (1, 2, 5, 10, 20, 50, 100)
 # Sets of random names, and from how many of like prevalence and abundance each is drawn.
 DRAWS, ALIKE = 5, 10
+# Names there must be for each that is removed, so that there are others like it.
+NAMES_FOR_ONE = 3
+# Of the values that a permutation of all would change, the share that must have changed.
+CHANGED = 0.5
 
 
 @dataclass(frozen=True)
@@ -29,30 +34,39 @@ class Trust:
     Attributes
     ----------
     importance : pd.DataFrame
-        A name a row, a fold a column: its importance for the samples of that fold; NaN where none holds it.
+        A name a row, a fold a column: its importance for the samples of that fold; 0 where none holds it.
     overlap, by_chance : float
         Share of the 20 most important names of a fold that are among those of another one, mean over pairs of folds;
         and the same of models that learnt from permuted values, which is far above that of names drawn at random: what
-        many samples hold is always among them, and the folds share most of what they learn from. NaN where there are
-        not more than 20 names.
+        many samples hold is always among them, and the folds share most of what they learn from. NaN where names are
+        fewer than 40, or values cannot be permuted.
     metric : str
         ``r2`` or ``balanced_accuracy``.
+    trivial : float
+        The score of always giving the same answer.
     deletion : pd.DataFrame
         The score of all folds together when so many names (``removed``) leave all samples: the most important ones of
         each fold (``top``), or random ones of like prevalence and abundance (``random``, ``random_low``,
-        ``random_high``: mean and extremes of five draws).
+        ``random_high``: mean and extremes of five draws); and the share of the reads that goes with them
+        (``top_reads``, ``random_reads``). A sample of which nothing is left keeps its prediction.
     """
 
     importance: pd.DataFrame
     overlap: float
     by_chance: float
     metric: str
+    trivial: float
     deletion: pd.DataFrame
 
     @property
     def spread(self) -> pd.Series:
-        """Standard deviation of the importance over folds, by name; 0 where one fold alone holds it."""
-        return self.importance.std(axis=1).fillna(0.0)
+        """Standard deviation of the importance over folds, by name."""
+        return self.importance.std(axis=1)
+
+    @property
+    def skilled(self) -> bool:
+        """Whether the models predict better than a trivial answer, without which a falling score means nothing."""
+        return bool(self.deletion["top"].iloc[0] > self.trivial)
 
     def to_dict(self) -> dict:
         """For JSON."""
@@ -61,9 +75,33 @@ class Trust:
             "folds": self.importance.shape[1],
             "metric": self.metric,
             "score": float(self.deletion["top"].iloc[0]),
+            "trivial": self.trivial,
             "stability": stability,
             "deletion": self.deletion.to_dict("records"),
         }
+
+
+def folds_of(predictor: Predictor, study: Study, random_seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The folds of :func:`measure_trust`.
+
+    Raises
+    ------
+    ValueError
+        If the predictor's encoder was tuned to the target, or too few samples, classes or groups are there for folds.
+    """
+    fitting_of(predictor)
+    members = None if study.groups is None else study.groups.to_numpy()
+    classes = study.target if study.kind == "categorical" else None
+    folds = grouped_folds(len(study), FOLDS, groups=members, classes=classes, random_seed=random_seed, partial=True)
+    # Each model chooses its settings by folds of its own.
+    few = members is not None and min((len(set(members[train])) for train, _ in folds), default=0) < 2
+    if len(folds) < 2 or few:
+        raise ValueError(
+            "How far the explanation can be trusted is measured by models that learn from some of these samples (whole "
+            "groups) and explain the others; there are too few samples, groups or samples of a class for that. Leave "
+            "metadata out, or add samples."
+        )
+    return folds
 
 
 def measure_trust(
@@ -87,43 +125,68 @@ def measure_trust(
     Raises
     ------
     ValueError
-        If the encoder was tuned to the target, or folds cannot be made.
+        As :func:`folds_of` does, or if a fold cannot be fitted.
     """
-    settings, fitting = settings or Explaining(), fitting_of(predictor)
-    members = None if study.groups is None else study.groups.to_numpy()
-    classes = study.target if study.kind == "categorical" else None
-    folds = grouped_folds(
-        len(study), FOLDS, groups=members, classes=classes, random_seed=settings.random_seed, partial=True
-    )
-    if len(folds) < 2:
-        raise ValueError(
-            "Folds that leave every class to learn from cannot be made of these samples, so that it is not known how "
-            "far the explanation can be trusted. Leave metadata out, or add samples."
-        )
-    part = replace(settings, most_read=max(1, settings.most_read // len(folds)))
-    fitting = replace(fitting, threads=settings.threads, device=settings.device)
-    permuted = permuted_within(study, folds, settings.random_seed)
+    settings = settings or Explaining()
+    folds = folds_of(predictor, study, settings.random_seed)
+    with use_threads(settings):
+        # As it is explained: mended, where that was asked for.
+        study, _, _ = predictor.read(study, replace(settings, token_limit=predictor.description.token_limit))
+    settings = replace(settings, foreign="ignore", most_read=max(1, settings.most_read // len(folds)))
+    permuted = permuted_values(study, folds, settings.random_seed)
     importance, by_chance, found = [], [], []
     for number, (train, test) in enumerate(folds, 1):
         if progress is not None:
             progress(f"Fold {number} of {len(folds)}: fitted to {len(train)} samples, {len(test)} explained.")
-        unlabelled = replace(study.subset(test), target=None, groups=None)
-        for learnt, kept in ((study, importance), (permuted, by_chance)):
-            fitted = Predictor.fit(predictor.encoder, learnt.subset(train), fitting)
-            effects = occlude(fitted, unlabelled, groups, part)
-            kept.append(pd.Series(effects.importance(), effects.names))
-            if learnt is study:
-                found.append(_removed(fitted, unlabelled, effects, groups, settings))
+        part = replace(study.subset(test), target=None, groups=None)
+        fitted, effects = _fitted(predictor, study.subset(train), part, groups, settings)
+        importance.append(pd.Series(effects.importance(), effects.names))
+        found.append(_removed(fitted, part, effects, groups, settings))
+        if permuted is not None:
+            try:
+                _, effects = _fitted(predictor, permuted.subset(train), part, groups, settings)
+                by_chance.append(pd.Series(effects.importance(), effects.names))
+            except ValueError:
+                # A class may have come to one group alone.
+                permuted = None
     truth = study.target.iloc[np.concatenate([test for _, test in folds])]
-    frame = pd.concat(importance, axis=1, keys=range(len(folds)))
-    return Trust(frame, _overlap(importance), _overlap(by_chance), *_deletion(found, truth))
+    frame = pd.concat(importance, axis=1, keys=range(len(folds))).fillna(0.0)
+    chance = np.nan if permuted is None else _overlap(by_chance)
+    return Trust(frame, _overlap(importance), chance, *_deletion(found, truth))
 
 
-def permuted_within(study: Study, folds: list, random_seed: int) -> Study:
-    """The same study with the targets of each fold's samples permuted: the folds have the same values, or classes."""
-    rng, order = np.random.default_rng(random_seed), np.arange(len(study))
-    for _, test in folds:
-        order[test] = rng.permutation(test)
+def _fitted(predictor: Predictor, learnt: Study, part: Study, groups, settings: Explaining):
+    """A predictor like another one of other samples, and its effects on a part."""
+    fitting = replace(fitting_of(predictor), threads=settings.threads, device=settings.device, foreign="ignore")
+    with warnings.catch_warnings():
+        # What there is to say of few samples was said where the predictor was fitted.
+        warnings.simplefilter("ignore")
+        fitted = Predictor.fit(predictor.encoder, learnt, fitting)
+    return fitted, occlude(fitted, part, groups, settings)
+
+
+def permuted_values(study: Study, folds: list, random_seed: int) -> Study | None:
+    """The same study with permuted targets; None where that changes hardly any.
+
+    Where all samples of a group have one value, groups change it with each other; else samples do within their fold,
+    so that the folds keep their values, or classes.
+    """
+    rng, order, groups = np.random.default_rng(random_seed), np.arange(len(study)), study.groups
+    codes = pd.factorize(study.target)[0]
+    if groups is not None and (study.target.groupby(groups.to_numpy()).nunique() == 1).all():
+        members, first = pd.factorize(groups)[0], {}
+        for row, member in enumerate(members):
+            first.setdefault(member, row)
+        heads = np.array([first[member] for member in range(len(first))])
+        order = rng.permutation(heads)[members]
+    else:
+        tested = [test for _, test in folds]
+        tested.append(np.setdiff1d(order, np.concatenate(tested)))
+        for rows in tested:
+            order[rows] = rng.permutation(rows)
+    shares = np.bincount(codes) / len(codes)
+    if (codes[order] != codes).mean() < CHANGED * (1 - (shares**2).sum()):
+        return None
     return replace(study, target=study.target.iloc[order].set_axis(study.target.index))
 
 
@@ -145,23 +208,30 @@ def fitting_of(predictor: Predictor) -> Fitting:
     return Fitting(**{name: value for name, value in known.items() if name in names})
 
 
-def _removed(fitted: Predictor, study: Study, effects: Effects, groups, settings: Explaining) -> dict:
-    """Predictions of a fold when names have left: by how many, of the top ones (0) and of each random draw (1 on)."""
+def _removed(fitted: Predictor, study: Study, effects, groups, settings: Explaining) -> dict:
+    """Predictions of a fold, and reads that are gone, when names have left.
+
+    By how many these are, of the top ones (0) and of each random draw (1 on).
+    """
     settings = replace(settings, token_limit=fitted.description.token_limit)
     with use_threads(settings):
         study, known, _ = fitted.read(study, settings)
         group, names = group_of_asvs(study, groups)
         code = pd.Series(np.arange(len(names)), names)[list(effects.names)].to_numpy()
         order = code[np.argsort(-effects.importance(), kind="stable")]
-        alike = _alike(study, group, code)
-        found = {}
-        for removed in (0, *(number for number in REMOVED if number < len(order))):
-            sets = [order[:removed]]
-            generator = np.random.default_rng([settings.random_seed, removed])
+        alike, counts, found = _alike(study, group, code), study.communities.counts, {}
+        reads = np.asarray(counts.sum(1, dtype=np.float64)).ravel()
+        for removed in (0, *(number for number in REMOVED if NAMES_FOR_ONE * number <= len(order))):
+            sets, generator = [order[:removed]], np.random.default_rng([settings.random_seed, removed])
             sets += [_like(order[:removed], alike, generator) for _ in range(DRAWS)] if removed else []
             for draw, gone in enumerate(sets):
-                outputs = outputs_without(fitted, study, known, np.isin(group, gone), settings)
-                found[removed, draw] = fitted.calibration.decide(fitted.target, outputs)
+                leaves = np.isin(group, gone)
+                outputs = outputs_without(fitted, study, known, leaves, settings)
+                share = counts.astype(np.float64) @ leaves / reads
+                values = fitted.calibration.decide(fitted.target, outputs)
+                if removed:
+                    values = np.where(share > 1 - 1e-9, found[0, 0][0], values)
+                found[removed, draw] = values, share
     return found
 
 
@@ -180,38 +250,41 @@ def _like(top: np.ndarray, places: pd.DataFrame, generator: np.random.Generator)
     left = places.drop(index=top)
     drawn = []
     for name in top:
-        if len(left):
-            apart = ((left - places.loc[name]) ** 2).sum(axis=1)
-            drawn.append(generator.choice(apart.nsmallest(ALIKE).index.to_numpy()))
-            left = left.drop(index=drawn[-1])
+        apart = ((left - places.loc[name]) ** 2).sum(axis=1)
+        drawn.append(generator.choice(apart.nsmallest(ALIKE).index.to_numpy()))
+        left = left.drop(index=drawn[-1])
     return np.array(drawn, dtype=np.int64)
 
 
 def _overlap(importance: list[pd.Series]) -> float:
     """Share of the top names of a fold that are among those of another one, mean over the pairs of folds."""
-    if min(map(len, importance)) <= TOP:
+    if min((part > 0).sum() for part in importance) < 2 * TOP:
         return np.nan
     tops = [set(part.nlargest(TOP).index) for part in importance]
     return float(np.mean([len(one & other) / TOP for n, one in enumerate(tops) for other in tops[:n]]))
 
 
-def _deletion(found: list[dict], truth: pd.Series) -> tuple[str, pd.DataFrame]:
-    """The metric, and a row a number of names that were removed in all folds."""
+def _deletion(found: list[dict], truth: pd.Series) -> tuple[str, float, pd.DataFrame]:
+    """The metric, the trivial answer's score, and a row a number of names that were removed in all folds."""
     numeric = pd.api.types.is_numeric_dtype(truth)
-    metric = "r2" if numeric else "balanced_accuracy"
+    metric, trivial = ("r2", 0.0) if numeric else ("balanced_accuracy", 1 / truth.nunique())
 
     def score(key: tuple[int, int]) -> float:
-        predicted = pd.Series(np.concatenate([part[key] for part in found]), truth.index)
+        predicted = pd.Series(np.concatenate([part[key][0] for part in found]), truth.index)
         return (regression_scores if numeric else classification_scores)(truth, predicted)[metric]
+
+    def gone(keys: list[tuple[int, int]]) -> float:
+        return float(np.mean([part[key][1].mean() for key in keys for part in found]))
 
     rows = []
     for removed in sorted({key[0] for part in found for key in part}):
         if all((removed, 0) in part for part in found):
-            top = score((removed, 0))
-            drawn = [score((removed, draw)) for draw in range(1, DRAWS + 1)] if removed else [top]
-            low, high = min(drawn), max(drawn)
-            rows.append((removed, top, float(np.mean(drawn)), low, high))
-    return metric, pd.DataFrame(rows, columns=["removed", "top", "random", "random_low", "random_high"])
+            draws = [(removed, draw) for draw in range(1, DRAWS + 1)] if removed else [(0, 0)]
+            drawn = [score(key) for key in draws]
+            row = {"removed": removed, "top": score((removed, 0)), "random": float(np.mean(drawn))}
+            row |= {"random_low": min(drawn), "random_high": max(drawn)}
+            rows.append(row | {"top_reads": gone([(removed, 0)]), "random_reads": gone(draws)})
+    return metric, trivial, pd.DataFrame(rows)
 
 
 def _number(value: float) -> float | None:

@@ -30,5 +30,6 @@ def data_summary(study: Study | JoinedStudies, train_rows: np.ndarray, validatio
             "median": float(np.median(depths)),
             "highest": float(depths.max()),
         },
+        **({} if study.groups is None else {"groups": int(study.groups.nunique())}),
         **study.record,
     }

@@ -167,6 +167,14 @@ def test_numbers_of_samples_that_have_no_matrix(study, encoder, monkeypatch):
         embed(many)
 
 
+def test_ids_that_no_matrix_can_have():
+    table = biom.Table(np.ones((1, 3)), ["ACGT"], ["#1", "b ", "c"])
+    with pytest.raises(ValueError, match=re.escape(
+        "2 of 3 sample IDs begin with # or have blanks around them, which no distance matrix can have: #1, b . Rename"
+    )):  # fmt: skip
+        embed(table)
+
+
 def test_two_samples_and_samples_that_are_all_alike(study, encoder):
     two = study.samples(study.table.ids()[:2])
     assert run(embed, study, table=two, model=encoder)[2].samples.shape == (2, 2)

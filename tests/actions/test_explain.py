@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import q2_aam.explain
 from q2_aam.actions.explain import explain
+from q2_aam.explain import occlusion
 from q2_aam.framework import Artifact, qiime2
 
 from .small import as_column, run_fit, run_predict
@@ -72,14 +74,15 @@ def test_trust_is_measured_where_there_are_true_values(study, classifier, capsys
     assert list(importance)[:2] == ["importance", "spread"] and (importance["spread"] >= 0).all()
     trust = explained["trust"]
     assert trust["metric"] == "balanced_accuracy" and trust["folds"] == 5 and trust["stability"]["top"] == 20
-    assert [row["removed"] for row in trust["deletion"]] == [0, 1, 2, 5, 10, 20, 50]
+    assert [row["removed"] for row in trust["deletion"]] == [0, 1, 2, 5, 10, 20]
     assert trust["score"] == trust["deletion"][0]["top"] == trust["deletion"][0]["random"]
     said = " ".join(capsys.readouterr().out.split())
     row = trust["deletion"][5]
     assert (
-        f"Without the 20 most important of each fold, balanced accuracy of samples not learnt from goes from "
-        f"{trust['score']:.3f} to {row['top']:.3f}; without as many random ones of like prevalence and abundance to "
-        f"{row['random']:.3f} ({row['random_low']:.3f} to {row['random_high']:.3f}). Of the 20 most important of a "
+        f"Without the 20 most important of each fold ({row['top_reads']:.0%} of the reads), balanced accuracy of "
+        f"samples not learnt from goes from {trust['score']:.3f} to {row['top']:.3f}; without as many random ones of like "
+        f"prevalence and abundance ({row['random_reads']:.0%} of the reads) to {row['random']:.3f} "
+        f"({row['random_low']:.3f} to {row['random_high']:.3f}). Of the 20 most important of a "
         f"fold, {trust['stability']['overlap']:.0%} are among those of another fold (of models that learnt from "
         f"permuted values {trust['stability']['by_chance']:.0%})."
     ) in said
@@ -115,6 +118,54 @@ def test_groups_of_other_features_are_refused(study, regressor):
         "None of the table's features has a name in column 'Taxon' of the feature groups. The features are called "
     )):  # fmt: skip
         run(study, regressor[0], feature_groups=strange)
+
+
+@pytest.mark.parametrize("name", ["prediction", "#b", "id", "sample_name"])
+def test_names_that_no_metadata_can_have_are_refused_before_any_work(study, regressor, name):
+    features = study.table.ids("observation")
+    taxa = pd.Series(["x"] * (len(features) - 1) + [name], features, name="Taxon")
+    with pytest.raises(ValueError, match=re.escape(
+        f"1 features or groups are called what no column of metadata can be called: {name}. Rename them, or"
+    )):  # fmt: skip
+        run(study, regressor[0], feature_groups=as_column(taxa))
+
+
+def test_trust_that_cannot_be_measured_is_refused_first_or_told_of(study, regressor, monkeypatch):
+    two = pd.Series(["a"] * 24 + ["b"] * 24, study.table.ids(), name="site")
+    with pytest.raises(ValueError, match="there are too few samples, groups or samples of a class for that"):
+        run(study, regressor[0], metadata=study.column("ph"), groups=as_column(two))
+
+    def fails(*_, **__):
+        raise ValueError("A fold cannot be fitted.")
+
+    monkeypatch.setattr(q2_aam.explain, "measure_trust", fails)
+    with pytest.warns(UserWarning, match="could not be measured: A fold cannot be fitted."):
+        importance, _, explained = run(study, regressor[0], metadata=study.column("ph"))
+    assert explained["trust"] is None and "spread" not in importance
+
+
+def test_a_model_without_skill_is_told_of(study, encoder, capsys):
+    noise = pd.Series(np.random.default_rng(0).normal(size=48), study.table.ids(), name="noise")
+    model = run_fit(study, as_column(noise), encoder)[0]
+    trust = run(study, model, metadata=as_column(noise))[2]["trust"]
+    assert trust["score"] <= trust["trivial"] == 0
+    assert (
+        "Models of the other folds predict these samples no better than always the same answer (r2 "
+        f"{trust['score']:.3f}): what they rest on says nothing."
+    ) in " ".join(capsys.readouterr().out.split())
+
+
+def test_groups_that_the_model_was_fitted_with_are_missed(study, classifier, capsys):
+    run(study, classifier[0], metadata=study.column("habitat"))
+    said = "The model was fitted with groups. Without them here, trust in the explanation is too high."
+    assert said in " ".join(capsys.readouterr().out.split())
+
+
+def test_effects_of_the_most_important_names_alone_are_kept(study, regressor, monkeypatch):
+    monkeypatch.setattr(occlusion, "MOST_NAMES", 7)
+    importance, effects, _ = run(study, regressor[0])
+    assert list(effects) == ["prediction", *importance.index[:7]] and len(importance) > 7
+    np.testing.assert_allclose(importance["importance"].iloc[:7], effects.iloc[:, 1:].abs().mean(), rtol=1e-5)
 
 
 def test_covariates_are_needed_and_not_explained(study, encoder):

@@ -158,8 +158,8 @@ def test_what_is_alone_in_its_sample_cannot_leave(survey, fitted):
     effects = occlude(predictor, study, settings=QUIET)
     assert effects.alone == 1 and 0 not in effects.sample and len(effects.by_sample()) == 3
     everything = pd.Series("all", index=survey.table.ids("observation"))
-    effects = occlude(predictor, study, everything, QUIET)
-    assert effects.alone == 3 and len(effects.table()) == 0 and list(effects.by_sample()) == ["prediction"]
+    with pytest.raises(ValueError, match="None of the 3 samples holds two different groups: nothing can leave"):
+        occlude(predictor, study, everything, QUIET)
 
 
 @pytest.mark.parametrize("kind", ["numeric", "categorical"])
@@ -193,4 +193,5 @@ def test_planted_microbes_are_found_with_their_direction(kind):
 def test_ranks_of_a_taxonomy():
     taxa = pd.Series({"a": "k__B; p__F;c__C", "b": "k__B", "c": None, "d": "k__B;p__F; c__D"})
     assert groups_at(taxa, 2).to_dict() == {"a": "k__B; p__F", "b": "k__B", "d": "k__B; p__F"}
+    assert groups_at(pd.Series({"a": "; x", "b": " "}), 1).empty
     assert groups_at(taxa, 7)["d"] == "k__B; p__F; c__D"
