@@ -80,8 +80,8 @@ def test_trust_is_measured_where_there_are_true_values(study, classifier, capsys
     row = trust["deletion"][5]
     assert (
         f"Without the 20 most important of each fold ({row['top_reads']:.0%} of the reads), balanced accuracy of "
-        f"samples not learnt from goes from {trust['score']:.3f} to {row['top']:.3f}; without as many random ones of like "
-        f"prevalence and abundance ({row['random_reads']:.0%} of the reads) to {row['random']:.3f} "
+        f"samples not learnt from goes from {trust['score']:.3f} to {row['top']:.3f}; without as many random ones of "
+        f"like prevalence and abundance ({row['random_reads']:.0%} of the reads) to {row['random']:.3f} "
         f"({row['random_low']:.3f} to {row['random_high']:.3f}). Of the 20 most important of a "
         f"fold, {trust['stability']['overlap']:.0%} are among those of another fold (of models that learnt from "
         f"permuted values {trust['stability']['by_chance']:.0%})."
