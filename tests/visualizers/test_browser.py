@@ -3,15 +3,18 @@
 import re
 import shutil
 import subprocess
+from html import unescape
 
 import numpy as np
 import pytest
 
 from q2_aam.types import AAMModelDirectoryFormat
 from q2_aam.visualizers.evaluate import evaluate
+from q2_aam.visualizers.importance import show_importance
 from q2_aam.visualizers.model import summarize_model
 from tests.tiny_predictors import predictor
 from tests.visualizers.pages import numeric, predictions_of
+from tests.visualizers.test_importance_page import EVIL, made, trust_of
 
 CHROMIUM = shutil.which("chromium")
 
@@ -58,18 +61,74 @@ def test_charts_are_drawn_offline(page):
     assert shown(page).count('class="marks"') == 0, "it is the page's own copy that draws"
 
 
+def after(page, script, *options):
+    """What the browser makes of a page when a script has run there, once the charts are drawn."""
+    index = page / "index.html"
+    script = f"<script>setTimeout(() => {{ {script} }}, 3000)</script>"
+    index.write_text(index.read_text().replace("</body>", f"{script}</body>"))
+    return shown(page, *options)
+
+
+def assert_no_wider_than_the_window(page, width, charts):
+    measure = "const page = document.documentElement; document.title = page.scrollWidth + ' of ' + page.clientWidth;"
+    drawn = after(page, measure, f"--window-size={width},900")
+    assert len(re.findall('class="marks"', drawn)) == charts
+    wide, window = map(int, re.search(r"<title>(\d+) of (\d+)</title>", drawn).groups())
+    # The browser makes no window of less than 485.
+    assert wide <= window <= max(width, 485)
+
+
 @pytest.mark.parametrize("width", [1280, 400])
 def test_the_page_of_a_model_is_no_wider_than_the_window(page, width):
     model = AAMModelDirectoryFormat()
     predictor("ensemble", "numeric", True).save(model.path)
     summarize_model(str(page), model)
-    index = page / "index.html"
-    measure = "const page = document.documentElement; document.title = page.scrollWidth + ' of ' + page.clientWidth;"
-    # When the chart is there, too.
-    script = f"<script>setTimeout(() => {{ {measure} }}, 3000)</script>"
-    index.write_text(index.read_text().replace("</body>", f"{script}</body>"))
-    drawn = shown(page, f"--window-size={width},900")
-    assert drawn.count('class="marks"') == 1, "the nucleotides"
-    wide, window = map(int, re.search(r"<title>(\d+) of (\d+)</title>", drawn).groups())
-    # The browser makes no window of less than 485.
-    assert wide <= window <= max(width, 485)
+    assert_no_wider_than_the_window(page, width, charts=1)
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("classes", [(), (EVIL, "b")])
+def test_the_page_of_an_importance_is_no_wider_than_the_window(page, width, classes):
+    importance, effects, _ = made([f"{EVIL}{n}" for n in range(40)], classes=classes, trust=trust_of())
+    show_importance(str(page), importance, effects)
+    assert_no_wider_than_the_window(page, width, charts=5)
+
+
+def searched(drawn):
+    """The rows of the table that is searched, as lists of text."""
+    body = re.search(r"<table[^>]*data-browse.*?<tbody>(.*?)</tbody>", drawn, re.DOTALL)[1]
+    rows = re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)
+    return [[unescape(re.sub("<.*?>", "", cell)) for cell in re.findall(r"<td.*?</td>", row)] for row in rows]
+
+
+def test_a_table_is_searched_and_sorted(page):
+    names = [f"asv{n:04d}" for n in range(5000)]
+    importance, effects, _ = made(names, trust=trust_of())
+    show_importance(str(page), importance, effects)
+    script = """
+      const table = document.querySelector("table[data-browse]"), input = document.querySelector(".search input");
+      const start = performance.now();
+      input.value = "asv123"; input.dispatchEvent(new Event("input"));
+      const heads = table.tHead.querySelectorAll("button");
+      heads[0].click(); heads[0].click();
+      document.title = document.querySelector(".search span").textContent + ": " + (performance.now() - start);
+    """
+    drawn = after(page, script)
+    title = re.search(r"<title>(.*?)</title>", drawn)[1]
+    count, took = title.split(": ")
+    assert count == "10 of 5,000" and float(took) < 2000, "smooth"
+    assert [row[0] for row in searched(drawn)] == [f"asv123{n}" for n in reversed(range(10))]
+    assert 'aria-sort="descending"' in drawn
+
+
+def test_rows_are_drawn_as_they_are_needed_and_names_stay_text(page):
+    names = [f"{EVIL}{n}" for n in range(150)]
+    importance, effects, _ = made(names)
+    show_importance(str(page), importance, effects)
+    drawn = after(page, "document.querySelector('table[data-browse] + button').click()")
+    rows = searched(drawn)
+    assert len(rows) == 120 and "Show 30 more" in drawn
+    assert [float(row[1]) for row in rows] == sorted((float(row[1]) for row in rows), reverse=True)
+    body = drawn.split("<body")[1]
+    assert "<b onclick" not in body and "&lt;b onclick" in body
+    assert all(row[-1].endswith("copy") for row in rows)
