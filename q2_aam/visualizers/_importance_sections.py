@@ -48,7 +48,8 @@ def most_important(page, explanation) -> None:
     if classes:
         caption += f" Choose a class below the picture; PNG and SVG are of '{classes[0]}'."
     title = "importance (probability)" if classes else f"importance (units of {explanation.target})"
-    page.chart("importance_bars", importance_bars(shown, effects, title, classes), caption=caption)
+    bars = importance_bars(shown, effects, title, classes)
+    page.chart("importance_bars", bars, caption=caption, data="importance.tsv")
 
 
 def deletion(page, explanation) -> None:
@@ -77,14 +78,16 @@ def deletion(page, explanation) -> None:
 
 def all_features(page, explanation) -> None:
     """The table that is searched and sorted."""
+    from ..evaluation.labels import short_names
+
     frame, noun = explanation.frame, explanation.noun
     table = frame.rename_axis("feature").reset_index()
     effects = explanation.effect_columns
     headers = {"label": "Name", "importance": "Importance"}
     headers |= {"spread": "Spread"} if "spread" in table else {}
-    headers |= {column: f"Effect ({name})" if explanation.classes else "Effect" for column, name in effects.items()}
-    for column in list(effects)[MAX_CLASSES:]:
-        del headers[column]
+    names = short_names(explanation.classes) or [""]
+    named = list(zip(effects, names, strict=True))[:MAX_CLASSES]
+    headers |= {column: f"Effect ({name})" if name else "Effect" for column, name in named}
     table["samples"] = table["samples"].astype(int)
     headers |= {"samples": "Samples"}
     headers |= {name: title for name, title in (("taxon", "Taxon"), ("sequence", "Sequence")) if name in table}
@@ -103,7 +106,7 @@ def single_samples(page, explanation) -> None:
     noun = explanation.noun
     whose = (
         " Effects are on the probability of the class that is the likeliest in that sample, which is not the same "
-        "class in all."
+        "class in all; the prediction is that probability."
         if explanation.classes
         else ""
     )
@@ -113,7 +116,7 @@ def single_samples(page, explanation) -> None:
     if cut:
         caption += f" Of those that more samples hold, {MAX_POINTS} are drawn at random (seed {SEED})."
     labels = list(explanation.frame["label"])
-    page.chart("beeswarm", beeswarm(swarm, labels[:N_SWARMS], explanation.unit), "Effects", caption)
+    page.chart("beeswarm", beeswarm(swarm, labels[:N_SWARMS], explanation.unit), "Effects", caption, "effects.tsv")
     rows = _drawn(len(explanation.effects), MAX_POINTS)
     rows = rows[np.argsort(explanation.prediction.to_numpy()[rows], kind="stable")]
     cells = _cells(explanation, N_HEATMAP, rows)
@@ -125,7 +128,7 @@ def single_samples(page, explanation) -> None:
     if len(rows) < len(explanation.effects):
         caption += f" {len(rows)} of {some(explanation.effects, 'sample')} are drawn at random (seed {SEED})."
     picture = heatmap(cells, labels[:N_HEATMAP], len(rows), explanation.unit)
-    page.chart("heatmap", picture, "Samples by their prediction", caption)
+    page.chart("heatmap", picture, "Samples by their prediction", caption, "effects.tsv")
 
 
 def one_sample(page, explanation) -> None:
@@ -149,7 +152,8 @@ def one_sample(page, explanation) -> None:
         caption += f" {len(chosen)} of {len(ids):,} samples, drawn at random (seed {SEED}); effects.tsv has all."
     what = "probability" if explanation.classes else "prediction"
     title = what if explanation.classes else f"predicted {explanation.target}"
-    page.chart("waterfall", waterfall(steps(explanation, chosen), chosen, title, what), caption=caption)
+    picture = waterfall(steps(explanation, chosen), chosen, title, what)
+    page.chart("waterfall", picture, caption=caption, data="effects.tsv")
 
 
 def steps(explanation, samples) -> pd.DataFrame:

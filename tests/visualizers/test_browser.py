@@ -1,5 +1,6 @@
 """The pages in a real browser, without any network: the charts are drawn by what is in the page's own folder."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -25,11 +26,11 @@ pytestmark = [
 ]
 
 
-def shown(page, *options):
-    """What the browser makes of a page's folder."""
+def shown(page, *options, clock="--virtual-time-budget=10000"):
+    """What the browser makes of a page's folder; with no clock of its own, as soon as it is loaded."""
     # Every name is sent to nowhere: nothing could be fetched even if the page asked for it.
     usual = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync"
-    command = [CHROMIUM, *usual.split(), "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=10000"]
+    command = [CHROMIUM, *usual.split(), "--host-resolver-rules=MAP * ~NOTFOUND", *filter(None, [clock])]
     profile = f"--user-data-dir={page.parent / 'profile'}"
     done = subprocess.run(
         [*command, profile, *options, "--dump-dom", f"file://{page / 'index.html'}"],
@@ -61,12 +62,12 @@ def test_charts_are_drawn_offline(page):
     assert shown(page).count('class="marks"') == 0, "it is the page's own copy that draws"
 
 
-def after(page, script, *options):
-    """What the browser makes of a page when a script has run there, once the charts are drawn."""
+def after(page, script, *options, **more):
+    """What the browser makes of a page when a script has run there: once the charts are drawn, or at once."""
     index = page / "index.html"
-    script = f"<script>setTimeout(() => {{ {script} }}, 3000)</script>"
-    index.write_text(index.read_text().replace("</body>", f"{script}</body>"))
-    return shown(page, *options)
+    script = f"(() => {{ {script} }})()" if more else f"setTimeout(() => {{ {script} }}, 3000)"
+    index.write_text(index.read_text().replace("</body>", f"<script>{script}</script></body>"))
+    return shown(page, *options, **more)
 
 
 def assert_no_wider_than_the_window(page, width, charts):
@@ -94,6 +95,30 @@ def test_the_page_of_an_importance_is_no_wider_than_the_window(page, width, clas
     assert_no_wider_than_the_window(page, width, charts=5)
 
 
+def test_a_sample_and_a_class_are_chosen(page):
+    names = [f"{EVIL}{n}" for n in range(3)]
+    importance, effects, frame = made(names, classes=[EVIL, "b"])
+    show_importance(str(page), importance, effects)
+    script = """
+      const marks = (chart) => document.querySelectorAll("#chart-" + chart + " .mark-rect.role-mark path");
+      const seen = (chart) => Array.from(marks(chart)).map((mark) => mark.getAttribute("aria-label")).join("|");
+      const first = ["importance_bars", "waterfall"].map(seen);
+      for (const chart of ["importance_bars", "waterfall"]) {
+        const select = document.querySelector("#chart-" + chart + " select");
+        select.selectedIndex = 1;
+        select.dispatchEvent(new Event("change"));
+      }
+      setTimeout(() => {
+        const then = ["importance_bars", "waterfall"].map(seen);
+        document.title = JSON.stringify([first, then]);
+      }, 500);
+    """
+    drawn = after(page, script)
+    first, then = json.loads(unescape(re.search(r"<title>(.*?)</title>", drawn)[1]))
+    assert all(first) and all(then) and first[0] != then[0] and first[1] != then[1]
+    assert first[0].count("lower") == then[0].count("higher"), "the other class's probability"
+
+
 def searched(drawn):
     """The rows of the table that is searched, as lists of text."""
     body = re.search(r"<table[^>]*data-browse.*?<tbody>(.*?)</tbody>", drawn, re.DOTALL)[1]
@@ -113,7 +138,8 @@ def test_a_table_is_searched_and_sorted(page):
       heads[0].click(); heads[0].click();
       document.title = document.querySelector(".search span").textContent + ": " + (performance.now() - start);
     """
-    drawn = after(page, script)
+    # A second that the browser makes up would be no measure.
+    drawn = after(page, script, clock=None)
     title = re.search(r"<title>(.*?)</title>", drawn)[1]
     count, took = title.split(": ")
     assert count == "10 of 5,000" and float(took) < 2000, "smooth"

@@ -1,7 +1,9 @@
 // Tables that are searched and sorted: rows come from tables.js, and are only ever written as text.
 "use strict";
+(() => {
 // Rows at first, and as many more as are asked for at a time.
 const SHOWN = 20, MORE = 100;
+const LETTERS = new Intl.Collator(undefined, { numeric: true });
 
 function textOf(cell) { return Array.isArray(cell) ? cell[0] : cell; }
 
@@ -11,7 +13,7 @@ function compared(one, other, sign) {
     if (one[1] === null || other[1] === null) return (one[1] === null) - (other[1] === null);
     return sign * (one[1] - other[1]);
   }
-  return sign * textOf(one).localeCompare(textOf(other), undefined, { numeric: true });
+  return sign * LETTERS.compare(textOf(one), textOf(other));
 }
 
 function copied(text, button) {
@@ -122,3 +124,4 @@ function browse(table, data) {
 }
 
 for (const table of document.querySelectorAll("table[data-browse]")) browse(table, TABLES[table.dataset.browse]);
+})();
