@@ -119,6 +119,25 @@ def test_a_sample_and_a_class_are_chosen(page):
     assert first[0].count("lower") == then[0].count("higher"), "the other class's probability"
 
 
+def test_what_is_known_of_a_bar_stands_beside_the_mouse_as_text(page):
+    importance, effects, _ = made([EVIL, "other"])
+    importance_first = importance.index[0]
+    show_importance(str(page), importance, effects)
+    script = """
+      const bar = document.querySelector("#chart-importance_bars .mark-rect.role-mark path");
+      const place = bar.getBoundingClientRect();
+      const where = { bubbles: true, clientX: place.x + 5, clientY: place.y + 5, view: window };
+      bar.dispatchEvent(new PointerEvent("pointerover", where));
+      bar.dispatchEvent(new PointerEvent("pointermove", where));
+    """
+    drawn = after(page, script)
+    told = re.search(r'<div id="vg-tooltip-element".*?</div>', drawn, re.DOTALL)[0]
+    cells = dict(re.findall(r'<td class="key">(.*?)</td><td class="value">(.*?)</td>', told))
+    assert unescape(cells["feature"]) == importance_first and "<b" not in cells["feature"]
+    assert float(cells["importance"]) == pytest.approx(importance["importance"].iloc[0], rel=1e-3)
+    assert cells["prevalence"] == f"{importance['samples'].iloc[0] / 12:.1%}"
+
+
 def searched(drawn):
     """The rows of the table that is searched, as lists of text."""
     body = re.search(r"<table[^>]*data-browse.*?<tbody>(.*?)</tbody>", drawn, re.DOTALL)[1]
@@ -145,6 +164,14 @@ def test_a_table_is_searched_and_sorted(page):
     assert count == "10 of 5,000" and float(took) < 2000, "smooth"
     assert [row[0] for row in searched(drawn)] == [f"asv123{n}" for n in reversed(range(10))]
     assert 'aria-sort="descending"' in drawn
+
+
+def test_a_name_is_copied_or_shown_whole(page):
+    importance, effects, _ = made([EVIL, "other"])
+    show_importance(str(page), importance, effects)
+    drawn = after(page, "document.querySelectorAll('button.copy').forEach((button) => button.click())")
+    for name, row in zip(importance.index, searched(drawn), strict=True):
+        assert row[-1].endswith("copied") or row[-1] == f"{name} copy"
 
 
 def test_rows_are_drawn_as_they_are_needed_and_names_stay_text(page):

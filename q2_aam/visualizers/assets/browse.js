@@ -19,16 +19,20 @@ function compared(one, other, sign) {
 function copied(text, button) {
   const done = () => { button.textContent = "copied"; setTimeout(() => { button.textContent = "copy"; }, 1500); };
   // Browsers have no clipboard for pages that they do not trust.
-  if (navigator.clipboard) return navigator.clipboard.writeText(text).then(done, () => selected(text, done));
-  selected(text, done);
+  if (navigator.clipboard) return navigator.clipboard.writeText(text).then(done, () => selected(text, button, done));
+  selected(text, button, done);
 }
 
-function selected(text, done) {
+function selected(text, button, done) {
   const area = document.body.appendChild(document.createElement("textarea"));
   area.value = text;
   area.select();
-  if (document.execCommand("copy")) done();
+  const copies = document.execCommand("copy");
   area.remove();
+  if (copies) return done();
+  // Where a page may not copy, the whole text is there to be copied by hand.
+  button.previousSibling.textContent = text + " ";
+  button.previousSibling.classList.add("whole");
 }
 
 function cellOf(cell, toCopy) {
@@ -46,7 +50,7 @@ function cellOf(cell, toCopy) {
   button.textContent = "copy";
   button.addEventListener("click", () => copied(text, button));
   const start = document.createElement("span");
-  start.textContent = text.length > 12 ? text.slice(0, 11) + "\u2026 " : text + " ";
+  start.textContent = text.length > 8 ? text.slice(0, 7) + "\u2026 " : text + " ";
   start.title = text;
   start.className = "sequence";
   made.append(start, button);
