@@ -4,7 +4,7 @@ from q2_aam import __version__
 from q2_aam.framework import Citations, Plugin
 from q2_aam.registration.embedding import register_embedding
 from q2_aam.registration.evaluation import register_evaluation
-from q2_aam.registration.explaining import register_explaining
+from q2_aam.registration.explaining import register_explaining, register_show_importance
 from q2_aam.registration.learning import register_learning
 from q2_aam.types import register_types
 
@@ -29,4 +29,5 @@ register_types(plugin)
 register_learning(plugin, citations)
 register_embedding(plugin, citations)
 register_explaining(plugin)
+register_show_importance(plugin)
 register_evaluation(plugin)

@@ -102,6 +102,7 @@ MOST_PARAMETERS = {
     "evaluate": 6,
     "summarize_training": 6,
     "summarize_model": 6,
+    "show_importance": 6,
 }
 
 

@@ -45,6 +45,7 @@ TYPES = {
         "ph_importance": "FeatureData[Importance]",
         "ph_effects": "SampleData[AAMEffects]",
     },
+    ("show_importance", "Numeric column"): {"ph_importance_page": "Visualization"},
     ("embed", "Distances without a phylogeny"): {
         "sample_vectors": "SampleData[AAMEmbedding]",
         "predicted_unifrac": "DistanceMatrix",

@@ -56,6 +56,7 @@ SETTINGS = {
     "evaluate": (Reading,),
     "summarize_training": (),
     "summarize_model": (),
+    "show_importance": (),
     "ready_encoder": (),
     "explain": (Explaining, Reading),
     "embed": (Embedding, Training, Reading),
@@ -65,7 +66,7 @@ METHODS = (
     "split_samples", "predict_baselines", "merge_folds", "pretrain", "ready_encoder", "fit", "fine_tune", "predict",
     "embed", "embed_vectors", "explain",
 )  # fmt: skip
-VISUALIZERS = ("evaluate", "summarize_training", "summarize_model")
+VISUALIZERS = ("evaluate", "summarize_training", "summarize_model", "show_importance")
 PIPELINES = ("cross_validate",)
 ACTIONS = (*METHODS, *VISUALIZERS, *PIPELINES)
 
@@ -73,7 +74,7 @@ ACTIONS = (*METHODS, *VISUALIZERS, *PIPELINES)
 def function_of(action):
     """The Python function behind an action."""
     folder = "visualizers" if action in plugin.visualizers else "actions"
-    module = {"embed_vectors": "embed"}.get(action, action.removeprefix("summarize_"))
+    module = {"embed_vectors": "embed"}.get(action, action.removeprefix("summarize_").removeprefix("show_"))
     return getattr(sys.modules[f"q2_aam.{folder}.{module}"], action)
 
 

@@ -83,6 +83,21 @@ def model():
     return _fitted()[0]
 
 
+@lru_cache(maxsize=1)
+def _explained() -> tuple:
+    return _run("explain", table=new_table(), sequences=sequences(), model=model())
+
+
+def importance():
+    """What `explain` makes of the new samples."""
+    return _explained()[0]
+
+
+def effects():
+    """Its effects."""
+    return _explained()[1]
+
+
 def training_log():
     """What `pretrain` leaves to look at."""
     return _pretrained()[1]

@@ -9,8 +9,10 @@ from functools import partial
 from q2_aam.registration.example_data import (
     SMALL,
     certainty,
+    effects,
     encoder,
     half,
+    importance,
     metadata,
     model,
     new_table,
@@ -56,6 +58,19 @@ def explain_example(use):
             model=use.init_artifact("ph_model", model),
         ),
         use.UsageOutputNames(importance="ph_importance", effects="ph_effects"),
+    )
+
+
+def show_importance_example(use):
+    """Look at what predictions rest on."""
+    use.action(
+        use.UsageAction(plugin_id="aam", action_id="show_importance"),
+        use.UsageInputs(
+            importance=use.init_artifact("ph_importance", importance),
+            effects=use.init_artifact("ph_effects", effects),
+            sequences=use.init_artifact("sequences", sequences),
+        ),
+        use.UsageOutputNames(visualization="ph_importance_page"),
     )
 
 

@@ -1,11 +1,11 @@
-"""Registration of what says which microbes predictions rest on."""
+"""Registration of what says, and shows, which microbes predictions rest on."""
 
 from q2_sample_classifier import Classifier, Importance, Regressor
 from q2_types.feature_data import FeatureData, Sequence
 from q2_types.sample_data import SampleData
 
 from q2_aam.actions.explain import explain
-from q2_aam.framework import Categorical, MetadataColumn, Numeric
+from q2_aam.framework import Categorical, Metadata, MetadataColumn, Numeric
 from q2_aam.registration import examples, parameters
 from q2_aam.registration.learning import ANY_TABLE
 from q2_aam.registration.parameters import (
@@ -17,6 +17,7 @@ from q2_aam.registration.parameters import (
     types,
 )
 from q2_aam.types import AAMEffects, AAMModel
+from q2_aam.visualizers.importance import show_importance
 
 
 def register_explaining(plugin) -> None:
@@ -75,4 +76,36 @@ def register_explaining(plugin) -> None:
             "what its presence does in this model. That need not be a cause, and ASVs that always come together share their effect."
         ),
         examples={"Numeric column": examples.explain_example},
+    )
+
+
+def register_show_importance(plugin) -> None:
+    """Register `show_importance`.
+
+    Parameters
+    ----------
+    plugin : Plugin
+    """
+    plugin.visualizers.register_function(
+        function=show_importance,
+        inputs={
+            "importance": FeatureData[Importance],
+            "effects": SampleData[AAMEffects],
+            "sequences": FeatureData[Sequence],
+        },
+        parameters={"feature_metadata": Metadata},
+        input_descriptions={
+            "importance": "What explain made.",
+            "effects": "The effects of the same run of explain.",
+            "sequences": "Sequences of the features, to be searched and copied. Not needed where the feature IDs are themselves the "
+            "sequences.",
+        },
+        parameter_descriptions={
+            "feature_metadata": "A taxonomy, or other metadata of the features, to call them by: the last rank that has a name, of the "
+            "column Taxon or, without one, of the first categorical column.",
+        },
+        name="Show which microbes predictions rest on",
+        description="Ranked features with direction and spread, their effects in each sample, one sample's in detail, a table to be "
+        "searched, and how far all this can be trusted, as far as explain has measured it.",
+        examples={"Numeric column": examples.show_importance_example},
     )

@@ -11,6 +11,7 @@ from q2_aam.schema import is_number
 
 ASSETS = Path(__file__).parent / "assets"
 MAX_ROWS = 40  # of a table on the page; its file has all
+MAX_BROWSED = 5000  # of one that is searched
 MAX_SVG_MARKS = 2000  # above that the browser draws on a canvas, which stays quick
 
 
@@ -36,6 +37,7 @@ class Page:
         self._verdict = None
         self._sections = []
         self._charts = {}
+        self._browsed = {}
 
     def verdict(self, heading: str, text: str, level: str):
         """Say what the page comes to.
@@ -107,6 +109,23 @@ class Page:
         table = {"name": name, "heading": heading, "headers": list(headers.values()), "rows": rows}
         self._sections[-1]["tables"].append({**table, "left_out": max(0, len(frame) - MAX_ROWS)})
 
+    def browsed_table(self, name: str, frame, headers: dict, copied=()):
+        """Add a table that is searched and sorted in the browser; without scripts it is as :meth:`table`'s.
+
+        Parameters
+        ----------
+        name, frame, headers
+            As of :meth:`table`. Its first 5,000 rows are searched.
+        copied : collection of str
+            Columns whose text is shown short, beside a button that copies it.
+        """
+        self.table(name, frame, headers)
+        values = frame[list(headers)].head(MAX_BROWSED).astype(object)
+        rows = [list(map(_browsed_cell, row)) for row in values.itertuples(index=False)]
+        self._browsed[name] = {"rows": rows, "copied": [n for n, column in enumerate(headers) if column in copied]}
+        left_out = max(0, len(frame) - MAX_BROWSED)
+        self._sections[-1]["tables"][-1] |= {"browsed": True, "not_searched": left_out}
+
     def facts(self, values: dict):
         """Add a table of what is known, without a file.
 
@@ -177,6 +196,10 @@ class Page:
         if self._charts:
             (self.directory / "vega.js").write_text(_vega_bundle(), encoding="utf-8")
             (self.directory / "charts.js").write_text(self._chart_script(), encoding="utf-8")
+        if self._browsed:
+            shutil.copyfile(ASSETS / "browse.js", self.directory / "browse.js")
+            script = f"const TABLES = {json.dumps(self._browsed)};\n"
+            (self.directory / "tables.js").write_text(script, encoding="utf-8")
         context = {
             "title": self.title,
             "lead": self.lead,
@@ -185,6 +208,7 @@ class Page:
             "cautions": self.cautions,
             "sections": self._sections,
             "charts": bool(self._charts),
+            "browsed": bool(self._browsed),
         }
         q2templates.render(str(ASSETS / "index.html"), str(self.directory), context=context)
 
@@ -239,6 +263,13 @@ def _cell(value, text: bool):
     if value is None or isinstance(value, Number):
         return {"text": number(value), "number": True}
     return {"text": str(value), "number": not text}
+
+
+def _browsed_cell(value):
+    """Text, or the text of a number and the number, which JSON may not have."""
+    if value is None or isinstance(value, Number):
+        return [number(value), None if value is None or math.isnan(value) else float(value)]
+    return str(value)
 
 
 def _vegalite_version():

@@ -115,7 +115,7 @@ def test_importing_the_visualizers_loads_nothing_heavy():
 
     code = (
         "import sys; import q2_sample_classifier; import q2_aam.types; before = set(sys.modules); "
-        "import q2_aam.visualizers.evaluate, q2_aam.visualizers.training; "
+        "import q2_aam.visualizers.evaluate, q2_aam.visualizers.importance, q2_aam.visualizers.training; "
         "print({name.split('.')[0] for name in set(sys.modules) - before} "
         "& {'torch', 'lightning', 'sklearn', 'altair', 'matplotlib', 'vl_convert', 'unifrac', 'scipy'})"
     )

@@ -1,0 +1,127 @@
+"""What the page of `show-importance` shows: importance and effects of one explanation, matched by name."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from q2_aam.types import AAMEffectsDirectoryFormat
+
+from ._samples import listed
+
+OTHER = "Give the importance and the effects that the same run of explain made."
+
+
+@dataclass
+class Explanation:
+    """Importance and effects of the same features.
+
+    Attributes
+    ----------
+    frame : pandas.DataFrame
+        A feature (or group) a row, the most important first: `importance`, `samples`, `prevalence`, the columns of
+        `effect_columns`; `spread` where it was measured. What names the features is added: `label`, and where they are
+        known `taxon` and `sequence`.
+    effects : pandas.DataFrame
+        float64 ``[N, G]`` by sample ID, columns as the rows of `frame`; 0 where a sample does not hold a feature.
+    prediction : pandas.Series
+        Of each sample; of classes the probability of the likeliest.
+    about : dict
+        ``explanation.json``.
+    """
+
+    frame: pd.DataFrame
+    effects: pd.DataFrame
+    prediction: pd.Series
+    about: dict
+
+    @property
+    def target(self) -> str:
+        """Name of the column."""
+        return self.about["target"]["name"]
+
+    @property
+    def classes(self) -> list[str]:
+        """The target's; empty if it is a number."""
+        return self.about["target"]["classes"]
+
+    @property
+    def noun(self) -> str:
+        """What left the samples, one of them."""
+        return "group" if self.about["groups"] else "ASV"
+
+    @property
+    def effect_columns(self) -> dict:
+        """Column of the importance -> the class that it is of, or the target."""
+        return {f"effect_{name}": name for name in self.classes} if self.classes else {"effect": self.target}
+
+    @property
+    def unit(self) -> str:
+        """What an effect is measured in."""
+        return "effect on the likeliest class's probability" if self.classes else f"effect on {self.target}"
+
+
+def match_explanation(importance: pd.DataFrame, effects: AAMEffectsDirectoryFormat) -> Explanation:
+    """Match the two outputs of an explanation, or say what does not fit.
+
+    Parameters
+    ----------
+    importance : pandas.DataFrame
+    effects : AAMEffectsDirectoryFormat
+
+    Raises
+    ------
+    ValueError
+        A sentence that names what differs.
+    """
+    table, frame = effects.effects.view(pd.DataFrame), importance.set_axis(importance.index.astype(str))
+    about = json.loads((effects.path / "explanation.json").read_text(encoding="utf-8"))
+    if "prediction" != table.columns[0]:
+        raise ValueError(f"The effects have no column prediction in front. {OTHER}")
+    table, prediction = table.iloc[:, 1:], table.iloc[:, 0]
+    explanation = Explanation(frame, table, prediction, about)
+    refuse_other(frame, table, ["importance", *explanation.effect_columns, "samples"])
+    frame = frame.sort_values("importance", ascending=False, kind="stable")
+    explanation.frame = frame.assign(prevalence=frame["samples"] / len(table))
+    explanation.effects = table[frame.index]
+    if not explanation.classes:
+        refuse_other_values(explanation)
+    return explanation
+
+
+def refuse_other(frame: pd.DataFrame, table: pd.DataFrame, columns: list[str]) -> None:
+    """Stop where names or columns of the importance do not fit the effects."""
+    lacking = [name for name in columns if name not in frame]
+    if lacking:
+        raise ValueError(
+            f"The importance lacks the columns {listed(lacking)}, which explain makes for the column that the effects "
+            f"are of; it has {listed(frame.columns)}. {OTHER}"
+        )
+    missing = [
+        f"{place} not of {listed(names)}"
+        for place, names in (
+            ("The importance is", table.columns.difference(frame.index, sort=False)),
+            ("the effects are", frame.index.difference(table.columns, sort=False)),
+        )
+        if len(names)
+    ]
+    if missing:
+        said = ", ".join(missing)
+        raise ValueError(
+            f"The importance and the effects are not of the same explanation. {said[0].upper()}{said[1:]}. {OTHER}"
+        )
+    if not len(frame):
+        raise ValueError("The importance has no rows: nothing could leave a sample, so that there is nothing to show.")
+
+
+def refuse_other_values(explanation: Explanation) -> None:
+    """Stop where the importance is not the mean size of the effects, which it is of a number."""
+    sizes = explanation.effects.abs().mean()
+    # Effects are written with seven digits.
+    other = ~np.isclose(sizes, explanation.frame["importance"], rtol=1e-3, atol=1e-6 * float(sizes.max()))
+    if other.any():
+        raise ValueError(
+            "The importance and the effects are not of the same explanation: importance is the mean size of the "
+            f"effects, but not of {listed(explanation.frame.index[other])}. {OTHER}"
+        )
