@@ -14,14 +14,12 @@ import scipy.sparse as sp
 
 from q2_aam.encoder.device import use_threads
 from q2_aam.predictor import Predictor, features_of
-from q2_aam.settings import Embedding, Explaining
+from q2_aam.settings import MOST_EFFECTS, Embedding, Explaining
 from q2_aam.study.study import Study
 from q2_aam.study.tables import keep_columns, name_ids
 
 # ASVs in occluded samples that are read at a time.
 READ_AT_ONCE = 200_000
-# Names whose effects are kept for each sample: more would be a table of gigabytes.
-MOST_NAMES = 500
 # Fewer samples say nothing of the others.
 FEWEST_SAMPLES = 10
 
@@ -81,7 +79,7 @@ class Effects:
         that by each of the 500 most important names, the most important first; 0 where a sample does not hold it."""
         likeliest = self.predictions.to_numpy().argmax(1)
         change = self.change[np.arange(len(self.change)), likeliest[self.sample]]
-        order = np.argsort(-self.importance(), kind="stable")[:MOST_NAMES]
+        order = np.argsort(-self.importance(), kind="stable")[:MOST_EFFECTS]
         place = np.full(len(self.names), -1)
         place[order] = np.arange(len(order))
         shown = place[self.left] >= 0

@@ -75,6 +75,8 @@ FINE_TUNE_MONITORS = (
 )
 # Steps that pretraining takes by itself, whatever the number of samples, within these numbers of epochs.
 AUTO_STEPS = 300
+# Features of an explanation whose effects are kept for each sample: more would be a table of gigabytes.
+MOST_EFFECTS = 500
 FEWEST_EPOCHS, MOST_EPOCHS = 4, 60
 # Standardised embeddings are cut there: a new sample may hold a lineage that training samples hardly did.
 FEATURE_LIMIT = 4.0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from q2_aam.settings import MOST_EFFECTS
 from q2_aam.types import AAMEffectsDirectoryFormat
 
 from ._samples import listed
@@ -24,7 +25,8 @@ class Explanation:
         `effect_columns`; `spread` where it was measured. What names the features is added: `label`, and where they are
         known `taxon` and `sequence`.
     effects : pandas.DataFrame
-        float64 ``[N, G]`` by sample ID, columns as the rows of `frame`; 0 where a sample does not hold a feature.
+        float64 ``[N, G]`` by sample ID, columns as the (first) rows of `frame`; 0 where a sample does not hold a
+        feature.
     prediction : pandas.Series
         Of each sample; of classes the probability of the likeliest.
     about : dict
@@ -81,23 +83,30 @@ def match_explanation(importance: pd.DataFrame, effects: AAMEffectsDirectoryForm
         raise ValueError(f"The effects have no column prediction in front. {OTHER}")
     table, prediction = table.iloc[:, 1:], table.iloc[:, 0]
     explanation = Explanation(frame, table, prediction, about)
-    refuse_other(frame, table, ["importance", *explanation.effect_columns, "samples"])
+    refuse_lacking(frame, ["importance", *explanation.effect_columns, "samples"])
     frame = frame.sort_values("importance", ascending=False, kind="stable")
+    # Of many features the effects of the most important ones are kept.
+    kept = frame if len(table.columns) < MOST_EFFECTS else frame.iloc[: len(table.columns)]
+    refuse_other(kept, table)
     explanation.frame = frame.assign(prevalence=frame["samples"] / len(table))
-    explanation.effects = table[frame.index]
+    explanation.effects = table[kept.index]
     if not explanation.classes:
         refuse_other_values(explanation)
     return explanation
 
 
-def refuse_other(frame: pd.DataFrame, table: pd.DataFrame, columns: list[str]) -> None:
-    """Stop where names or columns of the importance do not fit the effects."""
+def refuse_lacking(frame: pd.DataFrame, columns: list[str]) -> None:
+    """Stop where the importance lacks columns that the effects call for."""
     lacking = [name for name in columns if name not in frame]
     if lacking:
         raise ValueError(
             f"The importance lacks the columns {listed(lacking)}, which explain makes for the column that the effects "
             f"are of; it has {listed(frame.columns)}. {OTHER}"
         )
+
+
+def refuse_other(frame: pd.DataFrame, table: pd.DataFrame) -> None:
+    """Stop where names of the importance are not those of the effects."""
     missing = [
         f"{place} not of {listed(names)}"
         for place, names in (
@@ -118,10 +127,11 @@ def refuse_other(frame: pd.DataFrame, table: pd.DataFrame, columns: list[str]) -
 def refuse_other_values(explanation: Explanation) -> None:
     """Stop where the importance is not the mean size of the effects, which it is of a number."""
     sizes = explanation.effects.abs().mean()
+    importance = explanation.frame["importance"].iloc[: len(sizes)]
     # Effects are written with seven digits.
-    other = ~np.isclose(sizes, explanation.frame["importance"], rtol=1e-3, atol=1e-6 * float(sizes.max()))
+    other = ~np.isclose(sizes, importance, rtol=1e-3, atol=1e-6 * float(sizes.max()))
     if other.any():
         raise ValueError(
             "The importance and the effects are not of the same explanation: importance is the mean size of the "
-            f"effects, but not of {listed(explanation.frame.index[other])}. {OTHER}"
+            f"effects, but not of {listed(sizes.index[other])}. {OTHER}"
         )

@@ -13,6 +13,7 @@ HEADINGS = {
 LABELS = {"r2": "R²", "balanced_accuracy": "balanced accuracy"}
 # Fewer than two of the 20 most important are called a small difference.
 HARDLY = 0.1
+DELETION = ["removed", "top", "random", "random_low", "random_high", "top_reads", "random_reads"]
 JUDGED = (5, 10, 20)  # removed features by which it is judged whether they are better than random ones
 
 
@@ -41,8 +42,7 @@ def trust_verdict(page, explanation) -> None:
 def skill(explanation) -> tuple[str, str]:
     """A sentence where the model predicts no better than without looking, and how bad that is."""
     trust = explanation.about["trust"]
-    chance = 1 / len(explanation.classes) if explanation.classes else 0.0
-    if trust["score"] > chance:
+    if trust["score"] > trust["trivial"]:
         return "", "success"
     return (
         "Models of the other folds predict no better than an answer that looks at no sample: their "
@@ -60,9 +60,10 @@ def removal(explanation) -> tuple[str, str]:
         return f"There are too few {noun}s to remove some of them.", "info"
     last = rows[-1]
     numbers = (
-        f"without the {last['removed']} most important ones of each fold {score_name(trust)} goes from "
-        f"{number(trust['score'])} to {number(last['top'])}, without as many random ones of like prevalence and "
-        f"abundance to {number(last['random'])} ({number(last['random_low'])} to {number(last['random_high'])})"
+        f"without the {last['removed']} most important ones of each fold ({last['top_reads']:.0%} of the reads) "
+        f"{score_name(trust)} goes from {number(trust['score'])} to {number(last['top'])}, without as many random ones "
+        f"of like prevalence and abundance ({last['random_reads']:.0%} of the reads) to {number(last['random'])} "
+        f"({number(last['random_low'])} to {number(last['random_high'])})"
     )
     if all(row["top"] >= row["random_low"] for row in rows):
         return (
@@ -77,7 +78,8 @@ def stability(explanation) -> tuple[str, str]:
     """How many of the most important features two folds share beside chance, and how bad that is."""
     values, noun = explanation.about["trust"]["stability"], explanation.noun
     if values["overlap"] is None or values["by_chance"] is None:
-        return f"How stable the ranks are is not known: there are not more than {values['top']} {noun}s.", "info"
+        few = f"there are fewer than {2 * values['top']} {noun}s, or values cannot be permuted"
+        return f"How stable the ranks are is not known: {few}.", "info"
     numbers = (
         f"of the {values['top']} most important ones of a fold {values['overlap']:.0%} are among those of another one, "
         f"of models that learnt from permuted values {values['by_chance']:.0%}"
@@ -96,4 +98,4 @@ def score_name(trust: dict) -> str:
 
 def deletion_table(trust: dict) -> pd.DataFrame:
     """The scores by how many features were removed."""
-    return pd.DataFrame(trust["deletion"], columns=["removed", "top", "random", "random_low", "random_high"])
+    return pd.DataFrame(trust["deletion"], columns=DELETION)

@@ -162,7 +162,7 @@ def test_groups_that_the_model_was_fitted_with_are_missed(study, classifier, cap
 
 
 def test_effects_of_the_most_important_names_alone_are_kept(study, regressor, monkeypatch):
-    monkeypatch.setattr(occlusion, "MOST_NAMES", 7)
+    monkeypatch.setattr(occlusion, "MOST_EFFECTS", 7)
     importance, effects, _ = run(study, regressor[0])
     assert list(effects) == ["prediction", *importance.index[:7]] and len(importance) > 7
     np.testing.assert_allclose(importance["importance"].iloc[:7], effects.iloc[:, 1:].abs().mean(), rtol=1e-5)

@@ -24,11 +24,14 @@ REMOVED = (0, 1, 2, 5, 10, 20)
 def trust_of(tops=(0.5, 0.4, 0.3, 0.2, 0.1, 0.0), overlap=0.6, by_chance=0.3, metric="r2", removed=REMOVED):
     """Trust as `explain` writes it; random removals leave 0.5, of 0.45 to 0.52."""
     rows = [
-        {"removed": count, "top": top, "random": 0.5, "random_low": 0.45, "random_high": 0.52}
+        {"removed": count, "top": top, "random": 0.5, "random_low": 0.45, "random_high": 0.52, "top_reads": 0.3,
+         "random_reads": 0.25}
         for count, top in zip(removed, tops, strict=True)
     ]
     stability = {"top": 20, "overlap": overlap, "by_chance": by_chance}
-    return {"folds": 5, "metric": metric, "score": tops[0], "stability": stability, "deletion": rows}
+    trivial = 0.0 if metric == "r2" else 0.5
+    about = {"folds": 5, "metric": metric, "score": tops[0], "trivial": trivial}
+    return {**about, "stability": stability, "deletion": rows}
 
 
 def made(names, samples=12, classes=(), seed=0, **about):
@@ -165,8 +168,9 @@ def test_without_true_values_it_is_not_known_how_far_it_can_be_trusted(tmp_path)
 def test_trust(tmp_path):
     page = shown(tmp_path, made(NAMES, trust=trust_of()))
     told = (
-        "Predictions rest on the most important ASVs: without the 20 most important ones of each fold R² goes from "
-        "0.500 to 0.000, without as many random ones of like prevalence and abundance to 0.500 (0.450 to 0.520)."
+        "Predictions rest on the most important ASVs: without the 20 most important ones of each fold (30% of the reads) "
+        "R² goes from 0.500 to 0.000, without as many random ones of like prevalence and abundance (25% of the reads) to "
+        "0.500 (0.450 to 0.520)."
     )
     stable = (
         "The ranks are more stable than by chance: of the 20 most important ones of a fold 60% are among those of "
@@ -197,7 +201,7 @@ def test_hardly_more_than_chance_and_unknown_stability(tmp_path, values):
     assert "This can be trusted in part." in page.text
     said = "The ranks are hardly more stable than by chance; a single ASV says little: of the 20"
     if values["overlap"] is None:
-        said = "How stable the ranks are is not known: there are not more than 20 ASVs."
+        said = "How stable the ranks are is not known: there are fewer than 40 ASVs, or values cannot be permuted."
     assert said in page.text
 
 
@@ -217,7 +221,7 @@ def test_removal_that_costs_no_more_than_that_of_random_ones(tmp_path, tops, cos
 
 def test_few_features_are_judged_by_what_was_removed(tmp_path):
     page = shown(tmp_path / "two", made(NAMES, trust=trust_of((0.5, 0.4, 0.3), removed=(0, 1, 2))))
-    assert "without the 2 most important ones of each fold R² goes from 0.500 to 0.300" in page.text
+    assert "without the 2 most important ones of each fold (30% of the reads) R² goes from 0.500 to 0.300" in page.text
     page = shown(tmp_path / "none", made(NAMES, trust=trust_of((0.5,), removed=(0,))))
     assert "There are too few ASVs to remove some of them." in page.text
 
@@ -345,6 +349,16 @@ def test_one_feature_and_one_sample(tmp_path):
     page = shown(tmp_path, made(["only"], samples=1))
     assert "1 ASV in 1 sample" in page.text and len(page.tables[0]) == 2
     assert "PNG and SVG are of the sample S0." in page.text
+
+
+def test_of_many_features_the_effects_of_the_first_500_are_there(tmp_path):
+    importance, directory, frame = made([f"f{n}" for n in range(520)], samples=8)
+    directory.effects.write_data(frame.iloc[:, :501], pd.DataFrame)
+    page = shown(tmp_path / "kept", (importance, directory))
+    assert len(page.searched["rows"]) == 520
+    directory.effects.write_data(frame.drop(columns=importance.index[3]).iloc[:, :501], pd.DataFrame)
+    with pytest.raises(ValueError, match="not of the same explanation"):
+        shown(tmp_path / "other", (importance, directory))
 
 
 def test_5000_features_and_many_samples(tmp_path):
