@@ -1,5 +1,6 @@
 """An encoder, studies and predictors of all heads, small enough to fit in a moment; each is made once."""
 
+import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -35,7 +36,11 @@ def encoder(lineages=12):
     """An encoder after one epoch."""
     sizes = Architecture(dim=16, heads=2, lineages=lineages)
     study = simulate_study(SAMPLES, with_phylogeny=True)
-    return Encoder.pretrain(study, Training(Optimization(epochs=1)), architecture=sizes)
+    made = Encoder.pretrain(study, Training(Optimization(epochs=1)), architecture=sizes)
+    # Its checksum is known from then on: whichever test writes it first, models that hold it say the same.
+    with tempfile.TemporaryDirectory() as directory:
+        made.save(directory)
+    return made
 
 
 @cache

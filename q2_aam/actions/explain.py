@@ -54,7 +54,7 @@ def explain(
         labelled = None
         if metadata is not None:
             refuse_other_column(metadata, predictor.target)
-            if groups is None and "groups" in predictor.description.data:
+            if groups is None and predictor.description.data.get("groups"):
                 say("The model was fitted with groups. Without them here, trust in the explanation is too high.")
             labelled = study_of(table, sequences, metadata=metadata, groups=groups, covariate_columns=columns, **shared)
             folds_of(predictor, labelled, random_seed)

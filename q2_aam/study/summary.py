@@ -16,6 +16,8 @@ def asvs_of(study: Study | JoinedStudies, rows: np.ndarray) -> np.ndarray:
 def data_summary(study: Study | JoinedStudies, train_rows: np.ndarray, validation_rows: np.ndarray) -> dict:
     """Sizes of what is learnt from, and of what was left out of it, for ``model.json``."""
     communities, depths = study.communities, study.depths()[train_rows]
+    # Several studies together have none.
+    groups = getattr(study, "groups", None)
     return {
         "samples": len(study),
         "training_samples": len(train_rows),
@@ -30,6 +32,6 @@ def data_summary(study: Study | JoinedStudies, train_rows: np.ndarray, validatio
             "median": float(np.median(depths)),
             "highest": float(depths.max()),
         },
-        **({} if study.groups is None else {"groups": int(study.groups.nunique())}),
+        "groups": None if groups is None else int(groups.nunique()),
         **study.record,
     }

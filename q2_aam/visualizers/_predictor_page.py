@@ -75,9 +75,11 @@ def _target(page, predictor):
 
 
 def _samples(page, predictor):
-    intervals, groups = predictor.calibration.intervals or {}, None
-    if "groups" in intervals:
-        groups = "none were given" if intervals["groups"] is None else intervals["groups"]
+    groups = None
+    # Models of before say it of the intervals alone.
+    for known in (predictor.description.data, predictor.calibration.intervals or {}):
+        if groups is None and "groups" in known:
+            groups = "none were given" if known["groups"] is None else known["groups"]
     page.section("What it learnt from")
     page.facts({
         **samples_facts(predictor.description.data, {"Groups": groups}),

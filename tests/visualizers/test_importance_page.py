@@ -168,9 +168,9 @@ def test_without_true_values_it_is_not_known_how_far_it_can_be_trusted(tmp_path)
 def test_trust(tmp_path):
     page = shown(tmp_path, made(NAMES, trust=trust_of()))
     told = (
-        "Predictions rest on the most important ASVs: without the 20 most important ones of each fold (30% of the reads) "
-        "R² goes from 0.500 to 0.000, without as many random ones of like prevalence and abundance (25% of the reads) to "
-        "0.500 (0.450 to 0.520)."
+        "Predictions rest on the most important ASVs: without the 20 most important ones of each fold (30% of the "
+        "reads) R² goes from 0.500 to 0.000, without as many random ones of like prevalence and abundance (25% of the "
+        "reads) to 0.500 (0.450 to 0.520)."
     )
     stable = (
         "The ranks are more stable than by chance: of the 20 most important ones of a fold 60% are among those of "

@@ -180,7 +180,7 @@ def test_classifier(tmp_path):
     assert table(page, "Class", "Samples", "Share") == [
         [name, str(size), f"{size / 30:.3f}"] for name, size in sizes.items()
     ]
-    assert values["Groups"] == UNKNOWN
+    assert values["Groups"] == "none were given"
     assert values["Temperature"] == number(fitted.calibration.temperature)
     own = classification_scores(samples.target, fitted.out_of_fold.values)
     rows = {row[0]: row[1:3] for row in table(page, "Score", "Model", "Always the largest class", "Meaning")}
