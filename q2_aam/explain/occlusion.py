@@ -13,8 +13,10 @@ import pandas as pd
 import scipy.sparse as sp
 
 from q2_aam.encoder.device import use_threads
+from q2_aam.heads.features import Features
 from q2_aam.predictor import Predictor, features_of
 from q2_aam.settings import MOST_EFFECTS, Embedding, Explaining
+from q2_aam.study.covariates import covariates_of
 from q2_aam.study.study import Study
 from q2_aam.study.tables import keep_columns, name_ids
 
@@ -167,14 +169,24 @@ def occlude(
 
 
 def outputs_without(
-    predictor: Predictor, study: Study, known: sp.csr_matrix, gone: np.ndarray, settings: Embedding
-) -> np.ndarray:
-    """The head's outputs ``[N, O]`` of a study that was read as it is predicted, without ASVs ``gone [V]``, boolean."""
-    study = replace(study, communities=replace(study.communities, counts=keep_columns(study.communities.counts, ~gone)))
-    with np.errstate(divide="ignore"):
-        # Nothing may be left of a sample.
-        features = features_of(predictor.encoder, study, predictor.covariates, keep_columns(known, ~gone), settings)
-    return predictor.head.outputs(features)
+    predictor: Predictor, study: Study, known: sp.csr_matrix, gone: list[np.ndarray], settings: Embedding
+) -> list[np.ndarray]:
+    """The head's outputs ``[N, O]`` of a study that was read as it is predicted, without each set of ASVs.
+
+    These are boolean ``[V]``. All ASVs are encoded once.
+    """
+    communities, numbers = study.communities, covariates_of(study, predictor.covariates)
+    without = [replace(communities, counts=keep_columns(communities.counts, ~leaves)) for leaves in gone]
+    alone = [replace(communities, counts=keep_columns(known, ~leaves)) for leaves in gone]
+    alone = alone if known.nnz < communities.counts.nnz else []
+    embeddings = predictor.encoder.embed_tables([communities, *without, *alone], settings)[1:]
+    parts = [embeddings[: len(gone)], embeddings[len(gone) :]] if alone else [embeddings]
+    # Nothing may be left of a sample.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return [
+            predictor.head.outputs(Features.of(part, placed[0], numbers, *placed[1:]))
+            for part, *placed in zip(without, *parts, strict=True)
+        ]
 
 
 def _predicted(predictor: Predictor, study: Study, known: sp.csr_matrix, settings: Embedding) -> pd.DataFrame:

@@ -221,17 +221,17 @@ def _removed(fitted: Predictor, study: Study, effects, groups, settings: Explain
         order = code[np.argsort(-effects.importance(), kind="stable")]
         alike, counts, found = _alike(study, group, code), study.communities.counts, {}
         reads = np.asarray(counts.sum(1, dtype=np.float64)).ravel()
-        for removed in (0, *(number for number in REMOVED if NAMES_FOR_ONE * number <= len(order))):
-            sets, generator = [order[:removed]], np.random.default_rng([settings.random_seed, removed])
-            sets += [_like(order[:removed], alike, generator) for _ in range(DRAWS)] if removed else []
-            for draw, gone in enumerate(sets):
-                leaves = np.isin(group, gone)
-                outputs = outputs_without(fitted, study, known, leaves, settings)
-                share = counts.astype(np.float64) @ leaves / reads
-                values = fitted.calibration.decide(fitted.target, outputs)
-                if removed:
-                    values = np.where(share > 1 - 1e-9, found[0, 0][0], values)
-                found[removed, draw] = values, share
+        sets = {(0, 0): order[:0]}
+        for removed in (number for number in REMOVED if NAMES_FOR_ONE * number <= len(order)):
+            generator = np.random.default_rng([settings.random_seed, removed])
+            sets[removed, 0] = order[:removed]
+            sets |= {(removed, draw): _like(order[:removed], alike, generator) for draw in range(1, DRAWS + 1)}
+        leaves = [np.isin(group, gone) for gone in sets.values()]
+        for key, gone, outputs in zip(
+            sets, leaves, outputs_without(fitted, study, known, leaves, settings), strict=True
+        ):
+            share, values = counts.astype(np.float64) @ gone / reads, fitted.calibration.decide(fitted.target, outputs)
+            found[key] = np.where(share > 1 - 1e-9, found[0, 0][0], values) if key[0] else values, share
     return found
 
 
