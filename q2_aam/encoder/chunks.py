@@ -92,6 +92,10 @@ def in_chunks(
         return []
     alone = lengths.is_cuda or one_by_one(network)
     parts = chunks(lengths) if alone else even_chunks(lengths)
+    if max_tokens is not None and not alone:
+        # What the other threads are working on takes room, too.
+        busy = (torch.get_num_threads() - 1) * max(float(room(lengths[rows]).sum()) for rows in parts)
+        max_tokens = max(max_tokens // 2, int(max_tokens - busy))
     stored = fitting(lengths, parts, max_tokens)
 
     def piece(rows: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
