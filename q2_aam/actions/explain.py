@@ -14,6 +14,7 @@ from q2_aam.types import AAMEffectsDirectoryFormat, AAMModelDirectoryFormat
 
 SHOWN = 5
 SHOWN_REMOVED = 20
+NO_GROUPS = "The model was fitted with groups. Without them here, trust in the explanation is too high."
 
 
 def explain(
@@ -51,26 +52,27 @@ def explain(
         }
         study = study_of(table, sequences, **shared)
         refuse_strange_names(study.asv_of_feature.index if named is None else named.unique())
-        labelled = None
+        labelled, notes = None, []
         if metadata is not None:
             refuse_other_column(metadata, predictor.target)
             if groups is None and predictor.description.data.get("groups"):
-                say("The model was fitted with groups. Without them here, trust in the explanation is too high.")
+                notes.append(NO_GROUPS)
+                say(NO_GROUPS)
             labelled = study_of(table, sequences, metadata=metadata, groups=groups, covariate_columns=columns, **shared)
             folds_of(predictor, labelled, random_seed)
         effects = occlude(predictor, study, named, settings, progress=say)
         importance = effects.table()
         say(describe_importance(effects, predictor.target))
-        trust = None if labelled is None else trust_in(predictor, labelled, named, settings)
+        trust = None if labelled is None else trust_in(predictor, labelled, named, settings, notes)
         if trust is not None:
             importance.insert(1, "spread", trust.spread.reindex(importance.index))
             for sentence in describe_trust(trust):
                 say(sentence)
     said = None if feature_groups is None else {"column": feature_groups.name, "level": level}
-    return importance, written(effects, predictor.target, len(study), said, trust)
+    return importance, written(effects, predictor.target, len(study), said, trust, notes)
 
 
-def trust_in(predictor, study, groups, settings):
+def trust_in(predictor, study, groups, settings, notes: list[str]):
     """What :func:`q2_aam.explain.measure_trust` says; None where a fold cannot be fitted, which is told of."""
     from q2_aam.explain import measure_trust
 
@@ -78,7 +80,8 @@ def trust_in(predictor, study, groups, settings):
         return measure_trust(predictor, study, groups, settings, progress=say)
     except ValueError as error:
         # The explanation itself is there by now.
-        warn_of([f"How far the explanation can be trusted could not be measured: {error}"])
+        notes.append(f"How far the explanation can be trusted could not be measured: {error}")
+        warn_of(notes[-1:])
         return None
 
 
@@ -108,7 +111,7 @@ def refuse_other_column(metadata, target) -> None:
         )
 
 
-def written(effects, target, samples: int, groups: dict | None, trust) -> AAMEffectsDirectoryFormat:
+def written(effects, target, samples: int, groups: dict | None, trust, notes: list[str]) -> AAMEffectsDirectoryFormat:
     """The artifact of effects."""
     result = AAMEffectsDirectoryFormat()
     result.effects.write_data(effects.by_sample(), pd.DataFrame)
@@ -121,6 +124,7 @@ def written(effects, target, samples: int, groups: dict | None, trust) -> AAMEff
         "alone": effects.alone,
         "groups": groups,
         "trust": None if trust is None else trust.to_dict(),
+        "notes": notes,
     }
     (result.path / "explanation.json").write_text(json.dumps(explanation, indent=1, ensure_ascii=False), "utf-8")
     return result

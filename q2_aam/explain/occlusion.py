@@ -267,8 +267,6 @@ def _occluded(study: Study, known: sp.csr_matrix, group: np.ndarray) -> tuple:
 def _with_counts(study: Study, counts: sp.csr_matrix) -> Study:
     """The same samples with other counts."""
     ids = np.arange(len(study)).astype(str).astype(object)
-    named = {
-        name: None if values is None else values.set_axis(ids)
-        for name, values in (("target", study.target), ("groups", study.groups), ("covariates", study.covariates))
-    }
-    return replace(study, communities=replace(study.communities, counts=counts, sample_ids=ids), table=None, **named)
+    communities = replace(study.communities, counts=counts, sample_ids=ids)
+    covariates = None if study.covariates is None else study.covariates.set_axis(ids)
+    return replace(study, communities=communities, covariates=covariates, target=None, groups=None, table=None)

@@ -29,7 +29,7 @@ AAMVectorsDirectoryFormat = model.SingleFileDirectoryFormat(
 )
 
 
-EXPLANATION_KEYS = ("schema_version", "target", "samples", "of_samples", "alone", "groups", "trust")
+EXPLANATION_KEYS = ("schema_version", "target", "samples", "of_samples", "alone", "groups", "trust", "notes")
 
 
 class AAMExplanationFormat(model.TextFileFormat):

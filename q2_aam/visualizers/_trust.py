@@ -11,6 +11,10 @@ HEADINGS = {
     "success": "This passes the checks of trust.",
 }
 LABELS = {"r2": "R²", "balanced_accuracy": "balanced accuracy"}
+NO_TRUE_VALUES = (
+    "explain was given no true values. With its parameter metadata (--m-metadata-file and --m-metadata-column, the "
+    "column that the model predicts) it fits the model anew without each of five folds, and measures it."
+)
 # Fewer than two of the 20 most important are called a small difference.
 HARDLY = 0.1
 DELETION = ["removed", "top", "random", "random_low", "random_high", "top_reads", "random_reads"]
@@ -26,11 +30,12 @@ def trust_verdict(page, explanation) -> None:
     explanation : q2_aam.visualizers._explanation.Explanation
     """
     trust = explanation.about["trust"]
+    page.notes += explanation.about["notes"]
     if trust is None:
+        # A fold that could not be fitted is noted.
         page.verdict(
             "It is not known how far this can be trusted.",
-            "explain was given no true values. With its parameter metadata (--m-metadata-file and --m-metadata-column, "
-            "the column that the model predicts) it fits the model anew without each of five folds, and measures it.",
+            explanation.about["notes"][-1] if explanation.about["notes"] else NO_TRUE_VALUES,
             "warning",
         )
         return

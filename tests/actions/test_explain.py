@@ -61,6 +61,7 @@ def test_what_comes_out_are_artifacts(study, regressor):
         "alone": 0,
         "groups": None,
         "trust": None,
+        "notes": [],
     }
     given = explain(study.table, regressor[0], study.sequences, threads=1)[1]
     metadata = Artifact.import_data("SampleData[AAMEffects]", given).view(qiime2.Metadata)
@@ -142,6 +143,8 @@ def test_trust_that_cannot_be_measured_is_refused_first_or_told_of(study, regres
     with pytest.warns(UserWarning, match="could not be measured: A fold cannot be fitted."):
         importance, _, explained = run(study, regressor[0], metadata=study.column("ph"))
     assert explained["trust"] is None and "spread" not in importance
+    failed = "How far the explanation can be trusted could not be measured: A fold cannot be fitted."
+    assert explained["notes"] == [failed]
 
 
 def test_a_model_without_skill_is_told_of(study, encoder, capsys):
@@ -156,9 +159,9 @@ def test_a_model_without_skill_is_told_of(study, encoder, capsys):
 
 
 def test_groups_that_the_model_was_fitted_with_are_missed(study, classifier, capsys):
-    run(study, classifier[0], metadata=study.column("habitat"))
+    explained = run(study, classifier[0], metadata=study.column("habitat"))[2]
     said = "The model was fitted with groups. Without them here, trust in the explanation is too high."
-    assert said in " ".join(capsys.readouterr().out.split())
+    assert said in " ".join(capsys.readouterr().out.split()) and explained["notes"] == [said]
 
 
 def test_effects_of_the_most_important_names_alone_are_kept(study, regressor, monkeypatch):

@@ -56,7 +56,7 @@ def made(names, samples=12, classes=(), seed=0, **about):
     explanation = {
         "schema_version": 1,
         "target": {"name": "ph", "kind": "categorical" if classes else "numeric", "classes": list(classes)},
-        "samples": samples, "of_samples": samples, "alone": 0, "groups": None, "trust": None, **about,
+        "samples": samples, "of_samples": samples, "alone": 0, "groups": None, "trust": None, "notes": [], **about,
     }  # fmt: skip
     directory = AAMEffectsDirectoryFormat()
     directory.effects.write_data(frame, pd.DataFrame)
@@ -401,3 +401,12 @@ def test_parts_of_different_explanations_are_refused(tmp_path):
         shown(tmp_path, (given[0], made(NAMES, classes=["a", "b"])[1]))
     with pytest.raises(ValueError, match="importance is the mean size of the effects, but not of asv"):
         shown(tmp_path, (made(NAMES, seed=1)[0], given[1]))
+
+
+def test_notes_of_the_explanation_are_on_the_page(tmp_path):
+    failed = "How far the explanation can be trusted could not be measured: A fold cannot be fitted."
+    page = shown(tmp_path / "failed", made(NAMES, notes=[failed]))
+    assert f"It is not known how far this can be trusted. {failed}" in page.text
+    assert "was given no true values" not in page.text
+    page = shown(tmp_path / "groups", made(NAMES, trust=trust_of(), notes=["No groups were given."]))
+    assert "No groups were given." in page.text
