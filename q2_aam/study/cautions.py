@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
+from q2_aam.study.doubtful_values import doubtful_classes, doubtful_numbers
 from q2_aam.study.tables import name_ids
 
 # An accuracy of 80% measured on 50 samples has a 95% interval of 67% to 89%: wider than what usually lies between two
@@ -67,6 +68,7 @@ def cautions(target: pd.Series, groups: pd.Series | None = None) -> list[str]:
     sentences = [_few_samples(name, target)]
     identifier = _counter(name, target) if numeric else _own_classes(name, target)
     sentences.append(identifier)
+    sentences += doubtful_numbers(name, target) if numeric else doubtful_classes(name, target)
     if not numeric and not identifier:
         sentences.append(_small_classes(name, target))
     if members is not None and len(members):

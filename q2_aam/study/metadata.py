@@ -15,7 +15,7 @@ from q2_aam.study.tables import check_choice, name_ids, repeated
 ID_NAMES = ("id", "sampleid", "sample id", "sample-id", "featureid", "feature id", "feature-id")
 OLD_ID_NAMES = ("#SampleID", "#Sample ID", "#OTUID", "#OTU ID", "sample_name")
 COLUMN_TYPES = ("numeric", "categorical", "")
-_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 
 
 def read_metadata(path: str | PathLike) -> pd.DataFrame:
@@ -74,7 +74,7 @@ def _typed(texts: pd.Series, kind: str, path: str | PathLike) -> pd.Series:
     if kind not in COLUMN_TYPES:
         raise ValueError(f"{path} has a column {texts.name!r} of type {kind!r}; it must be numeric or categorical.")
     values = texts.mask(texts == "", None)
-    wrong = values[values.notna() & ~texts.str.fullmatch(_NUMBER)]
+    wrong = values[values.notna() & ~texts.str.fullmatch(NUMBER)]
     if kind == "numeric" and len(wrong):
         shown = [f"{value!r} in sample {sample}" for sample, value in wrong.items()]
         raise ValueError(
