@@ -1,8 +1,9 @@
 """The phylogeny: read once, kept as a few arrays, cut down to the tips that are needed."""
 
 import hashlib
+import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -123,30 +124,73 @@ def read_phylogeny(path: str) -> Phylogeny:
     Returns
     -------
     Phylogeny
-        Branches without a length have length 0.
+        Where no branch has a length, all are 0.
 
     Raises
     ------
     ValueError
-        If the file is no Newick tree, or several tips have the same name.
+        If the file is no Newick tree or holds several, some branches have no length, or several tips have the same
+        name.
+
+    References
+    ----------
+    https://phylipweb.github.io/phylip/newicktree.html
     """
     import bp
 
     path = str(path)
-    with open(path, encoding="utf-8") as file:
-        text = file.read().strip()
     try:
+        with open(path, encoding="utf-8-sig") as file:
+            text, n_lengths = _checked(file.read().strip())
         tree = Phylogeny.from_bp(bp.parse_newick(text))
+        if 0 < n_lengths < len(tree) - 1:
+            # The reader would take them for 0: the features below would be in no distance.
+            raise ValueError(f"{len(tree) - 1 - n_lengths} of its {len(tree) - 1} branches have no length")
     except (AssertionError, ValueError) as error:
         # Unbalanced parentheses are an AssertionError without a word.
-        reason = str(error) or "its parentheses do not match"
+        reason = str(error).rstrip(".") or "its parentheses do not match"
         raise ValueError(f"{path} cannot be read as a Newick tree: {reason}.") from error
+    names = [name if name is None else name.replace("''", "'") for name in tree.names]
+    tree = replace(tree, names=np.array(names, dtype=object))
     again = repeated(tip_names(tree))
     if again:
         raise ValueError(
             f"{path} has more than one tip of the same name: {name_ids(again)}. Keep one tip of each."
         )
     return tree
+
+
+def _checked(text: str) -> tuple[str, int]:
+    """A Newick text without comments, and how many branches below the root have a length.
+
+    What its reader would pass over is refused.
+    """
+    if text[:6].lower() == "#nexus":
+        raise ValueError("it is a NEXUS file; write the tree as Newick")
+    text = re.sub(rf"({_QUOTED})|\[[^\]]*\]", lambda found: found[1] or "", text)
+    bare = re.sub(_QUOTED, "", text)
+    if "'" in bare:
+        raise ValueError("a name has an apostrophe that is not in quotes")
+    if (trees := bare.count(";")) > 1:
+        raise ValueError(f"it holds {trees} trees; keep one")
+    lengths = re.findall(r":\s*([^(),;:]*)", bare)
+    if wrong := [length.strip() for length in lengths if not _is_length(length)]:
+        raise ValueError(f"{len(wrong)} lengths are no numbers: {name_ids([repr(length) for length in wrong])}")
+    # The root's is in no distance.
+    return text, len(lengths) - bool(re.search(r":[^(),;]*;$", bare))
+
+
+# A name in single quotes; those in it are doubled.
+_QUOTED = r"(?<=[(),\]])\s*'(?:[^']|'')*'"
+
+
+def _is_length(text: str) -> bool:
+    """Whether a text is a number, a number of the branch in braces behind it or not."""
+    try:
+        float(text.split("{")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def tip_names(tree: Phylogeny) -> list[str]:

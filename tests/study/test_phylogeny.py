@@ -8,7 +8,7 @@ from tests.study.conftest import random_newick
 
 def write(folder, newick):
     path = folder / "written.nwk"
-    path.write_text(newick)
+    path.write_text(newick, encoding="utf-8")
     return path
 
 
@@ -92,6 +92,29 @@ def test_quoted_names_and_underscores_are_read(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "newick",
+    [
+        "[&R] ((a:1,b:2):1,(c:1,d:2):1);",
+        "((a[a comment]:1,b:2[&&NHX:S=x]):1[0.9],(c:1,d:2)[;(:]:1);",
+        "\ufeff((a:1,\nb:2):1,\n( c:1, d:2):1)root:0.5;",
+        "((a:1{0},b:2{1}):1{2},(c:1{3},d:2{4}):1{5});",
+        "((a:1e0,b:2E+0)0.95:1.,('c':1,'d':+2)100:1);",
+    ],
+)
+def test_one_tree_in_many_ways_of_writing(tmp_path, newick, capfd):
+    tree = read_phylogeny(write(tmp_path, newick))
+    assert tip_names(tree) == list("abcd")
+    assert tree.lengths[1:].tolist() == [1, 1, 2, 1, 1, 2]
+    # Its reader prints what it passes over.
+    assert capfd.readouterr() == ("", "")
+
+
+def test_names_in_quotes_may_hold_anything(tmp_path):
+    tree = read_phylogeny(write(tmp_path, "(('a;b':1,'it''s (one):[x]':2):1,'c,d':1);"))
+    assert tip_names(tree) == ["a;b", "it's (one):[x]", "c,d"]
+
+
+@pytest.mark.parametrize(
     ("newick", "message"),
     [
         ("((a:1,b:1):1,a:1,b:2,c:1);", "has more than one tip of the same name: a, b. Keep one tip of each."),
@@ -101,6 +124,16 @@ def test_quoted_names_and_underscores_are_read(tmp_path):
             "(a:1,b:1)",
             "cannot be read as a Newick tree: Newick does not appear terminated with a semicolon.",
         ),
+        ("(a:1,b:2);\n(c:1,d:2);", "cannot be read as a Newick tree: it holds 2 trees; keep one."),
+        (
+            "#NEXUS\nbegin trees;\ntree t=(a:1,b:2);\nend;",
+            "cannot be read as a Newick tree: it is a NEXUS file; write the tree as Newick.",
+        ),
+        ("((a:x,b:2):1,c:1);", "cannot be read as a Newick tree: 1 lengths are no numbers: 'x'."),
+        ("((a:,b:2):1,c:1);", "cannot be read as a Newick tree: 1 lengths are no numbers: ''."),
+        ("((a:1,b):1,(c:1,d):1);", "cannot be read as a Newick tree: 2 of its 6 branches have no length."),
+        ("((a:1,b):1,c:1):0;", "cannot be read as a Newick tree: 1 of its 4 branches have no length."),
+        ("(D'Arcy:1,b:1);", "cannot be read as a Newick tree: a name has an apostrophe that is not in quotes."),
     ],
 )
 def test_unreadable_trees_are_refused(tmp_path, newick, message):
