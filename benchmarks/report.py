@@ -27,6 +27,7 @@ SECTIONS = {
     "across-percentiles": "scores.md",
     "skill-own-half": "scores.md",
     "skill-half-other": "scores.md",
+    "strangers": "scores.md",
     "probabilities": "probabilities.md",
     "intervals": "probabilities.md",
     "metrics": "scores.md",
