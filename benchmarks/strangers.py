@@ -32,7 +32,7 @@ def main() -> None:
     with use_threads(settings):
         for name, study in studies.items():
             read = read_study(study.table, str(study.sequences), max_length=encoder.max_length)
-            features[name] = features_of(encoder, read, None, None, settings)
+            features[name] = features_of(encoder, read, None, read.communities.counts, settings)
             print(name, len(features[name]), flush=True)
     rows = []
     for name, study in studies.items():

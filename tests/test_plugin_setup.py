@@ -36,6 +36,7 @@ from q2_aam.settings import (
     Optimization,
     PretrainingSampling,
     Reading,
+    ReadLength,
     Runtime,
     Sampling,
     Splitting,
@@ -45,7 +46,7 @@ from q2_aam.settings import (
 
 # The dataclasses whose defaults an action's signature shows; an earlier one comes first where they share a name.
 SETTINGS = {
-    "pretrain": (Optimization, PretrainingSampling, Training, Runtime, Architecture, Reading),
+    "pretrain": (Optimization, PretrainingSampling, Training, Runtime, ReadLength, Architecture, Reading),
     "fit": (Fitting, Reading),
     "fine_tune": (FineTuningOptimization, Sampling, FineTuning, TargetObjective, Runtime, Reading),
     "predict": (Embedding, Reading),

@@ -5,7 +5,7 @@ import warnings
 import pandas as pd
 
 from q2_aam.framework import qiime2
-from q2_aam.settings import Architecture, Embedding, Reading
+from q2_aam.settings import LONGEST, Architecture, Embedding, Reading
 
 
 def study_of(
@@ -79,7 +79,7 @@ def foreign_cautions(
         # What reading has to say is said where something is learnt of it.
         warnings.simplefilter("ignore")
         reading = Reading(missing_features=missing_features)
-        length = Architecture.max_length if pretrained else loaded.max_length
+        length = LONGEST if pretrained else loaded.max_length
         study = study_of(table, sequences, max_length=length, reading=reading)
     with use_threads(Embedding(threads=threads)):
         return cautions_to_learn(loaded, study.communities, foreign)

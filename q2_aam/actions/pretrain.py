@@ -1,5 +1,7 @@
 """`pretrain`: learn, without labels, sample embeddings whose distances are UniFrac distances."""
 
+from dataclasses import replace
+
 import biom
 from q2_types.feature_data import DNAFASTAFormat
 from q2_types.tree import NewickFormat
@@ -8,10 +10,12 @@ from q2_aam.actions._reading import study_of
 from q2_aam.actions._reporting import describe_new_asvs, describe_study, readable_warnings, say
 from q2_aam.actions._training_log import training_log
 from q2_aam.settings import (
+    LONGEST,
     Architecture,
     Optimization,
     PretrainingSampling,
     Reading,
+    ReadLength,
     Runtime,
     Training,
     of_arguments,
@@ -40,7 +44,7 @@ def pretrain(
     nucleotide_layers: int = Architecture.nucleotide_layers,
     sample_layers: int = Architecture.sample_layers,
     lineages: int = Architecture.lineages,
-    max_length: int = Architecture.max_length,
+    max_length: str = ReadLength.max_length,
     precision: str = Runtime.precision,
     device: str = Runtime.device,
     devices: int = Runtime.devices,
@@ -56,11 +60,20 @@ def pretrain(
     from q2_aam.encoder.encoder import Encoder
     from q2_aam.encoder.pretraining import pretrain as learn
     from q2_aam.encoder.training.run_directory import run_directory
+    from q2_aam.study.trims import refuse_cut
 
     with readable_warnings(), run_directory(run_dir, num_nodes) as directory:
         before = None if encoder is None else Encoder.load(str(encoder))
-        sizes = architecture_of(of_arguments(Architecture, arguments), before)
-        study = study_of(table, sequences, phylogeny=phylogeny, max_length=sizes.max_length, reading=reading)
+        length = Architecture.max_length if max_length == "auto" else max_length
+        sizes = architecture_of(of_arguments(Architecture, {**arguments, "max_length": length}), before)
+        whole = before is None and max_length == "auto"
+        read = LONGEST if whole else sizes.max_length
+        study = study_of(table, sequences, phylogeny=phylogeny, max_length=read, reading=reading)
+        if before is not None:
+            refuse_cut(study.communities, "Leave the encoder out: one that is begun anew reads them whole.")
+        if whole:
+            refuse_cut(study.communities, "These are no amplicons. Leave them out, or set max_length.")
+            sizes = as_long_as(study, sizes)
         say(describe_study(study))
         if before is not None:
             say(describe_new_asvs(before, study))
@@ -74,6 +87,18 @@ def pretrain(
             say(f"Predicted and true UniFrac of validation samples: {', '.join(shown)}.")
         log = training_log(result, "pretrain")
     return model, log
+
+
+def as_long_as(study, sizes: Architecture) -> Architecture:
+    """Sizes for a study's longest sequence, which is read whole; said where that takes longer than usual."""
+    longest = study.communities.tokens.shape[1] - 1
+    if longest <= sizes.max_length:
+        return sizes
+    say(
+        f"Sequences of up to {longest} nucleotides are read whole (max_length), which takes some "
+        f"{longest / sizes.max_length:.1f} times as long, and as much memory, as {sizes.max_length}."
+    )
+    return replace(sizes, max_length=longest)
 
 
 def architecture_of(sizes: Architecture, encoder) -> Architecture:

@@ -4,7 +4,8 @@ from q2_aam.encoder.encoder import Encoder
 from q2_aam.encoder.plausibility import foreign_caution
 from q2_aam.study.beginnings import Beginning, beginning_caution, turn_round
 from q2_aam.study.communities import Communities
-from q2_aam.study.trims import Lengths, cut_longer, mixture_caution, other_trim_caution
+from q2_aam.study.tables import refuse_one_asv
+from q2_aam.study.trims import Lengths, cut_longer, mixture_caution, other_trim_caution, refuse_cut
 
 
 def cautions_to_learn(encoder: Encoder | None, communities: Communities, foreign: str) -> tuple[str, ...]:
@@ -13,12 +14,15 @@ def cautions_to_learn(encoder: Encoder | None, communities: Communities, foreign
     Raises
     ------
     ValueError
-        With that, if ``foreign`` is 'error' and it is no accident.
+        With that, if ``foreign`` is 'error' and it is no accident; if there is one ASV only.
     """
+    refuse_one_asv(communities.counts)
     found = [
         beginning_caution(communities, Beginning.of(communities), foreign, learnt=True),
         mixture_caution(communities, foreign),
     ]
+    if foreign == "error":
+        refuse_cut(communities)
     if encoder is not None:
         # That some begin elsewhere than the others is known by now.
         found.append(foreign_caution(encoder, communities, foreign, elsewhere="ignore"))
@@ -73,4 +77,6 @@ def judged(
             communities, cut = cut_longer(communities, lengths)
             said.append(cut)
         said.append(other_trim_caution(communities, lengths, foreign))
+    if foreign == "error":
+        refuse_cut(communities)
     return communities, tuple(filter(None, said))

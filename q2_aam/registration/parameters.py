@@ -195,7 +195,11 @@ ARCHITECTURE = {
         COUNT,
         "Learnt branches on which distances are computed; a sample embedding has twice as many numbers.",
     ),
-    "max_length": (COUNT, "Nucleotides read of each sequence; longer ones are cut, with a warning."),
+    "max_length": (
+        COUNT | Str % Choices(["auto"]),
+        "Nucleotides read of each sequence; longer ones are cut to a number that is given. auto reads all whole: 512, or "
+        "as many as the longest has.",
+    ),
 }
 
 FOLDS = {

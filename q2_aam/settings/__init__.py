@@ -1,6 +1,6 @@
 """Every default, once: one dataclass a concern. Signatures, help and ``model.json`` read them. Imports no torch."""
 
-from q2_aam.settings.architecture import Architecture
+from q2_aam.settings.architecture import LONGEST, Architecture, ReadLength
 from q2_aam.settings.arguments import of_arguments
 from q2_aam.settings.choices import (
     ASV_CACHES,
@@ -59,6 +59,7 @@ from q2_aam.settings.training import (
 )
 
 __all__ = [
+    "LONGEST",
     "ASV_CACHES",
     "AUTO_STEPS",
     "Architecture",
@@ -99,6 +100,7 @@ __all__ = [
     "PRETRAINING",
     "PRETRAIN_MONITORS",
     "PretrainingSampling",
+    "ReadLength",
     "Reading",
     "Runtime",
     "SCHEDULERS",

@@ -35,7 +35,7 @@ class Architecture:
     """Dropout inside the sample encoder's blocks, on the path to the target only."""
 
     max_length: int = 512
-    """Longest sequence read, in nucleotides; longer ones are cut."""
+    """Longest sequence read, in nucleotides; longer ones are cut. `pretrain` reads longer ones by itself."""
 
     def __post_init__(self):
         for entry in fields(self):
@@ -76,3 +76,15 @@ class Architecture:
                 f"The model was made with unknown settings: {', '.join(sorted(unknown))}. Update q2-aam and try again."
             )
         return cls(**settings)
+
+
+# The longest sequences, in nucleotides, that are read whole unless a number is given.
+LONGEST = 5000
+
+
+@dataclass(frozen=True)
+class ReadLength:
+    """How much of each sequence an encoder is made to read."""
+
+    max_length: int | str = "auto"
+    """Nucleotides, or 'auto' for those of the longest sequence, and 512 at least."""

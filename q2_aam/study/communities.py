@@ -11,6 +11,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from q2_aam.settings import MISSING_FEATURES, ON_MISSING
+from q2_aam.study.mismatch import how_to_find
 from q2_aam.study.tables import check_choice, held_columns, name_ids, refuse_empty_samples, repeated, sample_counts
 from q2_aam.study.tokenizer import N, are_nucleotides, describe_illegal_letter, first_illegal_letter, tokenize
 
@@ -34,8 +35,8 @@ class Communities:
         want of a sequence, and in ASVs with a letter other than A, C, G, T among the nucleotides kept.
     n_features : int
         Features of the table that was read.
-    n_cut : int
-        Features whose sequence was cut at `max_length`.
+    n_cut, n_alike : int
+        Features whose sequence was cut at `max_length`, and sequences that are another's since then.
     left_out : np.ndarray
         Object (str) `[M]`, IDs of the features left out for want of a sequence.
     asv_of_feature : pd.Series
@@ -50,6 +51,7 @@ class Communities:
     reads_ambiguous: np.ndarray
     n_features: int
     n_cut: int
+    n_alike: int = 0
     left_out: np.ndarray = field(default_factory=lambda: np.array([], dtype=object))
     asv_of_feature: pd.Series = field(default_factory=lambda: pd.Series(dtype=np.int64))
 
@@ -213,11 +215,8 @@ def read_communities(
     is_cut = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) > max_length
     rows = tokenize(texts, max_length)
     if is_cut.any():
-        warnings.warn(
-            f"{is_cut.sum()} of {len(texts)} features have a sequence longer than {max_length} nucleotides "
-            f"(max_length); only the first {max_length} are read.",
-            stacklevel=2,
-        )
+        longer = f"{is_cut.sum()} of {len(texts)} features have a sequence longer than {max_length} nucleotides"
+        warnings.warn(f"{longer} (max_length); only the first {max_length} are read.", stacklevel=2)
 
     first, place = distinct_rows(rows)
     reads_cut = _reads_in(counts, present[is_cut])
@@ -233,6 +232,7 @@ def read_communities(
         reads_ambiguous=reads_ambiguous,
         n_features=table.shape[0],
         n_cut=int(is_cut.sum()),
+        n_alike=len({text.upper().replace("U", "T") for text in texts}) - len(first) if is_cut.any() else 0,
         left_out=feature_ids[left_out],
         asv_of_feature=pd.Series(place, index=feature_ids[present]),
     )
@@ -249,8 +249,8 @@ def _features_with_sequence(
         where = "are not among the sequences" if sequences else "no sequences were given"
         raise ValueError(
             f"{missing.sum()} of {len(texts)} features have no sequence: {name_ids(feature_ids[present[missing]])}. "
-            f"Their IDs are no nucleotide sequences and {where}. Give the sequences of all features, or set "
-            f"missing_features to 'ignore' to leave these features out."
+            f"Their IDs are no nucleotide sequences and {where}. "
+            + how_to_find(feature_ids[present[missing]], sequences or (), "the sequences", missing.all())
         )
     return present[~missing], present[missing], texts[~missing]
 

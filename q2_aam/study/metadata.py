@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from q2_aam.settings import MISSING_SAMPLES, ON_MISSING
+from q2_aam.study.mismatch import other_spelling
 from q2_aam.study.tables import check_choice, name_ids, repeated
 
 # Names of the ID column in QIIME 2's metadata files: in any case; as they are.
@@ -181,7 +182,7 @@ def match_metadata(
     if absent.all():
         raise ValueError(
             f"none of the table's {len(ids)} samples ({name_ids(ids)}) is in {source} ({name_ids(index)}). "
-            "Check that both name their samples alike."
+            + (other_spelling(ids, index, source) or "Check that both name their samples alike.")
         )
     if absent.any() and missing_samples == "error":
         raise ValueError(

@@ -56,6 +56,17 @@ def refuse_odd_values(values: pd.Series, numbers: bool = True) -> None:
     _refuse_spellings(texts)
 
 
+def refuse_odd_columns(
+    ids: np.ndarray, target: pd.Series | None, groups: pd.Series | None, covariates: pd.DataFrame | None
+) -> None:
+    """Stop at such values of these samples in any column that is read."""
+    columns = [] if covariates is None else [covariates[name] for name in covariates]
+    for column in columns if target is None else [target, *columns]:
+        refuse_odd_values(column.loc[ids])
+    if groups is not None:
+        refuse_odd_values(groups.loc[ids], numbers=False)
+
+
 def _where(texts: pd.Series) -> str:
     """Values with the samples that have them, the commonest first."""
     sizes = texts.value_counts()

@@ -19,7 +19,7 @@ from q2_aam.study.metadata import (
     read_metadata,
     refuse_missing,
 )
-from q2_aam.study.odd_values import refuse_odd_values
+from q2_aam.study.odd_values import refuse_odd_columns
 from q2_aam.study.phylogeny import Phylogeny, read_phylogeny, tip_names
 from q2_aam.study.tables import check_choice, check_table, keep_samples, without_features
 from q2_aam.study.targets import refuse_infinite
@@ -213,7 +213,7 @@ def read_study(
     record["reads_dropped"] = float(reads - table.matrix_data.sum() + communities.reads_dropped.sum())
     record["features_cut"] = communities.n_cut
     ids, all_covariates = communities.sample_ids, covariates
-    _refuse_odd(ids, target, groups, covariates)
+    refuse_odd_columns(ids, target, groups, covariates)
     if covariates is not None:
         covariates = covariates.loc[ids]
         if missing_covariates == "error":
@@ -283,15 +283,6 @@ def _known_samples(table, target, groups, covariates, missing_samples) -> tuple[
         record["samples_without_value"] += len(rows) - len(known) - absent
         rows = rows[known]
     return keep_samples(table, rows), record
-
-
-def _refuse_odd(ids, target, groups, covariates) -> None:
-    """Stop at values of the samples that are hardly what they would be read as."""
-    for column in (target, *(() if covariates is None else (covariates[name] for name in covariates))):
-        if column is not None:
-            refuse_odd_values(column.loc[ids])
-    if groups is not None:
-        refuse_odd_values(groups.loc[ids], numbers=False)
 
 
 def _target_values(values: pd.Series) -> pd.Series:

@@ -35,6 +35,15 @@ def name_ids(ids: Collection) -> str:
     return shown if len(ids) <= IDS_NAMED else f"{shown}, ... ({len(ids)} in all)"
 
 
+def refuse_one_asv(counts: sp.csr_matrix) -> None:
+    """Stop where all samples ``[N, V]`` hold the same single ASV: nothing can be learnt of them."""
+    if len(held_columns(counts)) == 1:
+        raise ValueError(
+            f"All {counts.shape[0]} samples hold one and the same ASV alone: there is nothing by which they differ. "
+            "Give a table of several ASVs."
+        )
+
+
 def repeated(ids: Sequence[str]) -> list:
     """IDs that are there more than once, in order of first appearance."""
     series = pd.Series(list(ids), dtype=object)

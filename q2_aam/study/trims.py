@@ -109,6 +109,25 @@ def begin_longer_ones(communities: Communities, lengths: np.ndarray) -> bool:
     return False
 
 
+# What to do about sequences that are longer than what an encoder reads.
+READ_WHOLE = (
+    "Pretrain an encoder on such sequences, which then reads them whole, or set foreign to 'ignore' to go on with what "
+    "it reads."
+)
+
+
+def refuse_cut(communities: Communities, remedy: str = READ_WHOLE) -> None:
+    """Stop where sequences are longer than what an encoder reads of them."""
+    if not communities.n_cut:
+        return
+    longest = communities.tokens.shape[1] - 1
+    alike = f", so that {communities.n_alike} become the same as others" if communities.n_alike else ""
+    raise ValueError(
+        f"{communities.n_cut} of {communities.n_features} features have a sequence of more than {longest} nucleotides, "
+        f"of which the encoder reads the first {longest} alone{alike}. {remedy}"
+    )
+
+
 def mixture_caution(communities: Communities, foreign: str) -> str | None:
     """What is to be said of a table to learn from whose samples were trimmed to several lengths; None of others.
 

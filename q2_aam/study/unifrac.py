@@ -10,6 +10,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from q2_aam.settings import METRICS, MISSING_FEATURES, ON_MISSING, USUAL_METRIC
+from q2_aam.study.mismatch import how_to_find
 from q2_aam.study.phylogeny import Phylogeny, check_lengths, read_phylogeny, tip_names
 from q2_aam.study.tables import (
     check_choice,
@@ -57,9 +58,8 @@ def match_tips(table: biom.Table, tips: Collection[str], missing_features: str =
     missing = feature_ids[absent & (reads != 0)]
     if len(missing) and missing_features == "error":
         raise ValueError(
-            f"{len(missing)} of {len(feature_ids)} features are no tips of the phylogeny: "
-            f"{name_ids(missing)}. Give the phylogeny that was made for this table, or set missing_features "
-            f"to 'ignore' to leave these features out."
+            f"{len(missing)} of {len(feature_ids)} features are no tips of the phylogeny: {name_ids(missing)}. "
+            + how_to_find(missing, tips, "the phylogeny", absent.all())
         )
     rest = counts[~absent]
     refuse_empty_samples(

@@ -96,6 +96,33 @@ def test_classes_that_are_called_like_a_column_of_ids_are_refused(study, encoder
         run_fit(study, as_column(column), encoder)
 
 
+# Sequences
+
+
+def test_sequences_longer_than_the_encoder_reads_are_refused(study, encoder, tmp_path):
+    tail, path = "ACGTTGCA" * 70, tmp_path / "longer.fasta"
+    path.write_text("".join(f">{feature}\n{text + tail}\n" for feature, text in study.sequence_of.items()))
+    message = (
+        "120 of 120 features have a sequence of more than 512 nucleotides, of which the encoder reads the first 512 "
+        "alone. Pretrain an encoder on such sequences, which then reads them whole, or set foreign to 'ignore' to go "
+        "on with what it reads."
+    )
+    with told(), refused(message):
+        run_fit(study, "ph", encoder, sequences=DNAFASTAFormat(str(path), "r"))
+
+
+def test_one_asv_is_nothing_to_learn_from(study, encoder):
+    one = study.table.filter({study.table.ids("observation")[0]}, axis="observation", inplace=False)
+    one = one.remove_empty("sample")
+    n = one.shape[1]
+    message = (
+        f"All {n} samples hold one and the same ASV alone: there is nothing by which they differ. Give a table of "
+        "several ASVs."
+    )
+    with told(), refused(message):
+        run_fit(study, "ph", encoder, table=one)
+
+
 # Settings
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 
+import biom
 import numpy as np
 import pandas as pd
 import pytest
@@ -220,6 +221,56 @@ def test_sequences_longer_than_max_length_are_cut_with_a_count(study):
     assert facts["tokenizer"]["max_length"] == 59
     assert facts["data"]["features_cut"] == 120
     assert tokenize([next(iter(study.sequence_of.values()))], 59).shape[1] == 60
+
+
+def longer(study, path, tail="ACGTTGCA" * 70):
+    """The study's sequences, the first of which goes on for longer than the 512 that are usual."""
+    first = study.table.ids("observation")[0]
+    path.write_text("".join(f">{i}\n{s + tail * (i == first)}\n" for i, s in study.sequence_of.items()))
+    return DNAFASTAFormat(str(path), "r"), len(study.sequence_of[first]) + len(tail)
+
+
+def test_longer_sequences_are_read_whole_and_what_that_costs_is_said(study, tmp_path, capsys):
+    sequences, length = longer(study, tmp_path / "longer.fasta")
+    with told() as messages:
+        model, _ = run_pretrain(study, sequences=sequences, epochs=1)
+    assert messages == []
+    assert printed(capsys)[0] == (
+        f"Sequences of up to {length} nucleotides are read whole (max_length), which takes some "
+        f"{length / 512:.1f} times as long, and as much memory, as 512."
+    )
+    facts = description(model)
+    assert facts["tokenizer"]["max_length"] == length == 620
+    assert facts["data"]["features_cut"] == 0
+
+
+def test_an_encoder_that_reads_less_is_not_gone_on_from(study, pretrained, tmp_path):
+    sequences, _ = longer(study, tmp_path / "longer.fasta")
+    with told(), pytest.raises(ValueError) as error:
+        run_pretrain(study, sequences=sequences, encoder=pretrained[0])
+    assert str(error.value) == (
+        "1 of 120 features have a sequence of more than 512 nucleotides, of which the encoder reads the first 512 "
+        "alone. Leave the encoder out: one that is begun anew reads them whole."
+    )
+
+
+def test_what_is_no_amplicon_is_refused(study, tmp_path):
+    sequences, _ = longer(study, tmp_path / "longer.fasta", "ACGT" * 1250)
+    with told(), pytest.raises(ValueError, match=r"^1 of 120 .* alone\. These are no amplicons\. Leave them out, or"):
+        run_pretrain(study, sequences=sequences)
+
+
+def test_one_asv_is_nothing_to_learn_from(study):
+    # Reads of one feature alone; the others are in the tree and the table.
+    counts = np.zeros(study.table.shape)
+    counts[0] = 7
+    table = biom.Table(counts, study.table.ids("observation"), study.table.ids())
+    with pytest.raises(ValueError) as error:
+        run_pretrain(study, table=table)
+    assert str(error.value) == (
+        "All 48 samples hold one and the same ASV alone: there is nothing by which they differ. Give a table of "
+        "several ASVs."
+    )
 
 
 def test_features_that_are_no_tips_are_left_out_with_a_count(study, tmp_path):

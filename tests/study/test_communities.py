@@ -143,7 +143,7 @@ def test_features_without_a_sequence_are_refused_by_name():
         read_communities(table_of(np.ones((1, 2))), None, max_length=8)
     assert str(error.value) == (
         "1 of 1 features have no sequence: f0. Their IDs are no nucleotide sequences and no sequences were "
-        "given. " + LEFTOUT
+        "given. Give the sequences of all features."
     )
 
 

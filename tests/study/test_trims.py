@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from q2_aam.study.communities import Communities, read_communities
-from q2_aam.study.trims import Lengths, cut_longer, lengths_of, mixture_caution, other_trim_caution
+from q2_aam.study.trims import (
+    Lengths,
+    cut_longer,
+    lengths_of,
+    mixture_caution,
+    other_trim_caution,
+    refuse_cut,
+)
 
 TRIMMED = Lengths(60, 60)
 
@@ -145,3 +152,21 @@ def test_longer_sequences_are_cut_to_what_was_learnt():
     # Nothing is cut where lengths vary, or nothing is longer.
     for learnt in (Lengths(50, 60), Lengths(70, 70)):
         assert cut_longer(whole, learnt) == (whole, None)
+
+
+def test_sequences_that_are_cut_are_refused_with_the_asvs_that_become_alike():
+    sequences = ["ACGTACGT", "ACGTACCC", "acguacgt", "ACGT", "TTTT"]
+    features = [f"f{i}" for i in range(5)]
+    table = biom.Table(np.ones((5, 2)), features, ["s0", "s1"])
+    with pytest.warns(UserWarning, match="^3 of 5 features have a sequence longer than 4 nucleotides"):
+        communities = read_communities(table, dict(zip(features, sequences, strict=True)), max_length=4)
+    assert communities.n_alike == 2
+    with pytest.raises(ValueError) as error:
+        refuse_cut(communities, "Do so.")
+    assert str(error.value) == (
+        "3 of 5 features have a sequence of more than 4 nucleotides, of which the encoder reads the first 4 alone, so "
+        "that 2 become the same as others. Do so."
+    )
+    whole = read_communities(table, dict(zip(features, sequences, strict=True)), max_length=8)
+    assert whole.n_alike == 0
+    refuse_cut(whole)
