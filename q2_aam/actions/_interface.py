@@ -1,0 +1,93 @@
+"""Messages in the language of the interface: on the command line parameters are called `--p-name`."""
+
+import functools
+import inspect
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+
+
+def spoken(action: Callable) -> Callable:
+    """An action whose errors and warnings call its parameters as whoever runs it does.
+
+    Parameters
+    ----------
+    action : callable
+        Function of an action. Its signature stays as it is.
+    """
+
+    @functools.wraps(action)
+    def run(*arguments, **options):
+        if not on_command_line():
+            return action(*arguments, **options)
+        names = parameters_of(action)
+        before = warnings.showwarning
+        try:
+            warnings.showwarning = lambda message, category, *rest, **further: before(
+                category(in_options(str(message), names)), category, *rest, **further
+            )
+            return action(*arguments, **options)
+        except ValueError as error:
+            said = in_options(str(error), names)
+            if said == str(error):
+                raise
+            raise ValueError(said) from error
+        finally:
+            warnings.showwarning = before
+
+    return run
+
+
+def on_command_line() -> bool:
+    """Whether this process is the command `qiime`."""
+    return os.path.basename(sys.argv[0]).startswith("qiime") if sys.argv else False
+
+
+def parameters_of(action: Callable) -> set[str]:
+    """Names of an action's parameters that the command line calls `--p-name`; metadata and artifacts are others."""
+    return {
+        name
+        for name, parameter in inspect.signature(action).parameters.items()
+        if parameter.default is not parameter.empty
+        and (parameter.default is not None or "_" in name)
+        # A pipeline's are not annotated, and none that is None by default is metadata with such a name.
+        and parameter.annotation in (parameter.empty, str, int, float, bool)
+    }
+
+
+def in_options(message: str, names: Iterable[str]) -> str:
+    """A message with parameters as options of the command line.
+
+    Examples
+    --------
+    >>> from q2_aam.actions._interface import in_options
+    >>> in_options("Add them, or set missing_samples to 'ignore'.", ["missing_samples"])
+    'Add them, or set --p-missing-samples ignore.'
+    >>> in_options("folds must be 2 or more, but is 1.", ["folds"])
+    '--p-folds must be 2 or more, but is 1.'
+    """
+    one = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
+    if not one:
+        return message
+    # Set one to a value; one at the beginning; names with an underscore, which are no words. Not in quotes.
+    pattern = re.compile(
+        rf"(?P<set>\b[Ss]et )(?P<a>{one}) to (?P<q>'?)(?P<value>[\w.]+)(?P=q)"
+        rf"|(?P<kept>'[^']*')|(?P<start>\A)(?P<b>{one})(?= (?:must|is|names) )|\b(?P<c>{one})\b"
+    )
+
+    def option(found: re.Match) -> str:
+        if found["a"]:
+            return f"{found['set']}{_option(found['a'])} {found['value']}"
+        if found["b"]:
+            return _option(found["b"])
+        if found["c"] and "_" in found["c"]:
+            return _option(found["c"])
+        return found[0]
+
+    return pattern.sub(option, message)
+
+
+def _option(name: str) -> str:
+    return f"--p-{name.replace('_', '-')}"
