@@ -10,9 +10,11 @@ from q2_aam.heads.folds import balanced_losses
 from q2_aam.heads.kernel import KernelHead
 from q2_aam.heads.protocol import Fit, Folds
 from q2_aam.heads.tensors import checked_parts
-from q2_aam.heads.trees import INNER_SHARE, Trees, TreesHead, as_outputs, beside_covariates
+from q2_aam.heads.trees import Trees, TreesHead, as_outputs, beside_covariates
 
 ABUNDANCE_TREES = 100
+# Of these, in each inner fold.
+INNER_SHARE = 0.3
 # Samples that a leaf of trees on abundances has at least. Trees on embeddings grow to the end.
 ABUNDANCE_LEAF = 3
 # ASVs whose abundances the trees read: those that most samples hold, so that time grows no further.
@@ -33,12 +35,12 @@ class AbundanceTrees:
 
     @classmethod
     def grow(
-        cls, features: Features, target: np.ndarray, landmarks: Features, share: float = 1.0, **settings
+        cls, features: Features, target: np.ndarray, landmarks: Features, inner: bool = False, **settings
     ) -> "AbundanceTrees":
-        """Fit a ``share`` of all trees to all ``N`` samples."""
+        """Fit the trees, in an inner fold fewer, to all ``N`` samples."""
         asvs = common_asvs(landmarks)
         numbers = beside_covariates(square_root_abundances(features, landmarks, asvs), features)
-        trees = round(share * ABUNDANCE_TREES)
+        trees = round((INNER_SHARE if inner else 1) * ABUNDANCE_TREES)
         return cls(Trees.grow(numbers, target, trees=trees, min_leaf=ABUNDANCE_LEAF, **settings), asvs)
 
     def outputs(self, features: Features, landmarks: Features) -> np.ndarray:
@@ -107,8 +109,8 @@ class EnsembleHead:
         for train, test in folds.splits:
             landmarks = features.subset(np.intersect1d(folds.landmarks, train)).as_landmarks()
             old, new = features.subset(train), features.subset(test)
-            parts[1][test] = TreesHead.grow(old, target[train], landmarks, INNER_SHARE, **settings).outputs(new)
-            abundance_trees = AbundanceTrees.grow(old, target[train], landmarks, INNER_SHARE, **settings)
+            parts[1][test] = TreesHead.grow(old, target[train], landmarks, inner=True, **settings).outputs(new)
+            abundance_trees = AbundanceTrees.grow(old, target[train], landmarks, inner=True, **settings)
             parts[2][test] = abundance_trees.outputs(new, landmarks)
             relevance[test] = abundance_trees.relevance(new, landmarks)
         return kernel, parts, relevance

@@ -14,9 +14,9 @@ from q2_aam.heads.kernel import ROWS
 from q2_aam.heads.protocol import Fit, Folds
 from q2_aam.heads.tensors import checked_parts
 
-TREES = 200
-# Of these, in each inner fold: enough to tell what trees are worth, and most of the time of a fit.
-INNER_SHARE = 0.3
+TREES = 100
+# Of these, in each inner fold: enough to tell what trees are worth, and much of the time of a fit.
+INNER_SHARE = 0.2
 # Of a sample's numbers, tried at each node.
 TRIED = 1 / 3
 # Leaves a tree has at most, about: beyond that many samples leaves hold several, so that a model grows no further.
@@ -199,18 +199,19 @@ class TreesHead:
         out_of_fold = np.full((len(target), n_outputs(target)), np.nan, dtype=np.float32)
         for train, test in folds.splits:
             landmarks = features.subset(np.intersect1d(folds.landmarks, train)).as_landmarks()
-            part = cls.grow(features.subset(train), target[train], landmarks, INNER_SHARE, **settings)
+            part = cls.grow(features.subset(train), target[train], landmarks, inner=True, **settings)
             out_of_fold[test] = part.outputs(features.subset(test))
         landmarks = features.subset(folds.landmarks).as_landmarks()
         return Fit(cls.grow(features, target, landmarks, **settings), out_of_fold)
 
     @classmethod
     def grow(
-        cls, features: Features, target: np.ndarray, landmarks: Features, share: float = 1.0, **settings
+        cls, features: Features, target: np.ndarray, landmarks: Features, inner: bool = False, **settings
     ) -> "TreesHead":
-        """Fit a ``share`` of all trees to all ``N`` samples; new ones are read by the ASVs that landmarks hold."""
+        """Fit the trees (in an inner fold fewer) to all ``N`` samples; new ones are read by the landmarks' ASVs."""
         numbers = beside_covariates(features.embedding, features)
         n_covariates = numbers.shape[1] - 2 * features.presence.shape[1]
+        share = INNER_SHARE if inner else 1
         trees = Trees.grow(numbers, target, trees=round(share * TREES), **settings)
         return cls(trees, landmarks.hashes, poor_richness(landmarks), n_covariates)
 

@@ -117,7 +117,7 @@ def test_out_of_fold_predictions_are_those_of_trees_without_the_fold(monkeypatch
 
 def test_it_says_what_it_is():
     features = made_up()
-    text = "Trees head: the mean of 200 extremely randomized trees on the 8 numbers of the sample embedding"
+    text = "Trees head: the mean of 100 extremely randomized trees on the 8 numbers of the sample embedding"
     assert grow(features, level(features)).describe() == f"{text}."
     values = np.ones((N, 3), dtype=np.float32)
     features = Features(features.presence, features.share, features.asv_shares, features.hashes, values)
