@@ -135,8 +135,6 @@ def read_phylogeny(path: str) -> Phylogeny:
     path = str(path)
     with open(path, encoding="utf-8") as file:
         text = file.read().strip()
-    if not text:
-        raise ValueError(f"{path} cannot be read as a Newick tree: it is empty.")
     try:
         tree = Phylogeny.from_bp(bp.parse_newick(text))
     except (AssertionError, ValueError) as error:
