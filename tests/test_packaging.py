@@ -1,5 +1,6 @@
 """What is said about the package in several files is the same everywhere."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -37,6 +38,41 @@ def test_every_dependency_is_pinned_for_ci():
     assert names <= set(constraints())
 
 
+# What a module is called where packages are installed.
+DISTRIBUTIONS = {
+    "biom": "biom-format", "bp": "iow", "q2_sample_classifier": "q2-sample-classifier", "q2_types": "q2-types",
+    "skbio": "scikit-bio", "sklearn": "scikit-learn", "vl_convert": "vl-convert-python",
+}  # fmt: skip
+# From conda or Debian alone.
+NOT_FROM_PYPI = {"iow", "q2-sample-classifier", "q2-types", "q2templates", "unifrac"}
+# Asked for by lightning, which writes its files, and by QIIME 2.
+NOT_IMPORTED = {"tensorboard", "setuptools"}
+
+
+def imported():
+    """Distributions of all modules that the package imports, anywhere in its files."""
+    modules = set()
+    for file in (ROOT / "q2_aam").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                modules.add(node.module.split(".")[0])
+    modules -= {*sys.stdlib_module_names, "q2_aam"}
+    return {DISTRIBUTIONS.get(name, name) for name in modules}
+
+
+def test_what_is_imported_is_declared_and_the_other_way_round():
+    extras = project()["optional-dependencies"]
+    declared = requirement_names(project()["dependencies"] + extras["library"])
+    assert imported() == (declared | NOT_FROM_PYPI) - NOT_IMPORTED
+
+
+def test_what_is_imported_is_in_the_recipe():
+    conda_names = {"torch": "pytorch"}
+    assert {conda_names.get(name, name) for name in imported()} <= recipe_needs()
+
+
 def test_releases_of_lightning_that_are_refused():
     # 2.6.2 and 2.6.3 on PyPI were not what their authors released
     (lightning,) = (line for line in project()["dependencies"] if line.startswith("lightning"))
@@ -45,14 +81,17 @@ def test_releases_of_lightning_that_are_refused():
         assert constraints()[name] not in ("2.6.2", "2.6.3")
 
 
-def test_recipe_needs_what_the_package_needs():
+def recipe_needs():
     recipe = (ROOT / "recipe" / "meta.yaml").read_text()
     run = recipe.split("  run:\n", 1)[1].split("  build:\n", 1)[0]
-    listed = set(re.findall(r"^  - ([a-z0-9-]+)", run, flags=re.MULTILINE))
+    return set(re.findall(r"^  - ([a-z0-9-]+)", run, flags=re.MULTILINE))
+
+
+def test_recipe_needs_what_the_package_needs():
     conda_names = {"torch": "pytorch"}
     needed = {conda_names.get(name, name) for name in requirement_names(project()["dependencies"])}
-    assert needed <= listed
-    assert {"qiime2", "q2-types", "q2-sample-classifier", "q2templates", "unifrac"} <= listed
+    assert needed <= recipe_needs()
+    assert {"qiime2", "q2-types", "q2-sample-classifier", "q2templates", "unifrac"} <= recipe_needs()
 
 
 def test_changelog_tells_of_this_version():
