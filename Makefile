@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-pretraining test lint install reference bench studies clean setup setup-tests
+.PHONY: help demo demo-pretraining test test-newest lint install reference bench studies clean setup setup-tests
 
 # the programs of the active conda environment when it has QIIME 2, else those of .venv
 BIN = $(shell tools/setup-env.sh --bin)
@@ -27,6 +27,9 @@ demo-pretraining: setup ## after demo: pretrain an encoder on that survey, and f
 test: lint ## lint, then all tests
 	OMP_NUM_THREADS=1 PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2
 
+test-newest: setup-tests ## tests that need no other plugin, on the newest releases from PyPI (in .venv-newest; some minutes)
+	@tools/test-newest.sh
+
 lint: setup-tests ## style (ruff) and which module may import which (import-linter)
 	$(BIN)/python -m ruff check q2_aam tests benchmarks demo tools
 	PATH="$(BIN):$$PATH" lint-imports --no-logo
@@ -49,4 +52,4 @@ studies: setup ## the main job on two real studies (half an hour): seconds, memo
 
 clean: ## remove what the demo, the tests and builds left (the environment stays: .venv is yours to delete)
 	rm -rf demo/output build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache lightning_logs
-	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path "./.venv*/*" -prune -exec rm -rf {} +

@@ -15,7 +15,7 @@ plugin = Plugin(
     version=__version__,
     website="https://github.com/q2-aam/q2-aam",
     package="q2_aam",
-    citations=[citations["vaswani2017attention"]],
+    citations=[citations["q2aam"], citations["vaswani2017attention"]],
     short_description="Predict sample metadata from whole microbial communities.",
     description=(
         "AAM (Attention All Microbes) reads a community as a set of amplicon sequence variants: a transformer over each "

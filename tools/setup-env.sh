@@ -96,9 +96,12 @@ setup: The lines above are the end of $log. Mend what they say and run make agai
 if [ "$conda" = yes ]; then
   say "using the active environment $prefix"
   # What QIIME 2 stands on stays at its version; pip then takes releases of PyTorch and others that suit.
-  # setuptools may have to be newer, but from 81 on it warns of a module that q2cli imports, and then lacks it.
+  # setuptools has to be 77 or newer for PyTorch, but 81 lacks a module that QIIME 2 up to 2025 imports, and 80.9 warns of
+  # it on every command. rachis asks for 80.9.
   kept=$prefix/.q2-aam-kept-versions.txt
-  echo "setuptools<81" >"$kept"
+  newest=80.9
+  if "$prefix/bin/python" -c 'from importlib.metadata import version; version("rachis")' 2>/dev/null; then newest=81; fi
+  echo "setuptools<$newest" >"$kept"
   "$prefix/bin/python" -m pip list --format=freeze 2>>"$log" | grep -iE "^($qiime2_stack)==[0-9][^ ]*$" >>"$kept"
   say "installing the plugin and what it lacks (PyTorch is large)"
   run "$prefix/bin/python" -m pip install -c "$kept" -e ".$extras"

@@ -1,6 +1,7 @@
 """What the actions tell whoever runs them, with `--verbose` or as warnings."""
 
 import contextlib
+import re
 import sys
 import textwrap
 import warnings
@@ -21,17 +22,35 @@ def wrapped(text: str) -> str:
 
 @contextlib.contextmanager
 def readable_warnings() -> Iterator[None]:
-    """Warnings as one sentence each, without the line of our code that raised them."""
+    """Our warnings as one sentence each, without the line of code that raised them; others' as Python writes them."""
     before = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_args, **_kwargs: wrapped(f"Warning: {message}") + "\n"
+
+    def sentence(message, category, filename, *rest, **keywords) -> str:
+        if not _is_ours(category, filename):
+            return before(message, category, filename, *rest, **keywords)
+        return wrapped(f"Warning: {message}") + "\n"
+
+    warnings.formatwarning = sentence
     try:
         with warnings.catch_warnings():
             # They speak of inner folds, of which the user knows nothing and about which there is nothing to do.
             warnings.filterwarnings("ignore", module=r"sklearn\.")
+            # What other packages will do some day is for those who write code.
+            for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+                warnings.simplefilter("ignore", category)
+            warnings.filterwarnings("ignore", "pkg_resources is deprecated")
             yield
     finally:
         warnings.formatwarning = before
         sys.stderr.flush()
+
+
+def _is_ours(category: type, filename: str) -> bool:
+    """Whether a warning is one of q2-aam's: no other kind is raised, nor from the files of any package but those that
+    call an action."""
+    installed = re.findall(r"(?:site|dist)-packages[/\\](\w+)", filename)
+    callers = ("q2_aam", "qiime2", "rachis", "decorator", "q2cli", "rachis_cli")
+    return issubclass(category, UserWarning) and (not installed or installed[-1] in callers)
 
 
 def warn_of(cautions) -> None:

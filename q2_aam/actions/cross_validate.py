@@ -225,6 +225,11 @@ class Pipeline:
     def results(self) -> tuple:
         """The folds merged and scored, and the page of them."""
         groups, ids = self.arguments["groups"], list(self.sample_ids)
+        # Side by side, results are promises. The framework keeps those of a list by waiting for them while it holds
+        # the lock of its cache, which the actions that make them need: here they are waited for without it.
+        for results in self.parts.values():
+            for result in results:
+                _ = result.uuid
         read = self.pretraining if self.arguments["encoder"] is None else f"encoder+{self.pretraining}"
         predictions, certainty, novelty, baselines, scores = self.actions["merge_folds"](
             **self.parts,

@@ -89,14 +89,20 @@ def compile_layers(network: nn.Module, device: str) -> None:
         encoder.transformer.compiled = True
 
 
+def available_cores() -> int:
+    """Cores that this process may use; in a job of Galaxy no more than it was given slots."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    slots = os.environ.get("GALAXY_SLOTS", "")
+    return min(cores, int(slots)) if slots.isdigit() and int(slots) else cores
+
+
 @contextlib.contextmanager
 def use_threads(runtime: Runtime) -> Iterator[int]:
     """Have torch and all libraries compute in so many threads for a while; gives their number.
 
     Afterwards torch's random generators are as they were. See :func:`q2_aam.encoder.threads.limited_threads`.
     """
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    threads = available if runtime.threads == "auto" else runtime.threads
+    threads = available_cores() if runtime.threads == "auto" else runtime.threads
     cards = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
     with limited_threads(threads), torch.random.fork_rng(devices=cards):
         yield threads

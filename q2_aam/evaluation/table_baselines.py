@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from q2_aam.evaluation.forests import common_columns, square_root_shares, target_values
+from q2_aam.evaluation.search_arguments import number_of_penalties, ridge_alone
 from q2_aam.study.folds import grouped_folds
 
 # Of the samples to learn from, by which the penalty is chosen.
@@ -78,10 +79,11 @@ def fitted_log_ratios(train, values: np.ndarray, new, *, kind: str, groups, rand
     if not folds or not len(columns) or (kind == "categorical" and len(set(values)) < 2):
         return None
     if kind == "numeric":
-        model = ElasticNetCV(l1_ratio=0.5, n_alphas=N_ALPHAS, cv=folds, max_iter=2_000, tol=1e-3)
+        settings = {"l1_ratio": 0.5, "max_iter": 2_000, "tol": 1e-3}
+        model = ElasticNetCV(cv=folds, **settings, **number_of_penalties(ElasticNetCV, N_ALPHAS))
     else:
         settings = {"scoring": "balanced_accuracy", "class_weight": "balanced", "max_iter": 500}
-        model = LogisticRegressionCV(Cs=LOGISTIC_COSTS, cv=folds, **settings)
+        model = LogisticRegressionCV(Cs=LOGISTIC_COSTS, cv=folds, **settings, **ridge_alone(LogisticRegressionCV))
     old, ratios = (centred_log_ratios(sp.csr_matrix(counts)[:, columns]) for counts in (train, new))
     return _fitted(make_pipeline(StandardScaler(), model), old, values), ratios
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge, RidgeCV
 
+from q2_aam.evaluation.search_arguments import best_penalty, ridge_alone
 from q2_aam.heads.features import Features
 from q2_aam.heads.folds import has_classes, inner_splits, n_outputs
 from q2_aam.heads.protocol import Fit, Folds
@@ -190,16 +191,17 @@ def _search_logistic(numbers: np.ndarray, target: np.ndarray, splits: list) -> t
     if not splits:
         alpha = float(LOGISTIC_ALPHAS[len(LOGISTIC_ALPHAS) // 2])
         return 0.0, alpha, *_solution(numbers, target, alpha)
+    settings = {"scoring": "balanced_accuracy", "class_weight": "balanced", "max_iter": 1000}
     logistic = LogisticRegressionCV(
-        Cs=1 / LOGISTIC_ALPHAS, cv=splits, scoring="balanced_accuracy", class_weight="balanced", max_iter=1000
+        Cs=1 / LOGISTIC_ALPHAS, cv=splits, **settings, **ridge_alone(LogisticRegressionCV)
     )
     with warnings.catch_warnings():
-        # A part that lacks a class is scored by the others.
+        # A part that lacks a class, or holds one alone, is scored by the others.
         warnings.filterwarnings("ignore", "y_pred contains classes not in y_true")
+        warnings.filterwarnings("ignore", "A single label was found in")
         logistic.fit(numbers, target)
-    # The same scores stand under each class.
-    score = next(iter(logistic.scores_.values())).mean(0).max()
-    return score, float(1 / logistic.C_[0]), *logits_of_classes(logistic)
+    score, cost = best_penalty(logistic)
+    return score, 1 / cost, *logits_of_classes(logistic)
 
 
 def _solution(numbers: np.ndarray, target: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray]:

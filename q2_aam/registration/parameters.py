@@ -120,7 +120,7 @@ FOREIGN_PREDICTED_READING = {
 BATCH_SIZE = (COUNT, "Samples at a time; changes nothing but time and memory.")
 RUNTIME = {
     "device": (Str % Choices(DEVICES), "Where to compute; auto is cuda where there is one."),
-    "threads": (COUNT | Str % Choices(["auto"]), "Processor threads; auto takes all cores."),
+    "threads": (COUNT | Str % Choices(["auto"]), "Processor threads; auto takes all cores (in Galaxy, those of the job)."),
 }
 SEED = {
     "random_seed": (

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import KFold, LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import KFold, LeaveOneGroupOut, StratifiedKFold
 
 from q2_aam.study.tables import name_ids
 
 # Random ways to make folds of whole groups, among which the most even one is taken that leaves no class unlearnt: at
-# most, and times the groups, since scikit-learn takes some 0.3 ms for a group.
+# most, and times the groups, since each takes some 0.1 ms.
 _WAYS, _WAYS_TIMES_GROUPS = 30, 3000
 # Groups that are folds one by one, where they cannot be parted into fewer.
 _MOST_UNITS = 100
@@ -30,7 +30,9 @@ def grouped_folds(
     random_seed: int = 0,
     partial: bool = False,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Part samples into folds, by scikit-learn.
+    """Part samples into folds: by scikit-learn, or in its way where there are groups.
+
+    The same samples and seed have the same folds on every processor, and with every release of NumPy and scikit-learn.
 
     Parameters
     ----------
@@ -193,25 +195,49 @@ def _ways(n_samples, folds, labels, members, leave_one_group_out, random_seed) -
         return
     number = _WAYS if members is None else min(_WAYS, max(1, _WAYS_TIMES_GROUPS // (members.max() + 1)))
     for seed in _seeds(random_seed, number):
-        settings = {"n_splits": folds, "shuffle": True, "random_state": seed}
         if members is not None:
-            # Also for numbers, as samples of one class: GroupKFold parts groups in one way only, whatever the seed,
-            # and sorts groups of one size as the processor happens to. This one draws, in scikit-learn 1.2 without
-            # heed to the sizes, and groups of one size in one way only: hence the several ways, and other numbers of
-            # the groups in each.
+            # The several ways draw other numbers of the groups, too: groups alike in size come out in one way only.
             numbers = np.random.default_rng(seed).permutation(members.max() + 1)
-            samples = blank, blank.astype(int) if labels is None else labels, numbers[members]
-            splitter = StratifiedGroupKFold(**settings)
-        elif labels is not None:
-            splitter, samples = StratifiedKFold(**settings), (blank, labels)
-        else:
-            splitter, samples = KFold(**settings), (blank,)
+            yield _deal(folds, blank.astype(int) if labels is None else labels, numbers[members], seed)
+            continue
+        splitter = (KFold if labels is None else StratifiedKFold)(folds, shuffle=True, random_state=seed)
         with warnings.catch_warnings():
             # It warns of classes with fewer samples than folds; those that could not be learnt are refused.
             warnings.simplefilter("ignore", UserWarning)
-            yield [rows for _, rows in splitter.split(*samples)]
-        if members is None:
-            return
+            yield [rows for _, rows in splitter.split(blank, labels)]
+        return
+
+
+def _deal(folds: int, labels: np.ndarray, members: np.ndarray, seed: int) -> list[np.ndarray]:
+    """Rows of each fold: whole groups, dealt one by one to the fold where classes stay in the most even shares.
+
+    The draws, the order and the sums are those of scikit-learn's ``StratifiedGroupKFold`` up to 1.7, where the sizes
+    that are dealt by are drawn beside the groups; 1.8 deals otherwise. Every step is one that all processors round
+    alike, ties included: there are many among groups of one size.
+    """
+    sizes = np.bincount(labels)
+    held = np.zeros((members.max() + 1, len(sizes)))
+    np.add.at(held, (members, labels), 1.0)
+    held = held[np.random.RandomState(seed).permutation(len(held))]  # noqa: NPY002 (its stream is promised to stay)
+    fold_of, inside = np.empty(len(held), dtype=int), np.zeros((folds, len(sizes)))
+    each = np.eye(folds)[:, :, None]
+    for group in np.argsort(-_deviations(held), kind="stable"):
+        by_class = np.moveaxis((inside + each * held[group]) / sizes, 1, 2)
+        uneven = (np.add.reduce(_deviations(by_class), axis=1) / len(sizes)).tolist()
+        filled, best = inside.sum(1).tolist(), 0
+        for fold in range(1, folds):
+            alike = abs(uneven[fold] - uneven[best]) <= 1e-8 + 1e-5 * uneven[best]
+            if uneven[fold] < uneven[best] or (alike and filled[fold] < filled[best]):
+                best = fold
+        inside[best] += held[group]
+        fold_of[group] = best
+    return [np.flatnonzero(fold_of[members] == fold) for fold in range(folds)]
+
+
+def _deviations(numbers: np.ndarray) -> np.ndarray:
+    """Standard deviations along the last axis."""
+    off = numbers - np.add.reduce(numbers, axis=-1, keepdims=True) / numbers.shape[-1]
+    return np.sqrt(np.add.reduce(off * off, axis=-1) / numbers.shape[-1])
 
 
 def _seeds(random_seed: int, number: int) -> list[int]:

@@ -39,12 +39,17 @@ class Content:
     """Stands in for an artifact: something that can be viewed."""
 
     def __init__(self, content, **marks):
-        self.content, self.type = content, "FeatureTable[Frequency]"
+        self.content, self.type, self.waited_for = content, "FeatureTable[Frequency]", False
         self.__dict__.update(marks)
 
     def view(self, kind):
         assert isinstance(self.content, kind)
         return self.content
+
+    @property
+    def uuid(self):
+        self.waited_for = True
+        return "an artifact's"
 
 
 class Actions:
@@ -104,6 +109,8 @@ class Actions:
         return [Content(pd.DataFrame({"median": values.median(), "random forest": forest}, index=ids))]
 
     def merge_folds(self, metadata, groups, pretraining, **parts):
+        # As lists of promises they would be waited for while the framework holds the lock of its cache.
+        assert all(artifact.waited_for for artifacts in parts.values() for artifact in artifacts)
         views = {name: [artifact.content for artifact in artifacts] for name, artifacts in parts.items()}
         views["predictions"] = [predictions_of(values) for values in views["predictions"]]
         merged = merge_folds(**views, metadata=metadata, pretraining=pretraining, groups=groups)

@@ -93,7 +93,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(study, enc
 
 
 def test_tips_that_no_sample_holds_change_nothing(study, encoder, tmp_path):
-    crowded = study.tree.deepcopy()
+    crowded = study.tree.copy()
     for number, tip in enumerate(list(crowded.tips())[::7]):
         tip.parent.append(skbio.TreeNode(f"extra-{number}", length=0.5))
     model = run_pretrain(study, phylogeny=newick(crowded, tmp_path / "crowded.nwk"))[0]

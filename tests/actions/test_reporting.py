@@ -78,6 +78,33 @@ def test_warnings_are_sentences(capsys):
     assert warnings.formatwarning is before
 
 
+def test_warnings_of_other_packages_are_not_shown_as_ours():
+    inside = "/env/lib/python3.11/site-packages/{}"
+    ours = [inside.format("q2_aam/study/tables.py"), inside.format("rachis/sdk/action.py"), "<decorator-gen-1>"]
+    others = [
+        (UserWarning, inside.format("torch/nn/functional.py")),
+        (UserWarning, "/usr/lib/python3/dist-packages/pandas/core/frame.py"),
+        (RuntimeWarning, inside.format("q2_aam/study/tables.py")),
+    ]
+    with readable_warnings():
+        for file in ours:
+            assert warnings.formatwarning("It is so.", UserWarning, file, 7) == "Warning: It is so.\n"
+        for category, file in others:
+            line = warnings.formatwarning("It is so.", category, file, 7)
+            assert line.startswith(f"{file}:7: {category.__name__}: It is so.\n")
+
+
+def test_what_other_packages_will_do_some_day_is_not_shown():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with readable_warnings():
+            for category in (FutureWarning, DeprecationWarning, PendingDeprecationWarning):
+                warnings.warn("The default will change.", category, stacklevel=1)
+            warnings.warn("pkg_resources is deprecated as an API.", UserWarning, stacklevel=1)
+            warn_of(["ours"])
+    assert [str(warning.message) for warning in caught] == ["ours"]
+
+
 def test_long_lines_are_wrapped(capsys):
     text = "word " * 40 + "as-it-is"
     say("short: 0.5-1")

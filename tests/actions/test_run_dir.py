@@ -116,7 +116,7 @@ def test_data_of_another_run(study, encoder, finished, change):
 def test_start_or_distances_of_another_run(study, encoder, finished, change, tmp_path):
     inputs = {"encoder": encoder, "phylogeny": study.phylogeny}
     if change == "phylogeny":
-        tree = study.tree.deepcopy()
+        tree = study.tree.copy()
         next(tree.tips()).length += 0.1
         inputs["phylogeny"] = newick(tree, tmp_path / "tree.nwk")
     elif change == "no phylogeny":

@@ -11,6 +11,7 @@ from q2_aam.encoder.sampler import BatchKey, BatchSampler, part_sizes
 from q2_aam.study.communities import asv_hashes, read_communities
 from q2_aam.study.tokenizer import PAD
 from tests import tiny
+from tests.scikit_bio import tips_of_columns
 
 ROWS = np.array([7, 2, 19, 0, 11])
 
@@ -165,7 +166,7 @@ def test_8_5_unifrac_is_exactly_the_batchs_own(survey):
     from q2_aam.study.unifrac import UniFracDistances, read_phylogeny
 
     tree = TreeNode.read([survey.newick])
-    expected = beta_diversity("unweighted_unifrac", survey.counts, otu_ids=survey.features, tree=tree).data
+    expected = beta_diversity("unweighted_unifrac", survey.counts, **tips_of_columns(survey.features), tree=tree).data
     communities = read_communities(survey.table, None, max_length=30)
     unifrac = UniFracDistances(survey.table, read_phylogeny(survey.tree))
     loader = batch_loader(CommunityDataset(communities, unifrac=unifrac), np.arange(13), 5, 1, shuffle=True)

@@ -64,8 +64,18 @@ def test_precision_16_is_refused_on_a_cpu():
 
 def test_auto_threads_are_the_cores_this_process_may_use(monkeypatch):
     monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
+    monkeypatch.delenv("GALAXY_SLOTS", raising=False)
     with use_threads(Runtime()) as threads:
         assert threads == torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize(("slots", "expected"), [("2", 2), ("8", 3), ("0", 3), ("", 3), ("many", 3)])
+def test_auto_threads_in_galaxy_are_the_slots_of_the_job(monkeypatch, slots, expected):
+    monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
+    monkeypatch.setenv("GALAXY_SLOTS", slots)
+    assert device.available_cores() == expected
+    with use_threads(Runtime(threads=1)) as threads:
+        assert threads == 1
 
 
 @pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="no C++ compiler")

@@ -10,6 +10,7 @@ from skbio.diversity import beta_diversity
 from q2_aam.encoder.distances import predicted_unifrac, predicted_weighted_unifrac
 from q2_aam.encoder.embedding import Embedding
 from q2_aam.encoder.sample_encoder import lineage_distances, unifrac_distances, weighted_distances
+from tests.scikit_bio import tips_of_columns
 
 TREE = "(((a:1,b:.5):.25,c:2):.75,(d:.1,(e:.3,f:1.5):.6):1):0;"
 
@@ -45,7 +46,7 @@ def test_they_are_unweighted_unifrac_where_terminal_branches_are_told_apart():
     below = [[tips.index(tip.name) for tip in node.tips()] for node in inner]
     presence = np.array([[n.length * sample[b].any() for n, b in zip(inner, below, strict=False)] for sample in counts])
     terminal = (counts > 0) * np.array([tree.find(tip).length for tip in tips])
-    expected = beta_diversity("unweighted_unifrac", counts, otu_ids=tips, tree=tree).data
+    expected = beta_diversity("unweighted_unifrac", counts, **tips_of_columns(tips), tree=tree).data
     assert np.allclose(unifrac_distances(torch.tensor(presence), torch.tensor(terminal)), expected, atol=1e-6)
     sparse = sp.csr_matrix(terminal)
     assert np.allclose(predicted_unifrac(presence, presence, sparse, sparse), expected, atol=1e-6)
@@ -59,7 +60,7 @@ def test_weighted_ones_are_normalized_weighted_unifrac_where_branches_are_right(
     below = [[tips.index(tip.name) for tip in node.tips()] for node in inner]
     lineages = np.array([[n.length * sample[b].sum() for n, b in zip(inner, below, strict=True)] for sample in shares])
     terminal = shares * np.array([tree.find(tip).length for tip in tips])
-    expected = beta_diversity("weighted_unifrac", counts, otu_ids=tips, tree=tree, normalized=True).data
+    expected = beta_diversity("weighted_unifrac", counts, **tips_of_columns(tips), tree=tree, normalized=True).data
     sparse = sp.csr_matrix(terminal)
     assert np.allclose(predicted_weighted_unifrac(lineages, lineages, sparse, sparse), expected, atol=1e-6)
     assert np.allclose(weighted_distances(torch.tensor(np.hstack([lineages, terminal]))), expected, atol=1e-5)

@@ -4,6 +4,7 @@ import torch
 
 from q2_aam.encoder.sample_encoder import SampleEncoder, lineage_distances, log_share
 from tests import tiny
+from tests.scikit_bio import tips_of_columns
 
 LENGTHS = torch.tensor([6, 4, 1, 0])
 
@@ -157,7 +158,7 @@ def test_lineage_distances_are_unweighted_unifrac_where_lineages_are_branches():
     presence = [
         [node.length * any(sample[tips.index(tip)] for tip in names) for node, names in pairs] for sample in counts
     ]
-    expected = beta_diversity("unweighted_unifrac", counts, otu_ids=tips, tree=tree).data
+    expected = beta_diversity("unweighted_unifrac", counts, **tips_of_columns(tips), tree=tree).data
     assert np.allclose(lineage_distances(torch.tensor(presence)).numpy(), expected, atol=1e-6)
 
 

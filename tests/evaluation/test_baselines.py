@@ -17,6 +17,7 @@ from q2_aam.evaluation.kernel_baselines import support_vector_machine
 from q2_aam.evaluation.merged_tables import merge_tables
 from q2_aam.simulation.survey import simulate_survey
 from q2_aam.study.phylogeny import read_phylogeny
+from tests.scikit_bio import tips_of_columns
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def test_machines_are_those_on_distances_of_scikit_bio(survey, predictions, colu
     kind = "numeric" if column == "ph" else "categorical"
     oracles = {
         "SVM UniFrac": beta_diversity(
-            "unweighted_unifrac", counts, ids, otu_ids=survey.table.ids("observation"), tree=survey.tree
+            "unweighted_unifrac", counts, ids, **tips_of_columns(survey.table.ids("observation")), tree=survey.tree
         ),
         "SVM Jaccard": beta_diversity("jaccard", counts > 0, ids),
     }

@@ -8,6 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from q2_aam.encoder.output_heads import TargetHead
+from q2_aam.evaluation.search_arguments import ridge_alone
 from q2_aam.heads import inner_folds
 from q2_aam.heads.folds import inner_splits
 from q2_aam.heads.linear import LOGISTIC_ALPHAS, RIDGE_ALPHAS, LinearHead, fit_linear
@@ -76,6 +77,7 @@ def test_a_head_of_classes_and_the_head_it_starts_are_scikit_learns_pipeline(cla
         class_weight="balanced",
         max_iter=1000,
         scoring="balanced_accuracy",
+        **ridge_alone(LogisticRegressionCV),
     )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "y_pred contains classes not in y_true")

@@ -67,6 +67,44 @@ def test_seeds_part_groups_in_different_ways(groups, labelled):
     assert len(ways) == 3
 
 
+def numbers_of(parts, n_samples):
+    """The number of each sample's fold, one digit each."""
+    fold = np.empty(n_samples, dtype=int)
+    for number, (_, test) in enumerate(parts):
+        fold[test] = number
+    return "".join(map(str, fold))
+
+
+@pytest.mark.parametrize(
+    "groups, classes, folds, expected",
+    [
+        (
+            uneven_groups(),
+            None,
+            5,
+            "22222221111113333344433303100000000033333322222222222221111100000000444444111111333331111144444444",
+        ),
+        (
+            uneven_groups(),
+            "abcab",
+            5,
+            "11111110000002222233322224433333333300000022222222000004444411111111333333000000111114444444444444",
+        ),
+        (np.repeat(range(12), 3), None, 4, "000333000333000111111222111222222333"),
+        (np.repeat(range(12), 3), "a" * 24 + "b" * 12, 4, "111333000222000222333111111222333000"),
+        (None, None, 4, "21001301320332130122"),
+        (None, "abaac", 4, "03113300210123232210"),
+    ],
+)
+def test_folds_are_the_same_everywhere(groups, classes, folds, expected):
+    """Written down with NumPy 1.24 and scikit-learn 1.2; every release and processor has the same."""
+    n_samples = len(expected)
+    classes = None if classes is None else np.resize(list(classes), n_samples)
+    assert groups is None or len(groups) == n_samples
+    parts = grouped_folds(n_samples, folds, groups=groups, classes=classes, random_seed=1)
+    assert numbers_of(parts, n_samples) == expected
+
+
 def test_each_group_is_a_fold():
     groups = uneven_groups()
     parts = grouped_folds(len(groups), 5, groups=pd.Series(groups), leave_one_group_out=True)

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Runs the tests that need no other program of QIIME 2 on the newest releases of everything, from PyPI.
+#
+#   tools/test-newest.sh [arguments of pytest]
+#
+# In .venv-newest (delete it to take the releases of today): the framework (rachis), NumPy, pandas, SciPy, scikit-learn,
+# scikit-bio, biom-format, h5py, matplotlib, Altair, Lightning and what they need, as pyproject.toml asks for them. PyTorch
+# alone is that of constraints.txt: a newer one would bring several GB of CUDA. unifrac has no build on PyPI and is
+# played by tests/newest/unifrac.py. Debian's q2-types, q2-feature-table, q2-sample-classifier and q2templates, written
+# for the framework of 2022.11, run on rachis by its other name (tests/newest/qiime2).
+#
+# Without a connection, or where something cannot be had, this says what is missing and is no failure: the releases that
+# the project is built on are tested by `make test`.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$PWD venv=$PWD/.venv-newest python=${NEWEST_PYTHON:-/usr/bin/python3}
+plugins=(q2_types q2_feature_table q2_sample_classifier q2templates)
+debian=/usr/lib/python3/dist-packages
+
+say() { printf 'test-newest: %s\n' "$*"; }
+
+run() { # a step of the set-up: its output goes to the log; when it fails nothing is tested, and that is said
+  if ! "$@" >>"$log" 2>&1; then
+    tail -n 5 "$log" | cut -c 1-300
+    say "skipped: the newest releases could not be installed. This failed: $*"
+    say "The lines above are the end of $log."
+    exit 0
+  fi
+}
+
+wanted=$(printf '%s\n' "$root" "$python" && cksum pyproject.toml constraints.txt tools/test-newest.sh)
+if [ "$(cat "$venv/.q2-aam-setup" 2>/dev/null)" != "$wanted" ]; then
+  mkdir -p "$venv"
+  log=$venv/q2-aam-setup.log
+  : >"$log"
+  say "making .venv-newest"
+  run "$python" -m venv "$venv"
+  pip=("$venv/bin/python" -m pip --disable-pip-version-check --no-input)
+  run "${pip[@]}" install --upgrade pip
+  run "${pip[@]}" install "torch==$(sed -n 's/^torch==//p' constraints.txt)"
+  # ijson and seaborn for Debian's plugins; Cython for iow, which is no wheel.
+  run "${pip[@]}" install rachis 'setuptools<81' cython ijson seaborn pytest pytest-timeout pytest-xdist
+  run "${pip[@]}" install --no-build-isolation -e '.[library]'
+  run "${pip[@]}" install --no-build-isolation iow
+  site=$("$venv/bin/python" -c 'import site; print(site.getsitepackages()[0])')
+  for plugin in "${plugins[@]}"; do
+    for part in "$debian/$plugin" "$debian/$plugin"-*.egg-info; do
+      if [ -e "$part" ]; then ln -sfn "$part" "$site/"; fi
+    done
+  done
+  printf '%s\n' "$wanted" >"$venv/.q2-aam-setup"
+fi
+
+say "with $("$venv/bin/python" -m pip list --disable-pip-version-check --format=freeze |
+  grep -iE '^(rachis|numpy|pandas|scipy|scikit-learn|scikit-bio|biom-format|h5py|matplotlib|altair|torch|lightning)==' | paste -sd' ')"
+# The core; and, where Debian's plugins are, types, the pipeline and what else needs QIIME 2's types alone.
+tests=(
+  tests/study tests/heads tests/evaluation tests/explain tests/encoder tests/simulation
+  tests/test_cross_validation.py tests/test_fine_tuning.py tests/test_library.py tests/test_predictions.py
+  tests/test_predictor.py tests/test_predictor_files.py tests/test_settings.py
+)
+if [ -e "$debian/q2_types" ]; then
+  tests+=(
+    tests/types tests/actions/test_cross_validate.py tests/actions/test_merge_folds.py tests/actions/test_parallel.py
+    tests/actions/test_reporting.py tests/visualizers/test_evaluate.py tests/test_framework.py
+  )
+else
+  say "Debian's q2-types is not here: the core alone is tested."
+fi
+if [ $# -gt 0 ]; then tests=("$@"); fi
+PYTHONPATH=$root/tests/newest OMP_NUM_THREADS=1 PATH="$venv/bin:$PATH" "$venv/bin/python" -m pytest -n 2 "${tests[@]}"
