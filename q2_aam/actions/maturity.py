@@ -79,8 +79,8 @@ def matched(predicted, true, cohorts, groups, missing_samples: str) -> tuple[pd.
     absent = predicted.index.difference(true.index, sort=False)
     if len(absent) and missing_samples == "error":
         raise ValueError(
-            f"{len(absent)} of {len(predicted)} predicted samples are not in the metadata: {name_ids(absent)}. Add them "
-            "to it, or set missing_samples to 'ignore'."
+            f"{len(absent)} of {len(predicted)} predicted samples are not in the metadata: {name_ids(absent)}. Add "
+            "them to it, or set missing_samples to 'ignore'."
         )
     frame = pd.DataFrame({"true": true, "predicted": predicted, "cohort": cohorts}, index=predicted.index)
     frame["subject"] = None if groups is None else groups.to_series().reindex(frame.index).astype(object)
@@ -115,8 +115,8 @@ def subject_notes(samples: pd.DataFrame, control: str, groups) -> list[str]:
     """What the subjects, or that there are none, mean for what comes out."""
     if groups is None:
         return [
-            "Without groups each sample counts as a subject of its own. If subjects have several samples, intervals are "
-            "too narrow and what is expected of a control comes from its own samples, too."
+            "Without groups each sample counts as a subject of its own. If subjects have several samples, intervals "
+            "are too narrow and what is expected of a control comes from its own samples, too."
         ]
     notes = []
     alone = samples.index[samples["subject"].isna()]
@@ -129,8 +129,9 @@ def subject_notes(samples: pd.DataFrame, control: str, groups) -> list[str]:
     both = members.groupby("subject")["control"].nunique().loc[lambda count: count > 1].index
     if len(both):
         notes.append(
-            f"{len(both)} subjects are controls in some samples and not in others: {name_ids(both)}. Nothing is expected "
-            "of them by their own samples. Intervals take the two parts for different subjects, and may be too wide."
+            f"{len(both)} subjects are controls in some samples and not in others: {name_ids(both)}. Nothing is "
+            "expected of them by their own samples. Intervals take the two parts for different subjects, and may be "
+            "too wide."
         )
     return notes
 
@@ -140,8 +141,8 @@ def describe(found, name: str, control: str) -> list[str]:
     whole, known = found.samples, found.samples[found.samples["z"].notna()]
     own = known[known["cohort"] == control]
     said = [
-        f"What is expected of {name} comes from {len(own)} controls ({control}); their z-scores, each by other subjects, "
-        f"have mean {own['z'].mean():.2f} and standard deviation {own['z'].std():.2f}."
+        f"What is expected of {name} comes from {len(own)} controls ({control}); their z-scores, each by other "
+        f"subjects, have mean {own['z'].mean():.2f} and standard deviation {own['z'].std():.2f}."
     ]
     if len(known) < len(whole):
         reasons = whole.loc[whole["reason"] != "", "reason"].value_counts()
@@ -150,7 +151,7 @@ def describe(found, name: str, control: str) -> list[str]:
     for row in found.cohorts.iloc[1:].itertuples():
         ends = "" if pd.isna(row.difference_low) else f" (95% {row.difference_low:.3g} to {row.difference_high:.3g})"
         said.append(
-            f"{row.cohort}: predicted minus expected {row.difference:.3g}{ends}, z {row.z:.2f}; {row.samples} samples of "
-            f"{row.subjects} subjects."
+            f"{row.cohort}: predicted minus expected {row.difference:.3g}{ends}, z {row.z:.2f}; {row.samples} samples "
+            f"of {row.subjects} subjects."
         )
     return said

@@ -18,10 +18,10 @@ MOST_RANGES = 8
 class Cohorts:
     """Means of cohorts over their subjects, each of which counts alike, whatever the number of its samples.
 
-    Subjects of a cohort are drawn anew, and so are those of the controls, to which the curve is then fitted: an interval
-    knows how uncertain the curve is. It is the estimate plus and minus the standard error from both times a quantile of
-    Student's t, with Welch's degrees of freedom: percentiles are too narrow where subjects are few. The spread, of
-    z-scores, is taken as known.
+    Subjects of a cohort are drawn anew, and so are those of the controls, to which the curve is then fitted: an
+    interval knows how uncertain the curve is. It is the estimate plus and minus the standard error from both times a
+    quantile of Student's t, with Welch's degrees of freedom: percentiles are too narrow where subjects are few. The
+    spread, by which z-scores are divided, is taken as known.
 
     Parameters
     ----------
@@ -106,7 +106,8 @@ class Cohorts:
             if cohort == self.control or len(subjects) < FEWEST_OF_A_COHORT:
                 continue
             # A subject's mean is linear in the curve: no draw needs the samples.
-            levels, slopes = by_subject(predicted / scale, places), by_subject(self.design[own] / scale[:, None], places)
+            levels = by_subject(predicted / scale, places)
+            slopes = by_subject(self.design[own] / scale[:, None], places)
             means = self._drawn(len(subjects)) @ (levels - slopes @ self._curve) / len(subjects)
             half = half_width(means, len(subjects), self._curves @ slopes.mean(0), self._controls)
             row |= {f"{name}_low": row[name] - half, f"{name}_high": row[name] + half}
@@ -117,10 +118,11 @@ def range_edges(values: np.ndarray) -> np.ndarray:
     """Round ends of at most eight ranges of values."""
     from matplotlib.ticker import MaxNLocator
 
-    ticks = MaxNLocator(MOST_RANGES, steps=[1, 1.5, 2, 2.5, 3, 4, 5, 6, 10]).tick_values(values.min(), values.max())
+    # Where they do not begin at a round value, one more is needed.
+    ticks = MaxNLocator(MOST_RANGES - 1, steps=[1, 2, 2.5, 4, 5, 10]).tick_values(values.min(), values.max())
     first = np.searchsorted(ticks, values.min(), side="right") - 1
     last = np.searchsorted(ticks, values.max(), side="left")
-    return ticks[max(first, 0) : last + 1]
+    return ticks[max(first, 0) : last + 1] if last > first else np.repeat(values.min(), 2)
 
 
 def by_subject(values: np.ndarray, places: np.ndarray) -> np.ndarray:

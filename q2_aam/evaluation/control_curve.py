@@ -131,7 +131,7 @@ def log_variance(design: np.ndarray, squares: np.ndarray, smoothness: float) -> 
     inverse = np.linalg.inv(design.T @ design + rough + 1e-9 * count * np.eye(size))
 
     def loss(coefficients):
-        return log_loss(design @ coefficients, squares).sum() + coefficients @ rough @ coefficients
+        return log_loss(design @ coefficients, squares).sum() + coefficients @ rough @ coefficients / 2
 
     coefficients = np.full(size, np.log(squares.mean()))
     before = loss(coefficients)

@@ -89,14 +89,15 @@ def measure_maturity(samples: pd.DataFrame, control: str, random_state: int = 0)
     design = basis(true)
     sums = Sums(design[controls], predicted[controls], parts[controls])
     expected, coefficients, smoothness = expectations(sums, design, parts)
-    counts, inside = support(true, subjects, controls, near, true)
+    makers = (true[controls], subjects[controls], parts[controls])
+    counts, inside = support(true, parts, near, *makers)
     enough = inside & (counts >= FEWEST_NEAR)
     residuals = predicted - expected
-    refuse_unspread(residuals[controls & enough], control)
+    refuse_unspread(residuals[controls & enough], np.abs(predicted[controls]).max(), control)
     log_variances, at, by_age = spreads(design, residuals, parts, controls & enough, subjects)
 
     grid = np.linspace(basis.low, basis.high, GRID)
-    beside = support(true, subjects, controls, near, grid)[0]
+    beside = support(grid, np.full(GRID, -1), near, *makers)[0]
     on_grid = basis(grid)
     curve = pd.DataFrame({"expected": on_grid @ coefficients, "spread": np.exp(on_grid @ at / 2)})
     curve = curve.where(pd.Series(beside >= FEWEST_NEAR), np.nan).assign(true=grid, control_subjects=beside)
@@ -135,18 +136,18 @@ def refuse_few(true: np.ndarray, subjects: np.ndarray, control: str) -> None:
         )
 
 
-def refuse_unspread(residuals: np.ndarray, control: str) -> None:
+def refuse_unspread(residuals: np.ndarray, largest: float, control: str) -> None:
     """Stop where nothing can be expected of controls themselves, or where they do not spread."""
     if len(residuals) < FEWEST_SAMPLES:
         raise ValueError(
             f"Only {len(residuals)} controls ({control!r}) have a true value near which there are controls of "
-            f"{FEWEST_NEAR} other subjects: it takes {FEWEST_SAMPLES} to say how far controls spread. Add controls whose "
-            "true values are nearer to each other."
+            f"{FEWEST_NEAR} other subjects: it takes {FEWEST_SAMPLES} to say how far controls spread. Add controls "
+            "whose true values are nearer to each other."
         )
-    if not np.abs(residuals).max() > 1e-9:
+    if np.abs(residuals).max() <= 1e-6 * largest:
         raise ValueError(
-            f"The predictions of the controls ({control!r}) lie on one line: without a spread there is no z-score. Give "
-            "the predictions of a model."
+            f"The predictions of the controls ({control!r}) lie on one line: without a spread there is no z-score. "
+            "Give the predictions of a model."
         )
 
 
@@ -174,29 +175,45 @@ def expectations(sums: Sums, design: np.ndarray, parts: np.ndarray) -> tuple[np.
     return expected, coefficients, smoothness
 
 
-def support(true, subjects, controls, near, places) -> tuple[np.ndarray, np.ndarray]:
-    """At each place, how many other subjects have a control near it, and whether it is in the range of these.
+def support(places, parts, near, true, subjects, parts_of_controls) -> tuple[np.ndarray, np.ndarray]:
+    """Whether something can be expected at true values, by the controls that say what.
 
-    Places that are as many as the samples are theirs; a sample's own subject does not count there.
+    Parameters
+    ----------
+    places : np.ndarray
+        float64 ``[N]``, true values.
+    parts : np.ndarray
+        int ``[N]``: the part of the controls that does not count there, or -1.
+    near : float
+    true, subjects, parts_of_controls : np.ndarray
+        ``[C]``, of the controls.
+
+    Returns
+    -------
+    counts : np.ndarray
+        int ``[N]``, subjects that have a control near it.
+    inside : np.ndarray
+        bool ``[N]``, whether it is in the range of the controls.
     """
-    ages, owners = true[controls], subjects[controls]
-    own = subjects if places is true else np.full(len(places), -1)
     counts, inside = np.zeros(len(places), dtype=np.int64), np.zeros(len(places), dtype=bool)
-    for row, (place, subject) in enumerate(zip(places, own, strict=True)):
-        others = owners != subject
-        counts[row] = len(np.unique(owners[others & (np.abs(ages - place) <= near)]))
-        inside[row] = ages[others].min() <= place <= ages[others].max()
+    for row, (place, part) in enumerate(zip(places, parts, strict=True)):
+        others = parts_of_controls != part
+        counts[row] = len(np.unique(subjects[others & (np.abs(true - place) <= near)]))
+        inside[row] = true[others].min() <= place <= true[others].max()
     return counts, inside
 
 
 def spreads(design, residuals, parts, known, subjects) -> tuple[np.ndarray, np.ndarray, bool]:
     """Logarithm of the variance at each sample, its coefficients by all controls, and whether it changes."""
     squares = residuals**2
+    # On the curve by chance; the logarithm of nothing is not defined.
+    squares = np.maximum(squares, 1e-9 * squares[known].mean())
     by_age = bool(len(np.unique(subjects[known])) >= SUBJECTS_FOR_SPREAD and known.sum() >= SAMPLES_FOR_SPREAD)
     smoothness = variance_smoothness(design[known], squares[known], parts[known]) if by_age else PENALTIES[-1]
     at = log_variance(design[known], squares[known], smoothness)
     values = design @ at
     for part in np.unique(parts[known]):
         own, others = parts == part, known & (parts != part)
+        others = others if others.any() else known
         values[own] = design[own] @ log_variance(design[others], squares[others], smoothness)
     return values, at, by_age

@@ -148,7 +148,8 @@ def differences(frame: pd.DataFrame, name: str) -> dict:
     tooltip += [alt.Tooltip(f"{column}:Q", format="+.4~g") for column in ends]
     tooltip += [alt.Tooltip("samples:Q"), alt.Tooltip("subjects:Q")]
     base = alt.Chart(frame).encode(y=y, tooltip=tooltip)
-    bars = base.mark_rule(color=BLUE, strokeWidth=2).encode(x=alt.X("difference_low:Q", title=title), x2="difference_high:Q")
-    points = base.mark_circle(color=BLUE, size=90, opacity=1).encode(x=alt.X("difference:Q", title=title))
+    low, middle = (alt.X(f"{column}:Q", title=title) for column in ("difference_low", "difference"))
+    bars = base.mark_rule(color=BLUE, strokeWidth=2).encode(x=low, x2="difference_high:Q")
+    points = base.mark_circle(color=BLUE, size=90, opacity=1).encode(x=middle)
     layers = alt.layer(zero.encode(x="difference:Q"), bars, points)
     return specification(layers.properties(width=420, height=alt.Step(26)))

@@ -21,8 +21,8 @@ def curve(page, comparison) -> None:
         "Predicted and expected",
         "The line is what is expected: a curve through the predictions of controls, as smooth as predicts other "
         f"{comparison.unit}s best. In the grey band 95% of the controls should lie. A control would be its own "
-        f"expectation, in part: for it another curve is taken, through the controls of other {comparison.unit}s, which may "
-        "lie a little beside the line.",
+        f"expectation, in part: for it another curve is taken, through the controls of other {comparison.unit}s, which "
+        "may lie a little beside the line.",
         points=[check_of(own)],
     )
     frame, cohorts, note = coloured(comparison, comparison.samples)
@@ -43,8 +43,9 @@ def check_of(own: pd.DataFrame) -> str:
 
     inside = (own["z"].abs() <= BAND).mean()
     return (
-        f"As a check, the z-scores of the {some(own, 'control')} by such curves: mean {number(own['z'].mean())} (should be "
-        f"0), standard deviation {number(own['z'].std())} (1), between −{BAND} and {BAND} {inside:.0%} (95%)."
+        f"As a check, the z-scores of the {some(own, 'control')} by such curves: mean {number(own['z'].mean())} "
+        f"(should be 0), standard deviation {number(own['z'].std())} (1), between −{BAND} and {BAND} {inside:.0%} "
+        "(95%)."
     )
 
 
@@ -56,10 +57,10 @@ def by_cohort(page, comparison) -> None:
     unit = comparison.unit
     page.section(
         "Cohorts",
-        f"Predicted minus expected, and z-scores (the same in standard deviations of controls), means in which each {unit} "
-        f"counts alike. From and to: 95% intervals, with the {unit}s of the cohort and of the controls drawn anew, and the "
-        "curve fitted again. A prediction below what is expected need not be a delay: whatever makes a community unlike "
-        "that of controls can move it.",
+        f"Predicted minus expected, and z-scores (the same in standard deviations of controls), means in which each "
+        f"{unit} counts alike. From and to: 95% intervals, with the {unit}s of the cohort and of the controls drawn "
+        "anew, and the curve fitted again. A prediction below what is expected need not be a delay: whatever makes a "
+        "community unlike that of controls can move it.",
     )
     frame = comparison.others.dropna(subset=["difference"]).head(MAX_BARS)
     if len(frame):
@@ -85,11 +86,13 @@ def by_value(page, comparison) -> None:
     places = np.searchsorted(ends["low"], comparison.known["true"], side="right") - 1
     frame, cohorts, note = coloured(comparison, comparison.known)
     frame["range"] = ends["range"].to_numpy()[pd.Series(places, comparison.known.index)[frame.index]]
+    smooth = comparison.about["spread_by_age"]
+    spread = "The spread of controls, by which z-scores are divided, is "
+    spread += "a smooth curve, too." if smooth else "one for all values."
     page.section(
         f"By {comparison.target}",
         "At which true values do cohorts differ? Means, intervals and boxes are of samples in a range; each has fewer "
-        f"{comparison.unit}s, and one interval in twenty misses by chance. The spread of controls, by which z-scores are "
-        + ("divided, is a smooth curve, too." if comparison.about["spread_by_age"] else "divided, is one for all values."),
+        f"{comparison.unit}s, and one interval in twenty misses by chance. {spread}",
     )
     caption = f"Box: the middle half of the samples; line in it: the median; points: far ones. {note}".strip()
     picture = z_boxes(frame, list(ends["range"]), cohorts, comparison.target)
@@ -116,8 +119,9 @@ def by_subject(page, comparison) -> None:
     frame, cohorts, note = coloured(comparison, known[known["subject"].isin(chosen)])
     shown = set(frame["subject"])
     chosen = [name for name in chosen if name in shown]
-    page.section("Subjects", "A line is a subject. Choose one below the picture to see it in bold, and point at its samples.")
-    caption = f"Grey band: where 95% of the controls should lie. PNG and SVG are of the subject {chosen[0]}. {note}".strip()
+    text = "A line is a subject. Choose one below the picture to see it in bold, and point at its samples."
+    page.section("Subjects", text)
+    caption = f"Grey band: where 95% of the controls should lie. PNG and SVG are of the subject {chosen[0]}.{note}"
     if len(chosen) < len(names):
         caption += f" {len(chosen)} of {some(names, 'subject')} are drawn at random (seed {SEED})."
     page.chart("subjects", z_lines(frame, chosen, cohorts, comparison.target), "", caption, "maturity.tsv")

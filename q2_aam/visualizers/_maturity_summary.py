@@ -11,11 +11,12 @@ from ._page import number
 from ._samples import listed, some
 
 NEITHER = {
-    "new": "The predictions are of another table than the model was fitted to. Samples that are in both were learnt from: "
-    "they are predicted too near to their true values, and delays are hidden. Leave them out, or give out-of-fold "
-    "predictions of them.",
-    "unknown": "It is not known whether the predictions are out-of-fold. Samples that were learnt from are predicted too "
-    "near to their true values, and delays are hidden: of such samples give the predictions of fit or cross-validate.",
+    "new": "The predictions are of another table than the model was fitted to. Samples that are in both were learnt "
+    "from: they are predicted too near to their true values, and delays are hidden. Leave them out, or give "
+    "out-of-fold predictions of them.",
+    "unknown": "It is not known whether the predictions are out-of-fold. Samples that were learnt from are predicted "
+    "too near to their true values, and delays are hidden: of such samples give the predictions of fit or of "
+    "cross-validate.",
 }
 
 
@@ -73,7 +74,8 @@ def read_comparison(maturity: AAMMaturityDirectoryFormat) -> Comparison:
     about = json.loads((maturity.path / "maturity.json").read_text(encoding="utf-8"))
     curve = pd.DataFrame(about["curve"]).astype(float)
     cohorts, ranges = (with_numbers(pd.DataFrame(about[name])) for name in ("compared", "ranges"))
-    ranges.insert(0, "range", [f"{low:.4g} to {high:.4g}" for low, high in zip(ranges["low"], ranges["high"], strict=True)])
+    ends = zip(ranges["low"], ranges["high"], strict=True)
+    ranges.insert(0, "range", [f"{low:.4g} to {high:.4g}" for low, high in ends])
     return Comparison(samples, curve, cohorts, ranges, about)
 
 
@@ -86,9 +88,10 @@ def lead(comparison: Comparison) -> str:
     """The sentence below the heading."""
     own = comparison.cohorts.iloc[0]
     among = "" if comparison.unit == "sample" else f" of {some(int(own['subjects']), 'subject')}"
+    count, name = some(comparison.samples, "sample"), comparison.target
     return (
-        f"Predictions of {some(comparison.samples, 'sample')} beside what is expected at their true '{comparison.target}' "
-        f"by {some(int(own['samples']), 'control')}{among} ({comparison.about['cohorts']}: {comparison.control})."
+        f"Predictions of {count} beside what is expected at their true '{name}' by "
+        f"{some(int(own['samples']), 'control')}{among} ({comparison.about['cohorts']}: {comparison.control})."
     )
 
 
@@ -123,10 +126,12 @@ def sentence(row, comparison: Comparison) -> str:
         size = some(row.samples, "sample")
     if not row.samples:
         return f"Nothing is expected of any sample of {row.cohort}: none has a true value where there are controls."
-    text = f"Predicted minus expected {comparison.target} of {row.cohort} ({size}) is {number(row.difference)} on average"
+    text = f"Predicted minus expected {comparison.target} of {row.cohort} ({size}) is {number(row.difference)}"
+    text += " on average"
     if pd.isna(row.difference_low):
         return f"{text}. From so few {comparison.unit}s nothing can be said of the next ones."
-    return f"{text} (95% interval {number(row.difference_low)} to {number(row.difference_high)}), its z-score {number(row.z)}."
+    ends = f"{number(row.difference_low)} to {number(row.difference_high)}"
+    return f"{text} (95% interval {ends}), its z-score {number(row.z)}."
 
 
 def notes_of(comparison: Comparison) -> list[str]:
