@@ -10,7 +10,7 @@ from q2_aam.actions._origin import origin_of
 from q2_aam.actions.maturity import maturity
 from q2_aam.evaluation.maturity import measure_maturity
 from q2_aam.framework import Artifact, qiime2
-from tests.evaluation.test_maturity import cohorts_of
+from q2_aam.simulation.cohorts import simulate_cohorts
 from tests.visualizers.pages import categorical, numeric, predictions_of
 
 from .small import printed
@@ -36,7 +36,7 @@ def run(frame, **changes):
 
 
 def test_the_artifact_holds_what_was_measured(capsys):
-    frame = cohorts_of(0)
+    frame = simulate_cohorts(0)
     artifact, found = run(frame), measure_maturity(frame, "control")
     samples = artifact.view(pd.DataFrame)
     assert samples.index.name == "SampleID"
@@ -64,7 +64,7 @@ def test_the_artifact_holds_what_was_measured(capsys):
 
 
 def test_metadata_stand_beside_the_users_own():
-    frame = cohorts_of(0)
+    frame = simulate_cohorts(0)
     metadata = run(frame).view(qiime2.Metadata)
     types = {name: column.type for name, column in metadata.columns.items()}
     assert types == {
@@ -80,7 +80,7 @@ def test_metadata_stand_beside_the_users_own():
 
 
 def test_samples_without_what_is_needed_are_left_out_and_named():
-    frame = cohorts_of(0)
+    frame = simulate_cohorts(0)
     without_age, without_diet, without_infant = "S100", "S101", "S1"
     artifact = run(
         frame,
@@ -99,7 +99,7 @@ def test_samples_without_what_is_needed_are_left_out_and_named():
 
 
 def test_samples_that_are_not_in_the_metadata():
-    frame = cohorts_of(0)
+    frame = simulate_cohorts(0)
     known = frame.drop(index=["S3", "S150"])
     changes = {
         "metadata": numeric(known["true"].to_dict(), "age"),
@@ -116,7 +116,7 @@ def test_samples_that_are_not_in_the_metadata():
 
 
 def test_without_groups_it_is_said():
-    about = run(cohorts_of(0), groups=None).view(dict)
+    about = run(simulate_cohorts(0), groups=None).view(dict)
     assert about["subjects"] is None
     assert about["notes"] == [
         "Without groups each sample counts as a subject of its own. If subjects have several samples, intervals are "
@@ -125,7 +125,7 @@ def test_without_groups_it_is_said():
 
 
 def test_subjects_in_two_cohorts():
-    frame = cohorts_of(0)
+    frame = simulate_cohorts(0)
     later = (frame["subject"] == "subject 2") & (frame["true"] > 12)
     frame.loc[later, "cohort"] = "late"
     artifact = run(frame)
@@ -144,7 +144,7 @@ def refused(sentence, frame, **changes):
 
 
 def test_what_does_not_fit_is_refused():
-    frame = cohorts_of(0)
+    frame = simulate_cohorts(0)
     refused(
         "No predicted sample has the value 'Control' (control) of 'diet'; there are control, late. Name one of these.",
         frame,
@@ -200,7 +200,7 @@ def test_what_is_not_known(tmp_path):
 
 
 def test_predictions_of_samples_that_were_learnt_from_are_refused(tmp_path):
-    frame = cohorts_of(0)
+    frame = simulate_cohorts(0)
     fitted = {"m": ("fit", "aam", {"table": "t1"})}
     data = artifact_of(tmp_path, "predict", artifacts=fitted, table="t1", model="m")
     predictions = predictions_of(frame["predicted"].to_dict())

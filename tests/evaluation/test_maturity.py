@@ -9,30 +9,9 @@ import pytest
 from q2_aam.evaluation.cohorts import half_width, range_edges
 from q2_aam.evaluation.control_curve import PENALTIES, Basis, Sums, log_loss, log_variance
 from q2_aam.evaluation.maturity import GAP, OUTSIDE, measure_maturity, parts_of, support
+from q2_aam.simulation.cohorts import expected_at, simulate_cohorts, spread_at
 
 DELAY = 2.0
-
-
-def curve(age):
-    return 2 + 14 * (1 - np.exp(-age / 9))
-
-
-def spread(age):
-    return 0.8 + 0.12 * age
-
-
-def cohorts_of(seed, controls=8, others=8, visits=12, delay=DELAY, growing=True, shared=0.4):
-    """Predictions of subjects seen over two years; `shared` is the part of the variance that is a subject's own."""
-    rng, rows = np.random.default_rng(seed), []
-    for number in range(controls + others):
-        age = np.clip(np.linspace(0, 24, visits) + rng.normal(0, 0.4, visits), 0, 24.5)
-        noise = np.sqrt(shared) * rng.normal() + np.sqrt(1 - shared) * rng.normal(size=visits)
-        behind = number >= controls
-        value = curve(age) - delay * behind + (spread(age) if growing else 2.0) * noise
-        cohort = "late" if behind else "control"
-        rows += [(f"subject {number}", a, v, cohort) for a, v in zip(age, value, strict=True)]
-    frame = pd.DataFrame(rows, columns=["subject", "true", "predicted", "cohort"])
-    return frame.set_axis([f"S{row}" for row in range(len(frame))])
 
 
 def means(runs):
@@ -43,11 +22,11 @@ def means(runs):
 def test_a_delay_is_found_and_controls_have_the_z_scores_of_a_standard_normal(controls, others, sets, limit):
     runs = []
     for seed in range(sets):
-        frame = cohorts_of(seed, controls, others)
+        frame = simulate_cohorts(seed, controls, others)
         found = measure_maturity(frame, "control")
         own, late = (found.samples[found.samples["cohort"] == name] for name in ("control", "late"))
         row = found.cohorts.set_index("cohort").loc["late"]
-        true_z = pd.Series(-DELAY / spread(late["true"])).groupby(late["subject"]).mean().mean()
+        true_z = pd.Series(-DELAY / spread_at(late["true"])).groupby(late["subject"]).mean().mean()
         runs.append(
             {
                 "mean": own["z"].mean(),
@@ -58,7 +37,7 @@ def test_a_delay_is_found_and_controls_have_the_z_scores_of_a_standard_normal(co
                 "covered": row["difference_low"] <= -DELAY <= row["difference_high"],
                 "z": row["z"] - true_z,
                 "z covered": row["z_low"] <= true_z <= row["z_high"],
-                "spread": np.abs(np.log(found.curve["spread"] / spread(found.curve["true"]))).mean(),
+                "spread": np.abs(np.log(found.curve["spread"] / spread_at(found.curve["true"]))).mean(),
             }
         )
     found = means(runs)
@@ -74,13 +53,13 @@ def test_a_delay_is_found_and_controls_have_the_z_scores_of_a_standard_normal(co
 def test_cohorts_that_do_not_differ_are_told_apart_as_rarely_as_said():
     wrong = []
     for seed in range(60):
-        row = measure_maturity(cohorts_of(seed, 6, 5, 8, delay=0), "control").cohorts.iloc[1]
+        row = measure_maturity(simulate_cohorts(seed, 6, 5, 8, delay=0), "control").cohorts.iloc[1]
         wrong.append(not row["difference_low"] <= 0 <= row["difference_high"])
     assert np.mean(wrong) <= 0.1
 
 
 def test_a_controls_own_samples_do_not_make_its_expectation():
-    frame = cohorts_of(0)
+    frame = simulate_cohorts(0)
     before = measure_maturity(frame, "control").samples
     own = frame["subject"] == "subject 3"
     frame.loc[own, "predicted"] += 100
@@ -93,18 +72,18 @@ def test_a_controls_own_samples_do_not_make_its_expectation():
 
 
 def test_nor_their_spread():
-    frame = cohorts_of(0)
-    frame["predicted"] = curve(frame["true"]) + np.sin(np.arange(len(frame)))
+    frame = simulate_cohorts(0)
+    frame["predicted"] = expected_at(frame["true"]) + np.sin(np.arange(len(frame)))
     own = frame["subject"] == "subject 3"
     before = measure_maturity(frame, "control").samples
-    frame.loc[own, "predicted"] = curve(frame.loc[own, "true"]) + 50 * np.sin(np.arange(own.sum()))
+    frame.loc[own, "predicted"] = expected_at(frame.loc[own, "true"]) + 50 * np.sin(np.arange(own.sum()))
     after = measure_maturity(frame, "control").samples
     assert after.loc[own, "spread"].max() < 5 * before.loc[own, "spread"].max()
     assert after.loc[frame["cohort"] == "late", "spread"].min() > 5 * before["spread"].max()
 
 
 def test_nothing_is_expected_beyond_the_controls_or_between_them():
-    frame = cohorts_of(1)
+    frame = simulate_cohorts(1)
     controls = frame["cohort"] == "control"
     frame = frame[~controls | ~frame["true"].between(8, 19)]
     frame.loc["old"] = ("subject 9", 30.0, 9.0, "late")
@@ -136,20 +115,20 @@ def test_near_counts_subjects_of_other_parts():
 
 def test_few_controls_have_one_spread_for_all_values():
     for controls, visits in ((4, 13), (5, 9)):
-        found = measure_maturity(cohorts_of(0, controls, visits=visits), "control")
+        found = measure_maturity(simulate_cohorts(0, controls, visits=visits), "control")
         assert not found.spread_by_age and np.ptp(found.curve["spread"].dropna()) < 1e-5
-    found = measure_maturity(cohorts_of(0, controls=5, visits=13), "control")
+    found = measure_maturity(simulate_cohorts(0, controls=5, visits=13), "control")
     assert found.spread_by_age and np.ptp(found.curve["spread"].dropna()) > 0.1
 
 
 def test_an_interval_takes_three_subjects():
-    two, three = (measure_maturity(cohorts_of(0, others=count), "control").cohorts.iloc[1] for count in (2, 3))
+    two, three = (measure_maturity(simulate_cohorts(0, others=count), "control").cohorts.iloc[1] for count in (2, 3))
     assert np.isnan(two["difference_low"]) and np.isnan(two["z_high"]) and np.isfinite(two["difference"])
     assert three["difference_low"] < three["difference"] < three["difference_high"]
 
 
 def test_each_subject_counts_alike():
-    frame = cohorts_of(2)
+    frame = simulate_cohorts(2)
     late = frame.index[frame["cohort"] == "late"]
     many = frame.loc[late[:12]]
     twice = pd.concat([frame, many.set_axis([f"again {n}" for n in range(len(many))])])
@@ -159,16 +138,16 @@ def test_each_subject_counts_alike():
 
 
 def test_without_subjects_each_sample_is_one():
-    frame = cohorts_of(0).assign(subject=None)
+    frame = simulate_cohorts(0).assign(subject=None)
     found = measure_maturity(frame, "control").cohorts
     assert (found["subjects"] == found["samples"]).all()
-    by_subject = measure_maturity(cohorts_of(0), "control").cohorts.iloc[1]
+    by_subject = measure_maturity(simulate_cohorts(0), "control").cohorts.iloc[1]
     ends = ["difference_low", "difference_high"]
     assert np.diff(found.iloc[1][ends]) < np.diff(by_subject[ends])
 
 
 def test_ranges():
-    found = measure_maturity(cohorts_of(0), "control")
+    found = measure_maturity(simulate_cohorts(0), "control")
     rows = found.ranges
     late = rows[rows["cohort"] == "late"]
     known = found.samples[(found.samples["cohort"] == "late") & found.samples["z"].notna()]
@@ -204,19 +183,19 @@ def test_too_few_controls_are_refused():
         " are controls ('control'): it takes 10 samples of 3 subjects or more to say what is expected. Choose another "
         "control, or add controls."
     )
-    refused("24 samples of 2 subjects" + advice, cohorts_of(0, controls=2))
-    refused("9 samples of 3 subjects" + advice, cohorts_of(0, controls=3, visits=3))
+    refused("24 samples of 2 subjects" + advice, simulate_cohorts(0, controls=2))
+    refused("9 samples of 3 subjects" + advice, simulate_cohorts(0, controls=3, visits=3))
     refused(
         "The true value of all 96 controls ('control') is 5: there is no curve through one value. Add controls of "
         "other values, or choose another column.",
-        cohorts_of(0).assign(true=5.0),
+        simulate_cohorts(0).assign(true=5.0),
     )
     refused(
         "The predictions of the controls ('control') lie on one line: without a spread there is no z-score. Give the "
         "predictions of a model.",
-        cohorts_of(0).assign(predicted=3.0),
+        simulate_cohorts(0).assign(predicted=3.0),
     )
-    scattered = cohorts_of(0, controls=3, visits=4)
+    scattered = simulate_cohorts(0, controls=3, visits=4)
     scattered.loc[scattered["cohort"] == "control", "true"] = (np.arange(12).reshape(4, 3).T.ravel()) ** 3.0
     refused(
         "Only 6 controls ('control') have a true value near which there are controls of 2 other subjects: it takes 10 "
@@ -263,7 +242,7 @@ def test_the_variance_is_the_likeliest():
 
     rng = np.random.default_rng(2)
     age = rng.uniform(0, 24, 300)
-    design, squares = Basis(0, 24)(age), (spread(age) * rng.standard_t(4, size=300)) ** 2
+    design, squares = Basis(0, 24)(age), (spread_at(age) * rng.standard_t(4, size=300)) ** 2
     smoothness = 0.01
     rough = 300 * smoothness * (lambda d: d.T @ d)(np.diff(np.eye(design.shape[1]), axis=0))
 

@@ -9,12 +9,12 @@ from html import unescape
 import numpy as np
 import pytest
 
+from q2_aam.simulation.cohorts import simulate_cohorts
 from q2_aam.types import AAMModelDirectoryFormat
 from q2_aam.visualizers.evaluate import evaluate
 from q2_aam.visualizers.importance import show_importance
 from q2_aam.visualizers.maturity import show_maturity
 from q2_aam.visualizers.model import summarize_model
-from tests.evaluation.test_maturity import cohorts_of
 from tests.tiny_predictors import predictor
 from tests.visualizers.pages import numeric, predictions_of
 from tests.visualizers.test_importance_page import EVIL, made, trust_of
@@ -100,14 +100,14 @@ def test_the_page_of_an_importance_is_no_wider_than_the_window(page, width, clas
 
 @pytest.mark.parametrize("width", [1280, 400])
 def test_the_page_of_maturity_is_no_wider_than_the_window(page, width):
-    frame = cohorts_of(0)
+    frame = simulate_cohorts(0)
     frame[["subject", "cohort"]] = EVIL + frame[["subject", "cohort"]]
     show_maturity(str(page), maturity_of(frame, f"{EVIL}control"))
     assert_no_wider_than_the_window(page, width, charts=4)
 
 
 def test_a_subject_is_chosen(page):
-    show_maturity(str(page), maturity_of(cohorts_of(0)))
+    show_maturity(str(page), maturity_of(simulate_cohorts(0)))
     script = """
       const seen = () => document.querySelector("#chart-subjects svg").innerHTML;
       const first = seen(), select = document.querySelector("#chart-subjects select");

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from q2_aam.actions.maturity import maturity
+from q2_aam.simulation.cohorts import simulate_cohorts
 from q2_aam.visualizers._page import number
 from q2_aam.visualizers._samples import some
 from q2_aam.visualizers.maturity import show_maturity
-from tests.evaluation.test_maturity import cohorts_of
 from tests.visualizers.pages import assert_works_offline, categorical, numeric, predictions_of, read_page, read_table
 
 EVIL = "</script><b onclick=\"alert('x')\">it's</b> & {{ 7*7 }} ümlaut 菌 " + "x" * 240
@@ -57,7 +57,7 @@ def rows_of(chart, column):
 
 
 def test_numbers_are_those_of_the_artifact(tmp_path):
-    page = shown(tmp_path, made(cohorts_of(0), origin="out-of-fold"))
+    page = shown(tmp_path, made(simulate_cohorts(0), origin="out-of-fold"))
     samples, about = page.samples.set_index("SampleID"), page.about
     late = about["compared"][1]
     known = samples[samples["z"].notna()]
@@ -114,7 +114,7 @@ def test_numbers_are_those_of_the_artifact(tmp_path):
 
 
 def test_one_subject_is_chosen(tmp_path):
-    frame = cohorts_of(0)
+    frame = simulate_cohorts(0)
     frame.loc["single"] = ("alone", 12.0, 9.0, "late")
     page = shown(tmp_path, made(frame))
     [picked] = page.charts["subjects"]["params"]
@@ -129,13 +129,13 @@ def test_one_subject_is_chosen(tmp_path):
     [(-6, 8, "Yes, it is above", "success"), (0, 8, "Cannot tell", "warning"), (2, 2, "Cannot tell", "warning")],
 )
 def test_answers(tmp_path, delay, others, answer, level):
-    page = shown(tmp_path, made(cohorts_of(0, others=others, delay=delay)))
+    page = shown(tmp_path, made(simulate_cohorts(0, others=others, delay=delay)))
     assert f"Does late differ from the controls? {answer}." in page.text and page.level == level
     assert ("From so few subjects nothing can be said of the next ones." in page.text) == (others == 2)
 
 
 def test_several_cohorts(tmp_path):
-    frame = cohorts_of(0, others=24, delay=0)
+    frame = simulate_cohorts(0, others=24, delay=0)
     order = frame["subject"].map({f"subject {n}": n for n in range(32)})
     frame.loc[order >= 16, "predicted"] -= 8
     frame.loc[order >= 24, "predicted"] += 16
@@ -148,7 +148,7 @@ def test_several_cohorts(tmp_path):
 
 
 def test_controls_alone_and_without_subjects(tmp_path):
-    frame = cohorts_of(0)
+    frame = simulate_cohorts(0)
     page = shown(tmp_path, made(frame[frame["cohort"] == "control"], groups=False))
     assert "There are controls alone. No other cohort is there to be compared with them." in page.text
     assert "Without groups each sample counts as a subject of its own." in page.text
@@ -164,11 +164,11 @@ def test_controls_alone_and_without_subjects(tmp_path):
     ],
 )
 def test_where_predictions_come_from_is_said_where_it_matters(tmp_path, origin, sentence):
-    assert sentence in shown(tmp_path, made(cohorts_of(0), origin=origin)).text
+    assert sentence in shown(tmp_path, made(simulate_cohorts(0), origin=origin)).text
 
 
 def test_a_cohort_of_which_nothing_is_expected_and_a_broken_curve(tmp_path):
-    frame = cohorts_of(0)
+    frame = simulate_cohorts(0)
     frame.loc[frame["cohort"] == "late", "true"] += 40
     frame = frame[(frame["cohort"] == "late") | ~frame["true"].between(8, 19)]
     page = shown(tmp_path, made(frame))
@@ -180,13 +180,13 @@ def test_a_cohort_of_which_nothing_is_expected_and_a_broken_curve(tmp_path):
 
 
 def test_few_controls_have_one_spread(tmp_path):
-    page = shown(tmp_path, made(cohorts_of(0, controls=4)))
+    page = shown(tmp_path, made(simulate_cohorts(0, controls=4)))
     assert "it takes 50 samples of 5 subjects): it is taken as the same everywhere." in page.text
     assert "by which z-scores are divided, is one for all values." in page.text
 
 
 def test_strange_names_and_many_cohorts(tmp_path):
-    frame = cohorts_of(0, others=30)
+    frame = simulate_cohorts(0, others=30)
     late = frame["cohort"] == "late"
     frame["subject"] = EVIL + frame["subject"]
     frame.loc[late, "cohort"] = EVIL + frame.loc[late, "subject"].str[-2:]
@@ -201,6 +201,6 @@ def test_many_subjects_are_drawn_in_part(tmp_path, monkeypatch):
     from q2_aam.visualizers import _maturity_sections
 
     monkeypatch.setattr(_maturity_sections, "MAX_SUBJECTS", 5)
-    page = shown(tmp_path, made(cohorts_of(0)))
+    page = shown(tmp_path, made(simulate_cohorts(0)))
     assert "5 of 16 subjects are drawn at random (seed 0)." in page.text
     assert len(page.charts["subjects"]["params"][0]["bind"]["options"]) == 5
