@@ -106,7 +106,7 @@ class Sums:
         return PENALTIES[np.argmin(errors)]
 
 
-def log_variance(design: np.ndarray, squares: np.ndarray, smoothness: float) -> np.ndarray:
+def log_variance(design: np.ndarray, squares: np.ndarray, smoothness: float, start=None) -> np.ndarray:
     """Coefficients of the logarithm of a variance that changes smoothly, float64 ``[K]``.
 
     The likeliest under a normal distribution, less what roughness costs: a gamma regression of the squares with a
@@ -120,6 +120,8 @@ def log_variance(design: np.ndarray, squares: np.ndarray, smoothness: float) -> 
         float64 ``[N]``, squared residuals.
     smoothness : float
         Penalty for each sample.
+    start : np.ndarray, optional
+        float64 ``[K]``, coefficients near by; without them the variance of all.
 
     References
     ----------
@@ -133,7 +135,7 @@ def log_variance(design: np.ndarray, squares: np.ndarray, smoothness: float) -> 
     def loss(coefficients):
         return log_loss(design @ coefficients, squares).sum() + coefficients @ rough @ coefficients / 2
 
-    coefficients = np.full(size, np.log(squares.mean()))
+    coefficients = np.full(size, np.log(squares.mean())) if start is None else start
     before = loss(coefficients)
     for _ in range(ROUNDS):
         ratio = squares * np.exp(-design @ coefficients)
@@ -157,9 +159,9 @@ def variance_smoothness(design: np.ndarray, squares: np.ndarray, parts: np.ndarr
     """The penalty by which the spread in parts is best predicted from the others."""
     losses = np.zeros(len(PENALTIES))
     for part in np.unique(parts):
-        own = parts == part
-        for place, smoothness in enumerate(PENALTIES):
-            found = log_variance(design[~own], squares[~own], smoothness)
+        own, found = parts == part, None
+        # From the smoothest on, of which each is near the one before.
+        for place in reversed(range(len(PENALTIES))):
+            found = log_variance(design[~own], squares[~own], PENALTIES[place], found)
             losses[place] += log_loss(design[own] @ found, squares[own]).sum()
-    # Where ages do not differ the losses do not, but for rounding.
-    return PENALTIES[::-1][np.argmin(np.round(losses[::-1], 9))]
+    return PENALTIES[np.argmin(losses)]
