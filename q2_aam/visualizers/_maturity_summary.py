@@ -103,10 +103,13 @@ def verdict(comparison: Comparison) -> tuple[str, str, str]:
     parts = [sentence(row, comparison) for row in comparison.others.itertuples()]
     if len(rows) == 1:
         [(cohort, word, level)] = rows
-        return f"Does {cohort} differ from the controls? {word}.", parts[0], level
+        text = f"{parts[0]} It need not be the same at all values of {comparison.target}, which stands further below."
+        return f"Does {cohort} differ from the controls? {word}.", text, level
     found = {word: [cohort for cohort, own, _ in rows if own == word] for _, word, _ in rows}
     heading = " ".join(f"{word}: {listed(names)}." for word, names in found.items())
-    text = f"Of {len(rows)} cohorts one in twenty that does not differ from the controls seems to, by chance."
+    text = (
+        f"{len(rows)} cohorts are compared: of those that do not differ from the controls one in twenty seems to, by chance."
+    )
     return heading, text, "info"
 
 
