@@ -108,7 +108,8 @@ def verdict(comparison: Comparison) -> tuple[str, str, str]:
     found = {word: [cohort for cohort, own, _ in rows if own == word] for _, word, _ in rows}
     heading = " ".join(f"{word}: {listed(names)}." for word, names in found.items())
     text = (
-        f"{len(rows)} cohorts are compared: of those that do not differ from the controls one in twenty seems to, by chance."
+        f"{len(rows)} cohorts are compared: of those that do not differ from the controls one in twenty seems to, by "
+        "chance."
     )
     return heading, text, "info"
 
