@@ -38,6 +38,9 @@ SECTIONS = {
     "scale": "scale.md",
     "many-samples": "scale.md",
     "explaining": "explanations.md",
+    "maturity": "maturity.md",
+    "maturity-ages": "maturity.md",
+    "maturity-simulated": "maturity.md",
     "placement": "distances.md",
     "placement-time": "distances.md",
 }

@@ -6,6 +6,7 @@ from q2_aam.registration.embedding import register_embedding
 from q2_aam.registration.evaluation import register_evaluation
 from q2_aam.registration.explaining import register_explaining, register_show_importance
 from q2_aam.registration.learning import register_learning
+from q2_aam.registration.maturing import register_maturity
 from q2_aam.types import register_types
 
 citations = Citations.load("citations.bib", package="q2_aam")
@@ -31,3 +32,4 @@ register_embedding(plugin, citations)
 register_explaining(plugin)
 register_show_importance(plugin)
 register_evaluation(plugin)
+register_maturity(plugin, citations)

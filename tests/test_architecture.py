@@ -103,6 +103,8 @@ MOST_PARAMETERS = {
     "summarize_training": 6,
     "summarize_model": 6,
     "show_importance": 6,
+    "maturity": 6,
+    "show_maturity": 6,
 }
 
 

@@ -72,6 +72,8 @@ TYPES = {
     },
     ("evaluate", "Numeric column"): {"ph_evaluation": "Visualization"},
     ("summarize_training", "Run of pretrain"): {"pretraining": "Visualization"},
+    ("maturity", "Two treatments"): {"ph_maturity": "SampleData[AAMMaturity]"},
+    ("show_maturity", "Two treatments"): {"ph_maturity_page": "Visualization"},
     ("summarize_model", "Regressor"): {"ph_model_summary": "Visualization"},
 }
 

@@ -58,6 +58,8 @@ SETTINGS = {
     "summarize_training": (),
     "summarize_model": (),
     "show_importance": (),
+    "maturity": (Reading,),
+    "show_maturity": (),
     "ready_encoder": (),
     "explain": (Explaining, Reading),
     "embed": (Embedding, Training, Reading),
@@ -65,9 +67,9 @@ SETTINGS = {
 }
 METHODS = (
     "split_samples", "predict_baselines", "merge_folds", "pretrain", "ready_encoder", "fit", "fine_tune", "predict",
-    "embed", "embed_vectors", "explain",
+    "embed", "embed_vectors", "explain", "maturity",
 )  # fmt: skip
-VISUALIZERS = ("evaluate", "summarize_training", "summarize_model", "show_importance")
+VISUALIZERS = ("evaluate", "summarize_training", "summarize_model", "show_importance", "show_maturity")
 PIPELINES = ("cross_validate",)
 ACTIONS = (*METHODS, *VISUALIZERS, *PIPELINES)
 

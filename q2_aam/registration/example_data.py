@@ -45,10 +45,12 @@ def _imported(semantic_type: str, file: str):
 
 
 def metadata():
-    """Metadata of all samples: `ph` is numeric, `habitat` and `site` are categorical."""
+    """Metadata of all samples: `ph` is numeric, `habitat`, `site` and `treatment` are categorical."""
     import pandas as pd
 
-    return qiime2.Metadata(pd.concat([part.metadata for part in _parts()]))
+    frame = pd.concat([part.metadata for part in _parts()])
+    # Samples of each site lie side by side in them: some are of either treatment.
+    return qiime2.Metadata(frame.assign(treatment=["none" if row % 2 else "limed" for row in range(len(frame))]))
 
 
 def _run(name: str, **inputs) -> tuple:
@@ -65,7 +67,9 @@ def _pretrained() -> tuple:
 
 @lru_cache(maxsize=1)
 def _fitted() -> tuple:
-    return _run("fit", table=training_table(), sequences=sequences(), metadata=metadata().get_column("ph"))
+    samples = metadata()
+    columns = {"metadata": samples.get_column("ph"), "groups": samples.get_column("site")}
+    return _run("fit", table=training_table(), sequences=sequences(), **columns)
 
 
 @lru_cache(maxsize=1)
@@ -81,6 +85,19 @@ def encoder():
 def model():
     """What `fit` makes for the column `ph`."""
     return _fitted()[0]
+
+
+def out_of_fold():
+    """What `fit` predicts of the samples that it learnt from, each by what it had learnt from other sites."""
+    return _fitted()[1]
+
+
+@lru_cache(maxsize=1)
+def maturity():
+    """What `maturity` makes of these."""
+    samples = metadata()
+    columns = {name: samples.get_column(of) for name, of in (("cohorts", "treatment"), ("groups", "site"))}
+    return _run("maturity", predictions=out_of_fold(), metadata=samples.get_column("ph"), control="none", **columns)[0]
 
 
 @lru_cache(maxsize=1)

@@ -25,10 +25,12 @@ from q2_aam.types._judging import (
     BaselinePredictionsDirectoryFormat,
     BaselinePredictionsFormat,
 )
+from q2_aam.types._maturity import AAMMaturityDescriptionFormat, AAMMaturityDirectoryFormat, AAMMaturityFormat
 from q2_aam.types._transformer import TRANSFORMERS
 from q2_aam.types._type import (
     AAMEffects,
     AAMEmbedding,
+    AAMMaturity,
     AAMModel,
     AAMScores,
     AAMTrainingLog,
@@ -49,6 +51,10 @@ __all__ = [
     "AAMEffectsDirectoryFormat",
     "AAMExplanationFormat",
     "AAMEmbedding",
+    "AAMMaturity",
+    "AAMMaturityDescriptionFormat",
+    "AAMMaturityDirectoryFormat",
+    "AAMMaturityFormat",
     "AAMVectorsDirectoryFormat",
     "AAMVectorsFormat",
     "AAMModel",
@@ -90,7 +96,7 @@ def register_types(plugin):
     """
     plugin.register_semantic_types(
         AAMModel, Encoder, AAMTrainingLog, PredictionIntervals, Novelty, BaselinePredictions, AAMScores, AAMEmbedding,
-        AAMEffects,
+        AAMEffects, AAMMaturity,
     )
     plugin.register_formats(
         AAMModelDirectoryFormat,
@@ -107,6 +113,9 @@ def register_types(plugin):
         AAMVectorsDirectoryFormat,
         AAMExplanationFormat,
         AAMEffectsDirectoryFormat,
+        AAMMaturityFormat,
+        AAMMaturityDescriptionFormat,
+        AAMMaturityDirectoryFormat,
     )
     for semantic_type, directory_format in (
         (AAMModel[Encoder | Regressor | Classifier], AAMModelDirectoryFormat),
@@ -117,6 +126,7 @@ def register_types(plugin):
         (AAMScores, AAMScoresDirectoryFormat),
         (SampleData[AAMEmbedding] | FeatureData[AAMEmbedding], AAMVectorsDirectoryFormat),
         (SampleData[AAMEffects], AAMEffectsDirectoryFormat),
+        (SampleData[AAMMaturity], AAMMaturityDirectoryFormat),
     ):
         plugin.register_semantic_type_to_format(semantic_type, directory_format=directory_format)
     for transformer in TRANSFORMERS:

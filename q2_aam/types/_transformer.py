@@ -26,6 +26,7 @@ from q2_aam.types._judging import (
     AAMScoresFormat,
     BaselinePredictionsFormat,
 )
+from q2_aam.types._maturity import MATURITY_COLUMNS, MATURITY_TEXTS, AAMMaturityDirectoryFormat, AAMMaturityFormat
 from q2_aam.types._vectors import AAMEffectsDirectoryFormat, AAMVectorsFormat
 
 
@@ -193,5 +194,36 @@ def _23(df: AAMEffectsDirectoryFormat) -> dict:
     return json.loads((df.path / "explanation.json").read_text(encoding="utf-8"))
 
 
+def _24(data: pd.DataFrame) -> AAMMaturityFormat:
+    result = AAMMaturityFormat()
+    frame = data[list(MATURITY_COLUMNS)].set_axis(data.index.astype(str), axis="index")
+    frame.to_csv(str(result), sep="\t", index_label="SampleID", quoting=csv.QUOTE_NONE)
+    result.validate("max")
+    return result
+
+
+def _25(ff: AAMMaturityFormat) -> pd.DataFrame:
+    frame = _read(str(ff))
+    frame.index.name = "SampleID"
+    numbers = [column for column in frame if column not in MATURITY_TEXTS]
+    # Nothing is expected of some samples; a sample without a subject is a subject of its own.
+    frame[numbers] = frame[numbers].replace("", np.nan).astype(np.float64)
+    return frame.assign(subject=frame["subject"].where(frame["subject"] != "", None))
+
+
+def _26(df: AAMMaturityDirectoryFormat) -> pd.DataFrame:
+    return _25(df.maturity.view(AAMMaturityFormat))
+
+
+def _27(df: AAMMaturityDirectoryFormat) -> qiime2.Metadata:
+    # Cohort and subject are columns of the metadata beside which this is read: of one name they could not be merged.
+    frame = _26(df).drop(columns=["cohort", "subject"])
+    return _metadata(frame.assign(reason=frame["reason"].where(frame["reason"] != "", None)))
+
+
+def _28(df: AAMMaturityDirectoryFormat) -> dict:
+    return json.loads((df.path / "maturity.json").read_text(encoding="utf-8"))
+
+
 TRANSFORMERS = (_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, _17, _18, _19, _20, _21)
-TRANSFORMERS += (_22, _23)
+TRANSFORMERS += (_22, _23, _24, _25, _26, _27, _28)

@@ -27,6 +27,9 @@ AAMEmbedding = SemanticType(
 # How predictions change when a feature leaves a sample.
 AAMEffects = SemanticType("AAMEffects", variant_of=SampleData.field["type"])
 
+# Predictions beside what is expected by a curve through controls.
+AAMMaturity = SemanticType("AAMMaturity", variant_of=SampleData.field["type"])
+
 # What a random forest and its like say of the same samples.
 BaselinePredictions = SemanticType("BaselinePredictions", variant_of=SampleData.field["type"])
 

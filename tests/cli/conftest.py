@@ -14,6 +14,10 @@ from q2_aam.framework import Artifact, sdk
 from q2_aam.simulation.survey import keep_sites_apart, simulate_survey, write_metadata
 
 SIZES = "--p-dim 16 --p-lineages 16 --p-epochs 2 --p-threads 1 --p-precision 32"
+MATURITY = (
+    "qiime aam maturity --i-predictions ph-oof.qza --m-metadata-file md.tsv --m-metadata-column ph --p-control none "
+    "--m-cohorts-file md.tsv --m-cohorts-column treatment --m-groups-file md.tsv --m-groups-column site"
+)
 COLUMN = "--m-metadata-file md.tsv --m-metadata-column {} --m-groups-file md.tsv --m-groups-column site"
 
 
@@ -77,6 +81,7 @@ def qiime(tmp_path_factory):
 def survey(qiime):
     """The files that a user has: T.qza to learn from, new.qza to predict, S.qza, P.qza, md.tsv."""
     survey = simulate_survey(60, 120, 60)
+    survey.metadata["treatment"] = ["none" if row % 2 else "limed" for row in range(len(survey.metadata))]
     train, new = keep_sites_apart(survey)
     folder = survey.write(qiime.folder)
     write_metadata(survey.metadata, folder / "md.tsv")
@@ -133,6 +138,8 @@ def flow(qiime, survey):
     said["summarize-training"] = qiime(
         "qiime aam summarize-training --i-training-log tuned-log.qza --o-visualization tuned-log.qzv --verbose"
     )
+    said["maturity"] = qiime(f"{MATURITY} --o-maturity maturity.qza --verbose")
+    said["show-maturity"] = qiime("qiime aam show-maturity --i-maturity maturity.qza --o-visualization maturity.qzv")
     return said
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from q2_aam.actions._reporting import percent
 
-from .conftest import plain
+from .conftest import MATURITY, plain
 
 NUMBER = r"-?[\d.]+(e[+-]?\d+)?"
 
@@ -46,6 +46,8 @@ def test_outputs_are_of_their_types(flow, qiime):
         "distances.qza": "DistanceMatrix",
         "pcoa.qza": "PCoAResults",
         "asv-vectors.qza": "FeatureData[AAMEmbedding]",
+        "maturity.qza": "SampleData[AAMMaturity]",
+        "maturity.qzv": "Visualization",
     }.items():
         assert str(qiime.check(file).type) == semantic_type, file
 
@@ -111,6 +113,7 @@ def test_verbose_lines_of_embed(flow):
         "--m-sample-metadata-column habitat --p-group-samples --o-heatmap heatmap.qzv --o-filtered-table heat.qza",
         "qiime metadata tabulate --m-input-file effects.qza --o-visualization effects.qzv",
         "qiime metadata tabulate --m-input-file asv-vectors.qza --o-visualization asv-vectors.qzv",
+        "qiime metadata tabulate --m-input-file md.tsv --m-input-file maturity.qza --o-visualization table.qzv",
     ],
 )
 def test_other_plugins_take_what_comes_out(flow, qiime, command):
@@ -204,3 +207,15 @@ def test_pages_are_there(flow, qiime, tmp_path):
     for file in ("ph.qzv", "tuned-log.qzv"):
         qiime.check(file).export_data(str(tmp_path / file))
         assert (tmp_path / file / "index.html").stat().st_size > 1000
+
+
+def test_maturity_knows_where_predictions_come_from(flow, qiime):
+    """By the provenance that QIIME 2 writes itself."""
+    assert qiime.check("maturity.qza").view(dict)["origin"] == "out-of-fold"
+    qiime(
+        "qiime aam predict --i-table T.qza --i-sequences S.qza --i-model ph-model.qza --o-predictions seen.qza "
+        "--o-certainty seen-certainty.qza --o-novelty seen-novelty.qza"
+    )
+    said = qiime(f"{MATURITY.replace('ph-oof', 'seen')} --o-maturity never.qza", ok=False)
+    assert said.code == 1 and not (qiime.folder / "never.qza").exists()
+    assert "These predictions are of the table that the model was fitted to" in plain(said.err)

@@ -83,6 +83,7 @@ def survey():
     metadata["host_subject_id"] = metadata["site"]
     ill = metadata.groupby("site")["ph"].transform("mean").rank(pct=True) > 0.5
     metadata["ibd"] = np.where(ill, "patient", "healthy")
+    metadata["delivery"] = np.where(rng.random(len(metadata)) < 0.6, "vaginal", "cesarean")
     return survey
 
 

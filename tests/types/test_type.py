@@ -4,6 +4,8 @@ from q2_types.sample_data import SampleData
 
 from q2_aam.framework import Categorical, MetadataColumn, Numeric, TypeMap, sdk
 from q2_aam.types import (
+    AAMMaturity,
+    AAMMaturityDirectoryFormat,
     AAMModel,
     AAMModelDirectoryFormat,
     AAMScores,
@@ -28,6 +30,7 @@ TYPES = {
         SampleData[PredictionIntervals],
         PredictionIntervalsDirectoryFormat,
     ),
+    "SampleData[AAMMaturity]": (SampleData[AAMMaturity], AAMMaturityDirectoryFormat),
     "SampleData[Novelty]": (SampleData[Novelty], NoveltyDirectoryFormat),
     "SampleData[BaselinePredictions]": (SampleData[BaselinePredictions], BaselinePredictionsDirectoryFormat),
     "AAMScores": (AAMScores, AAMScoresDirectoryFormat),

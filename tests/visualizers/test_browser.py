@@ -9,13 +9,16 @@ from html import unescape
 import numpy as np
 import pytest
 
+from q2_aam.simulation.cohorts import simulate_cohorts
 from q2_aam.types import AAMModelDirectoryFormat
 from q2_aam.visualizers.evaluate import evaluate
 from q2_aam.visualizers.importance import show_importance
+from q2_aam.visualizers.maturity import show_maturity
 from q2_aam.visualizers.model import summarize_model
 from tests.tiny_predictors import predictor
 from tests.visualizers.pages import numeric, predictions_of
 from tests.visualizers.test_importance_page import EVIL, made, trust_of
+from tests.visualizers.test_maturity_page import made as maturity_of
 
 CHROMIUM = shutil.which("chromium")
 
@@ -93,6 +96,27 @@ def test_the_page_of_an_importance_is_no_wider_than_the_window(page, width, clas
     importance, effects, _ = made([f"{EVIL}{n}" for n in range(40)], classes=classes, trust=trust_of())
     show_importance(str(page), importance, effects)
     assert_no_wider_than_the_window(page, width, charts=5)
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_page_of_maturity_is_no_wider_than_the_window(page, width):
+    frame = simulate_cohorts(0)
+    frame[["subject", "cohort"]] = EVIL + frame[["subject", "cohort"]]
+    show_maturity(str(page), maturity_of(frame, f"{EVIL}control"))
+    assert_no_wider_than_the_window(page, width, charts=4)
+
+
+def test_a_subject_is_chosen(page):
+    show_maturity(str(page), maturity_of(simulate_cohorts(0)))
+    script = """
+      const seen = () => document.querySelector("#chart-subjects svg").innerHTML;
+      const first = seen(), select = document.querySelector("#chart-subjects select");
+      select.selectedIndex = 9;
+      select.dispatchEvent(new Event("change"));
+      setTimeout(() => { document.title = JSON.stringify([select.value, first !== seen()]); }, 500);
+    """
+    drawn = after(page, script)
+    assert json.loads(unescape(re.search(r"<title>(.*?)</title>", drawn)[1])) == ["subject 9", True]
 
 
 def test_a_sample_and_a_class_are_chosen(page):

@@ -1,0 +1,214 @@
+"""`maturity`: an artifact that other plugins take, samples that are left out, and what is refused."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from q2_aam.actions._origin import origin_of
+from q2_aam.actions.maturity import maturity
+from q2_aam.evaluation.maturity import measure_maturity
+from q2_aam.framework import Artifact, qiime2
+from q2_aam.simulation.cohorts import simulate_cohorts
+from tests.visualizers.pages import categorical, numeric, predictions_of
+
+from .small import printed
+
+
+def given(frame, control="control", **changes):
+    """What the action takes, of simulated cohorts."""
+    return {
+        "predictions": predictions_of(frame["predicted"].to_dict()),
+        "metadata": numeric(frame["true"].to_dict(), "age"),
+        "cohorts": categorical(frame["cohort"].to_dict(), "diet"),
+        "groups": categorical(frame["subject"].to_dict(), "infant"),
+        "control": control,
+        **changes,
+    }
+
+
+def run(frame, **changes):
+    """The artifact."""
+    artifact = Artifact.import_data("SampleData[AAMMaturity]", maturity(**given(frame, **changes)))
+    artifact.validate("max")
+    return artifact
+
+
+def test_the_artifact_holds_what_was_measured(capsys):
+    frame = simulate_cohorts(0)
+    artifact, found = run(frame), measure_maturity(frame, "control")
+    samples = artifact.view(pd.DataFrame)
+    assert samples.index.name == "SampleID"
+    numbers = ["true", "predicted", "control_subjects", "expected", "spread", "difference", "z"]
+    np.testing.assert_allclose(samples[numbers], found.samples[numbers], rtol=1e-9)
+    assert samples[["cohort", "subject", "reason"]].equals(found.samples[["cohort", "subject", "reason"]])
+    about = artifact.view(dict)
+    said = ("target", "cohorts", "control", "subjects", "spread_by_age", "origin", "notes")
+    assert {key: about[key] for key in said} == {
+        "target": "age", "cohorts": "diet", "control": "control", "subjects": "infant", "spread_by_age": True,
+        "origin": "unknown", "notes": [],
+    }  # fmt: skip
+    for key, table in (("curve", found.curve), ("compared", found.cohorts), ("ranges", found.ranges)):
+        pd.testing.assert_frame_equal(pd.DataFrame(about[key]), table, check_dtype=False)
+    own, row = found.samples[found.samples["cohort"] == "control"]["z"], found.cohorts.iloc[1]
+    left = found.samples["z"].isna().sum()
+    said = printed(capsys)
+    assert said == [
+        f"What is expected of age comes from {own.notna().sum()} controls (control); their z-scores, each by other "
+        f"subjects, have mean {own.mean():.2f} and standard deviation {own.std():.2f}.",
+        f"Nothing is expected of {left} of 192 samples ({left} outside the range of the controls).",
+        f"late: predicted minus expected {row['difference']:.3g} (95% {row['difference_low']:.3g} to "
+        f"{row['difference_high']:.3g}), z {row['z']:.2f}; {row['samples']} samples of 8 subjects.",
+    ]
+
+
+def test_metadata_stand_beside_the_users_own():
+    frame = simulate_cohorts(0)
+    metadata = run(frame).view(qiime2.Metadata)
+    types = {name: column.type for name, column in metadata.columns.items()}
+    assert types == {
+        **dict.fromkeys(
+            ("true", "predicted", "control_subjects", "expected", "spread", "difference", "z"), "numeric"
+        ),
+        "reason": "categorical",
+    }  # fmt: skip
+    own = qiime2.Metadata(frame[["cohort", "subject"]].rename_axis("id"))
+    assert metadata.merge(own).column_count == 10
+    reasons = metadata.get_column("reason").to_series()
+    assert (reasons.notna() == metadata.get_column("z").to_series().isna()).all()
+
+
+def test_samples_without_what_is_needed_are_left_out_and_named():
+    frame = simulate_cohorts(0)
+    without_age, without_diet, without_infant = "S100", "S101", "S1"
+    artifact = run(
+        frame,
+        metadata=numeric(frame["true"].where(frame.index != without_age).to_dict(), "age"),
+        cohorts=categorical(frame["cohort"].where(frame.index != without_diet, None).to_dict(), "diet"),
+        groups=categorical(frame["subject"].where(frame.index != without_infant, None).to_dict(), "infant"),
+    )
+    assert artifact.view(dict)["notes"] == [
+        "1 of 192 predicted samples have no value of 'age' and were left out: S100.",
+        "1 of 192 predicted samples have no value of 'diet' and were left out: S101.",
+        "1 samples have no value of 'infant' and count as subjects of their own: S1.",
+    ]
+    samples = artifact.view(pd.DataFrame)
+    assert set(frame.index) - set(samples.index) == {without_age, without_diet}
+    assert samples.loc[without_infant, "subject"] is None
+
+
+def test_samples_that_are_not_in_the_metadata():
+    frame = simulate_cohorts(0)
+    known = frame.drop(index=["S3", "S150"])
+    changes = {
+        "metadata": numeric(known["true"].to_dict(), "age"),
+        "cohorts": categorical(known["cohort"].to_dict(), "diet"),
+    }
+    refused(
+        "2 of 192 predicted samples are not in the metadata: S3, S150. Add them to it, or set missing_samples to "
+        "'ignore'.",
+        frame,
+        **changes,
+    )
+    notes = run(frame, **changes, missing_samples="ignore").view(dict)["notes"]
+    assert notes == ["2 of 192 predicted samples are not in the metadata and were left out: S3, S150."]
+
+
+def test_without_groups_it_is_said():
+    about = run(simulate_cohorts(0), groups=None).view(dict)
+    assert about["subjects"] is None
+    assert about["notes"] == [
+        "Without groups each sample counts as a subject of its own. If subjects have several samples, intervals are "
+        "too narrow and what is expected of a control comes from its own samples, too."
+    ]
+
+
+def test_subjects_in_two_cohorts():
+    frame = simulate_cohorts(0)
+    later = (frame["subject"] == "subject 2") & (frame["true"] > 12)
+    frame.loc[later, "cohort"] = "late"
+    artifact = run(frame)
+    assert artifact.view(dict)["notes"] == [
+        "1 subjects are controls in some samples and not in others: subject 2. Nothing is expected of them by their "
+        "own samples. Intervals take the two parts for different subjects, and may be too wide."
+    ]
+    changed = frame.assign(predicted=frame["predicted"] + 50 * (frame["subject"] == "subject 2"))
+    before, after = (found.view(pd.DataFrame).loc[later, "expected"] for found in (artifact, run(changed)))
+    np.testing.assert_array_equal(before, after)
+
+
+def refused(sentence, frame, **changes):
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        maturity(**given(frame, **changes))
+
+
+def test_what_does_not_fit_is_refused():
+    frame = simulate_cohorts(0)
+    refused(
+        "No predicted sample has the value 'Control' (control) of 'diet'; there are control, late. Name one of these.",
+        frame,
+        control="Control",
+    )
+    refused(
+        "1 of 192 predictions are no finite numbers: sample S7 is predicted 'wet'. Give the predictions of a "
+        "numeric column.",
+        frame.assign(predicted=frame["predicted"].astype(object).where(frame.index != "S7", "wet")),
+    )
+    refused(
+        "No predicted sample has a value of 'age' and one of 'diet'. Are predictions and metadata of the same study?",
+        frame,
+        cohorts=categorical({"other": "control"}, "diet"),
+    )
+
+
+# Where predictions come from
+
+
+def artifact_of(folder, action, plugin="aam", artifacts=None, **inputs):
+    """The files of an artifact, as QIIME 2 lays them out, with the artifacts that it was made from."""
+    written = {".": (action, plugin, inputs)} | {f"artifacts/{uuid}": made for uuid, made in (artifacts or {}).items()}
+    for place, (action, plugin, inputs) in written.items():
+        path = folder / "provenance" / place / "action"
+        path.mkdir(parents=True)
+        lines = "".join(f"    -   {name}: {uuid}\n" for name, uuid in inputs.items())
+        (path / "action.yaml").write_text(
+            "execution:\n    uuid: 1\naction:\n    type: method\n"
+            f"    plugin: !ref 'environment:plugins:{plugin}'\n    action: {action}\n    inputs:\n{lines}"
+            "    parameters:\n    -   metadata: !metadata 'metadata.tsv'\n    -   groups: !no-provenance 'x'\n"
+        )
+    (folder / "data").mkdir()
+    return folder / "data"
+
+
+@pytest.mark.parametrize("action", ["fit", "fine_tune", "cross_validate", "merge_folds"])
+def test_these_predictions_are_out_of_fold(tmp_path, action):
+    assert origin_of(artifact_of(tmp_path, action, table="t1")) == "out-of-fold"
+
+
+@pytest.mark.parametrize("table, origin", [("t1", "learnt"), ("t2", "new")])
+def test_predictions_of_the_table_that_was_fitted_are_known(tmp_path, table, origin):
+    fitted = {"m": ("fit", "aam", {"table": "t1"})}
+    assert origin_of(artifact_of(tmp_path, "predict", artifacts=fitted, table=table, model="m")) == origin
+
+
+def test_what_is_not_known(tmp_path):
+    assert origin_of(tmp_path / "imported" / "data") == "unknown"
+    forest = artifact_of(tmp_path / "forest", "predict_regression", "sample-classifier", table="t1")
+    assert origin_of(forest) == "unknown"
+    assert origin_of(artifact_of(tmp_path / "model", "predict", table="t1", model="imported")) == "unknown"
+
+
+def test_predictions_of_samples_that_were_learnt_from_are_refused(tmp_path):
+    frame = simulate_cohorts(0)
+    fitted = {"m": ("fit", "aam", {"table": "t1"})}
+    data = artifact_of(tmp_path, "predict", artifacts=fitted, table="t1", model="m")
+    predictions = predictions_of(frame["predicted"].to_dict())
+    (data / "predictions.tsv").write_bytes((predictions.path / "predictions.tsv").read_bytes())
+    refused(
+        "These predictions are of the table that the model was fitted to: samples that were learnt from are "
+        "predicted too near to their true values, and delays are hidden. Give the predictions that fit wrote "
+        "(out-of-fold), or those of cross-validate.",
+        frame,
+        predictions=type(predictions)(str(data), "r"),
+    )
