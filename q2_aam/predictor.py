@@ -200,7 +200,7 @@ class Predictor:
         communities = study.communities
         novelty = novelty_of(communities, ~np.isin(communities.hashes, self.seen_asvs))
         if self.neighbours is not None:
-            novelty = novelty.assign(**self.neighbours.columns(features.presence, self.head.landmarks))
+            novelty = novelty.assign(**self.neighbours.novelty(features, self.head.landmarks))
         cautions = [*foreign, novelty_caution(novelty), distance_caution(novelty)]
         cautions.append(depth_caution(study, self.description.data))
         if self.covariates is not None:

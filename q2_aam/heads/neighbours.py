@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from q2_aam.encoder.distances import predicted_unifrac
-from q2_aam.heads.features import Features
+from q2_aam.heads.features import Features, squared_hellinger
 
 # Nearest training samples whose mean distance is taken: one alone may be a twin.
 NEAREST = 5
+# Squared Hellinger distance of what are the same shares, but for rounding: one read of a million elsewhere is more.
+SAME = 1e-9
 # Samples at a time.
 ROWS = 1024
 
@@ -47,6 +49,23 @@ class Neighbours:
         below = np.append(0, np.cumsum(self.weights, dtype=np.float64))
         shares = below[np.searchsorted(self.distances, distances.astype(np.float32))]
         return {"nearest_distance": distances, "nearest_percentile": np.minimum(100 * shares, 100)}
+
+    def novelty(self, features: Features, landmarks: Features) -> dict[str, np.ndarray]:
+        """These, and whether samples ``[M]`` are the very communities of landmarks: 1, else 0."""
+        same = learnt_from(features, landmarks).astype(np.float64)
+        return {**self.columns(features.presence, landmarks), "learnt_from": same}
+
+
+def learnt_from(features: Features, landmarks: Features) -> np.ndarray:
+    """Whether samples hold the same ASVs in the same shares as one of the landmarks: boolean ``[M]``."""
+    known = np.isin(features.hashes, landmarks.hashes)
+    new = np.asarray(features.asv_shares[:, ~known].sum(1)).ravel() > 0
+    same = np.zeros(len(features), dtype=bool)
+    rows = np.flatnonzero(~new)
+    for start in range(0, len(rows), ROWS):
+        some = rows[start : start + ROWS]
+        same[some] = (squared_hellinger(features.subset(some), landmarks) < SAME).any(1)
+    return same
 
 
 def nearest_distances(

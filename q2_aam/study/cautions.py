@@ -199,6 +199,23 @@ def _sizes(labels: pd.Series) -> pd.Series:
     return sizes.sort_values(["size", "label"]).set_index("label")["size"]
 
 
+def learnt_caution(novelty: pd.DataFrame) -> str | None:
+    """That samples are those that were learnt from; None where none is, or the model cannot tell.
+
+    Parameters
+    ----------
+    novelty : pd.DataFrame
+        A row a sample; without ``learnt_from`` nothing is known.
+    """
+    if "learnt_from" not in novelty or not (own := novelty["learnt_from"] > 0).any():
+        return None
+    return (
+        f"{own.sum()} of {len(own)} samples are the very communities that the model was fitted to: "
+        f"{name_ids(list(novelty.index[own]))}. How well these are predicted says nothing about new samples: evaluate "
+        "the out-of-fold predictions of fit or cross-validate, or samples that were kept apart."
+    )
+
+
 def distance_caution(novelty: pd.DataFrame) -> str | None:
     """What it means when many samples of a table lie farther than most that were learnt from; None where they do not.
 

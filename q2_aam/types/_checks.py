@@ -171,7 +171,7 @@ def check_sample_rows(
 ) -> Iterator[tuple[int, str, dict]]:
     """Read a table with a sample a row: IDs in the first column, then `columns`, all numbers.
 
-    Behind them all of `optional` may stand, or none.
+    Behind them `optional` may stand, or the first of these.
 
     Yields
     ------
@@ -182,17 +182,18 @@ def check_sample_rows(
     """
 
     def check_header(header):
-        if tuple(header[1:]) not in (columns, (*columns, *optional)) or not header[0].strip():
+        if tuple(header[1:]) not in allowed or not header[0].strip():
             raise ValidationError(
                 f"{path.name} line 1 has the columns {', '.join(header)}; they must be SampleID, "
                 f"{', '.join(columns)}{behind}, separated by tabs."
             )
 
+    allowed = [(*columns, *optional[:n]) for n in range(len(optional) + 1)]
     behind = f" (and {', '.join(optional)})" if optional else ""
     lines = {}
     for line, cells in read_rows(path, level, check_header):
         sample_id, *texts = cells.values()
-        names = columns if len(texts) == len(columns) else (*columns, *optional)
+        names = (*columns, *optional)[: len(texts)]
         if not sample_id or sample_id != sample_id.strip():
             raise ValidationError(
                 f"{path.name} line {line}: {sample_id!r} is no sample ID. Give each row an ID without blanks "

@@ -12,6 +12,7 @@ import pandas as pd
 from q2_aam.framework import qiime2
 from q2_aam.types._format import (
     INTERVAL_COLUMNS,
+    LEARNT_FROM,
     NEIGHBOUR_COLUMNS,
     NOVELTY_COLUMNS,
     AAMModelDirectoryFormat,
@@ -77,8 +78,8 @@ def _3(ff: PredictionIntervalsFormat) -> qiime2.Metadata:
 
 
 def _4(data: pd.DataFrame) -> NoveltyFormat:
-    neighbours = NEIGHBOUR_COLUMNS if set(NEIGHBOUR_COLUMNS) <= set(data.columns) else ()
-    return _write_samples(data, (*NOVELTY_COLUMNS, *neighbours), NoveltyFormat)
+    further = [name for name in (*NEIGHBOUR_COLUMNS, LEARNT_FROM) if name in data.columns]
+    return _write_samples(data, (*NOVELTY_COLUMNS, *further), NoveltyFormat)
 
 
 def _5(ff: NoveltyFormat) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from q2_aam.heads.neighbours import NEAREST, Neighbours, nearest_distances
+from q2_aam.heads.neighbours import NEAREST, Neighbours, learnt_from, nearest_distances
 from tests.heads.made_up import changed, samples
 
 
@@ -55,3 +55,27 @@ def test_groups_count_alike_in_percentiles():
     alone = nearest_distances(new, landmarks.presence, groups[groups > 0], groups)
     below = [sum(w for d, w in zip(neighbours.distances, neighbours.weights, strict=True) if d < a) for a in alone]
     assert max(below) - min(below) > 0.5
+
+
+def test_the_very_communities_of_landmarks_are_known_again():
+    landmarks, _ = samples()
+    assert learnt_from(landmarks, landmarks).all()
+    # One read of a million in another ASV is another community.
+    shares = landmarks.asv_shares.tolil()
+    held = shares.rows[0][0]
+    shares[0, held] = shares[0, held] * (1 - 1e-4)
+    other = next(column for column in range(shares.shape[1]) if column != held)
+    shares[0, other] = shares[0, other] + 1e-4
+    moved = learnt_from(changed(landmarks, asv_shares=shares.tocsr()), landmarks)
+    assert not moved[0] and moved[1:].all()
+    # And so is one with an ASV that no landmark holds.
+    unknown = changed(landmarks, hashes=landmarks.hashes + 10**6)
+    assert not learnt_from(unknown, landmarks).any()
+
+
+def test_novelty_says_so():
+    landmarks, _ = samples()
+    neighbours = Neighbours.of(landmarks, np.arange(len(landmarks)))
+    columns = neighbours.novelty(landmarks, landmarks)
+    assert list(columns) == ["nearest_distance", "nearest_percentile", "learnt_from"]
+    assert (columns["learnt_from"] == 1).all()

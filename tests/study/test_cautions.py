@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from q2_aam.study.cautions import Caution, cautions, distance_caution, warn_of_cautions
+from q2_aam.study.cautions import Caution, cautions, distance_caution, learnt_caution, warn_of_cautions
 
 STUDIES = Path(__file__).parents[3] / "shared" / "data"
 ROUGH = (
@@ -334,3 +334,14 @@ def test_samples_that_seem_to_be_of_another_study():
     assert distance_caution(novelty.iloc[1:].reset_index()) is None, "fewer than ten"
     assert distance_caution(pd.DataFrame({"nearest_percentile": [95.0] * 3 + [50.0] * 7})) is None
     assert distance_caution(pd.DataFrame({"unseen_read_share": [1.0] * 20})) is None
+
+
+def test_samples_that_were_learnt_from_are_counted():
+    novelty = pd.DataFrame({"learnt_from": [0.0, 1, 1, 0]}, index=list("abcd"))
+    assert learnt_caution(novelty) == (
+        "2 of 4 samples are the very communities that the model was fitted to: b, c. How well these are predicted says "
+        "nothing about new samples: evaluate the out-of-fold predictions of fit or cross-validate, or samples that "
+        "were kept apart."
+    )
+    assert learnt_caution(novelty[novelty["learnt_from"] == 0]) is None
+    assert learnt_caution(novelty[[]]) is None
