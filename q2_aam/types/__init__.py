@@ -38,16 +38,20 @@ from q2_aam.types._type import (
     PredictionIntervals,
 )
 from q2_aam.types._vectors import (
+    AAMClassEffectsFormat,
     AAMEffectsDirectoryFormat,
     AAMExplanationFormat,
+    AAMMembersFormat,
     AAMVectorsDirectoryFormat,
     AAMVectorsFormat,
 )
 
 __all__ = [
+    "AAMClassEffectsFormat",
     "AAMEffects",
     "AAMEffectsDirectoryFormat",
     "AAMExplanationFormat",
+    "AAMMembersFormat",
     "AAMEmbedding",
     "AAMVectorsDirectoryFormat",
     "AAMVectorsFormat",
@@ -106,6 +110,8 @@ def register_types(plugin):
         AAMVectorsFormat,
         AAMVectorsDirectoryFormat,
         AAMExplanationFormat,
+        AAMClassEffectsFormat,
+        AAMMembersFormat,
         AAMEffectsDirectoryFormat,
     )
     for semantic_type, directory_format in (

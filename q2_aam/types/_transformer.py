@@ -26,7 +26,12 @@ from q2_aam.types._judging import (
     AAMScoresFormat,
     BaselinePredictionsFormat,
 )
-from q2_aam.types._vectors import AAMEffectsDirectoryFormat, AAMVectorsFormat
+from q2_aam.types._vectors import (
+    AAMClassEffectsFormat,
+    AAMEffectsDirectoryFormat,
+    AAMMembersFormat,
+    AAMVectorsFormat,
+)
 
 
 def _read(path) -> pd.DataFrame:
@@ -193,5 +198,18 @@ def _23(df: AAMEffectsDirectoryFormat) -> dict:
     return json.loads((df.path / "explanation.json").read_text(encoding="utf-8"))
 
 
+def _24(ff: AAMMembersFormat) -> pd.DataFrame:
+    return _read(str(ff))
+
+
+def _25(ff: AAMMembersFormat) -> qiime2.Metadata:
+    return _metadata(_24(ff))
+
+
+def _26(ff: AAMClassEffectsFormat) -> pd.DataFrame:
+    frame = _read(str(ff)).reset_index()
+    return frame.astype(dict.fromkeys(frame.columns[2:], np.float64))
+
+
 TRANSFORMERS = (_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, _17, _18, _19, _20, _21)
-TRANSFORMERS += (_22, _23)
+TRANSFORMERS += (_22, _23, _24, _25, _26)
