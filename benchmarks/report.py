@@ -37,6 +37,8 @@ SECTIONS = {
     "scale": "scale.md",
     "many-samples": "scale.md",
     "explaining": "explanations.md",
+    "planted": "explanations.md",
+    "permuted": "explanations.md",
     "placement": "distances.md",
     "placement-time": "distances.md",
 }

@@ -12,7 +12,7 @@ from q2_types.feature_data import DNAFASTAFormat
 from q2_aam.framework import qiime2
 from q2_aam.types import AAMEffectsDirectoryFormat
 from q2_aam.visualizers._feature_names import different, short_name
-from q2_aam.visualizers._importance_sections import steps
+from q2_aam.visualizers._single_samples import steps
 from q2_aam.visualizers._page import number
 from q2_aam.visualizers.importance import show_importance
 from tests.visualizers.pages import assert_works_offline, read_page, read_table
