@@ -10,7 +10,7 @@ from .chart_style import GREY, specification
 from .importance_charts import directed
 
 
-def clade_tree(tips: pd.DataFrame, branches: pd.DataFrame, forks: pd.DataFrame, unit: str) -> dict:
+def clade_tree(tips: pd.DataFrame, branches: pd.DataFrame, forks: pd.DataFrame, what: str) -> dict:
     """Draw a tree from left to right, its tips as points that say how important they are, and in which direction.
 
     Parameters
@@ -22,15 +22,15 @@ def clade_tree(tips: pd.DataFrame, branches: pd.DataFrame, forks: pd.DataFrame, 
         Columns `x`, `end`, `y`.
     forks : pandas.DataFrame
         Columns `x`, `y`, `end`: lines from the first branch of a node to its last.
-    unit : str
-        Of the importance.
+    what : {'prediction', 'probability'}
+        What the effects change.
 
     Returns
     -------
     dict
         Vega-Lite specification.
     """
-    tips, colour = directed(tips, "prediction")
+    tips, colour = directed(tips, what)
     # Labels as an axis: the picture is then as wide as they need.
     names = f"{json.dumps(list(tips['label']))}[datum.value]"
     axis = alt.Axis(
@@ -50,7 +50,7 @@ def clade_tree(tips: pd.DataFrame, branches: pd.DataFrame, forks: pd.DataFrame, 
     tooltip += [alt.Tooltip("taxon:N")] if "taxon" in tips else []
     tooltip += [alt.Tooltip("asvs:Q", title="ASVs"), alt.Tooltip("importance:Q", format=".4~g")]
     tooltip += [alt.Tooltip("effect:Q", format="+.4~g"), alt.Tooltip("samples:Q", title="samples that hold it")]
-    size = alt.Size("importance:Q", title=unit, scale=alt.Scale(range=[20, 420], zero=True))
+    size = alt.Size("importance:Q", legend=alt.Legend(tickCount=3), scale=alt.Scale(range=[20, 420], zero=True))
     points = alt.Chart(tips).mark_circle(opacity=1)
     layers.append(points.encode(x=x, y=y, size=size, color=colour, tooltip=tooltip))
     return specification(alt.layer(*layers).properties(width=360, height=20 * max(len(tips), 2)))

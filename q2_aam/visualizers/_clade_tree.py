@@ -23,7 +23,8 @@ def clade_tree_section(page, explanation) -> None:
         + (f" (of '{explanation.classes[0]}')." if explanation.classes else "."),
     )
     caption = f"{first_of(len(explanation.frame), len(tips), explanation.noun + 's')}Point at one to see more of it."
-    page.chart("tree", clade_tree(tips, branches, forks, "importance"), caption=caption, data="importance.tsv")
+    changed = "probability" if explanation.classes else "prediction"
+    page.chart("tree", clade_tree(tips, branches, forks, changed), caption=caption, data="importance.tsv")
 
 
 def drawn_tree(explanation, most: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
