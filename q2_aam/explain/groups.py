@@ -12,14 +12,15 @@ from q2_aam.study.phylogeny import Phylogeny
 from q2_aam.study.study import Study
 from q2_aam.study.tables import name_ids
 
-# A clade of more of the ASVs does not leave: hardly anything would be left.
-LARGEST_CLADE = 0.5
+# A clade of more of the ASVs does not leave (of few ASVs: of more than five, or half of them): to know that a phylum
+# matters helps nobody, and without it a sample is like none that was learnt from.
+LARGEST_CLADE, SMALL_CLADE = 0.1, 5
 # A clade stands for its parts where its leaving does at least this share of what theirs do, added up,
 AS_MUCH = 0.9
 # none of them does more than this share of what it does,
 LARGEST_PART = 2 / 3
-# and it pushes predictions the same way in most samples. Without that, half of the ASVs stand as one in a model whose
-# every prediction is certain: little changes before much has left (decision 0032).
+# and it pushes predictions the same way in most samples. Without that, large clades stand as one in a model whose every
+# prediction is certain: little changes before much has left (decision 0032).
 SAME_WAY = 0.9
 CLADE = re.compile(r"clade-\d+")
 
@@ -166,7 +167,8 @@ def _clades(study: Study, tree: Phylogeny) -> Groups:
     held = features.to_numpy()[nodes >= 0][np.argsort(nodes[nodes >= 0])]
     tips = tree.tips()
     starts, ends = (np.searchsorted(tips, np.arange(len(tree)) + behind) for behind in (0, tree.sizes))
-    chosen = np.flatnonzero(ends - starts <= max(1, LARGEST_CLADE * n_asvs))
+    largest = max(1, LARGEST_CLADE * n_asvs, min(SMALL_CLADE, n_asvs / 2))
+    chosen = np.flatnonzero(ends - starts <= largest)
     number, parents = np.full(len(tree) + 1, -1), _parents(tree)
     number[chosen] = np.arange(len(chosen))
     alone = features[nodes < 0]

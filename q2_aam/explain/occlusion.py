@@ -170,7 +170,7 @@ def occlude(
         Samples to explain, read as :meth:`Predictor.predict` takes them; no targets are needed.
     groups : pd.Series or Phylogeny, optional
         Name of the group that each feature (by its ID) is in; features that are not there, or without a name, do not
-        leave. Or a tree of which they are tips: each of them and each clade of at most half of the ASVs leaves. By
+        leave. Or a tree of which they are tips: each of them and each clade of at most a tenth of the ASVs leaves. By
         default each ASV leaves alone, and is called by its first feature.
     settings : q2_aam.settings.Explaining, optional
     progress : callable, optional

@@ -52,7 +52,7 @@ def register_explaining(plugin) -> None:
             "table": parameters.TABLE + " Their true values are not needed.",
             "model": "What fit or fine-tune made.",
             "sequences": parameters.SEQUENCES,
-            "phylogeny": "Whole clades leave, too, up to half of the ASVs. Those that say most are kept: a clade stands for its ASVs "
+            "phylogeny": "Whole clades leave, too, up to a tenth of the ASVs. Those that say most are kept: a clade stands for its ASVs "
             "where they stand in for each other, or push the same way. It takes about twice the time.",
         },
         parameter_descriptions={

@@ -39,7 +39,18 @@ def sets_of(groups):
     return {name: set(row.indices) for name, row in zip(groups.names, groups.members, strict=True)}
 
 
-def test_clades_of_at_most_half_of_the_asvs_leave_and_what_is_no_tip_leaves_alone(study):
+@pytest.mark.parametrize("asvs, largest", [(4, 2), (10, 5), (40, 5), (60, 6), (100, 10)])
+def test_clades_of_at_most_a_tenth_of_the_asvs_leave(asvs, largest):
+    ladder = "f0:1"
+    for n in range(1, asvs):
+        ladder = f"({ladder},f{n}:1):1"
+    names = pd.Series(range(asvs), [f"f{n}" for n in range(asvs)])
+    study = SimpleNamespace(asv_of_feature=names, communities=SimpleNamespace(tokens=np.zeros((asvs, 60))))
+    sizes = groups_of(study, tree_of(ladder + ";")).sizes
+    assert sorted(sizes[sizes > 1]) == list(range(2, largest + 1)) and (sizes == 1).sum() == asvs
+
+
+def test_clades_of_a_tree_leave_and_what_is_no_tip_leaves_alone(study):
     tree = tree_of("((f0:1,(f1:1,f2:1)0.9:1)0.9:1,((f3:1,f4:1):1,(f5:1,f6:1,other:1):1):1,(f7:1,(f8:1,g:1):1):1);")
     groups = groups_of(study, tree)
     found = sets_of(groups)
