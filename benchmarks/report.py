@@ -41,6 +41,8 @@ SECTIONS = {
     "maturity": "maturity.md",
     "maturity-ages": "maturity.md",
     "maturity-simulated": "maturity.md",
+    "planted": "explanations.md",
+    "permuted": "explanations.md",
     "placement": "distances.md",
     "placement-time": "distances.md",
 }

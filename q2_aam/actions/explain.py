@@ -1,10 +1,12 @@
 """`explain`: which microbes the predictions of a fitted model rest on."""
 
+import csv
 import json
 
 import biom
 import pandas as pd
 from q2_types.feature_data import DNAFASTAFormat
+from q2_types.tree import NewickFormat
 
 from q2_aam.actions._reading import names_a_column, refuse_absent_samples, study_of
 from q2_aam.actions._reporting import readable_warnings, say, warn_of
@@ -21,11 +23,13 @@ def explain(
     table: biom.Table,
     model: AAMModelDirectoryFormat,
     sequences: DNAFASTAFormat = None,
+    phylogeny: NewickFormat = None,
     metadata: qiime2.MetadataColumn = None,
     groups: qiime2.CategoricalMetadataColumn = None,
     covariates: qiime2.Metadata = None,
     feature_groups: qiime2.CategoricalMetadataColumn = None,
     level: int = Explaining.level,
+    clusters: bool = Explaining.clusters,
     missing_features: str = Reading.missing_features,
     foreign: str = Embedding.foreign,
     most_read: int = Explaining.most_read,
@@ -35,12 +39,12 @@ def explain(
 ) -> (pd.DataFrame, AAMEffectsDirectoryFormat):
     """Explain predictions; the parameters are described where they are registered."""
     settings = of_arguments(Explaining, dict(locals()))
+    refuse_two_kinds_of_groups(phylogeny, feature_groups, clusters)
 
-    from q2_aam.explain import folds_of, groups_at, occlude
+    from q2_aam.explain import folds_of, occlude
     from q2_aam.predictor import Predictor
 
     with readable_warnings():
-        named = None if feature_groups is None else groups_at(feature_groups.to_series(), level)
         predictor = Predictor.load(str(model))
         refuse_absent_samples(table, covariates)
         # Of a model with covariates, those columns alone; further ones are not read.
@@ -51,8 +55,9 @@ def explain(
             "reading": Reading(missing_features, missing_samples="ignore", missing_covariates="impute"),
         }
         study = study_of(table, sequences, **shared)
-        refuse_strange_names(study.asv_of_feature.index if named is None else named.unique())
         labelled, notes = None, []
+        leaving, about = what_leaves(study, phylogeny, feature_groups, settings, predictor, missing_features, notes)
+        refuse_strange_names(leaving.unique() if feature_groups is not None else study.asv_of_feature.index)
         if metadata is not None:
             refuse_other_column(metadata, predictor.target)
             if groups is None and predictor.description.data.get("groups"):
@@ -60,16 +65,59 @@ def explain(
                 say(NO_GROUPS)
             labelled = study_of(table, sequences, metadata=metadata, groups=groups, covariate_columns=columns, **shared)
             folds_of(predictor, labelled, random_seed)
-        effects = occlude(predictor, study, named, settings, progress=say)
+        effects = occlude(predictor, study, leaving, settings, progress=say)
+        tried, effects = len(effects.names), effects.cut()
         importance = effects.table()
-        say(describe_importance(effects, predictor.target))
-        trust = None if labelled is None else trust_in(predictor, labelled, named, settings, notes)
+        if len(importance) < tried:
+            say(f"{len(importance)} of {tried} clades and ASVs say most, and share no ASV: these are kept.")
+        say(describe_importance(importance, len(effects.predictions), predictor.target))
+        trust = None if labelled is None else trust_in(predictor, labelled, leaving, settings, notes)
         if trust is not None:
             importance.insert(1, "spread", trust.spread.reindex(importance.index))
             for sentence in describe_trust(trust):
                 say(sentence)
-    said = None if feature_groups is None else {"column": feature_groups.name, "level": level}
-    return importance, written(effects, predictor.target, len(study), said, trust, notes)
+    return importance, written(effects, predictor.target, len(study), about, leaving, trust, notes)
+
+
+def refuse_two_kinds_of_groups(phylogeny, feature_groups, clusters: bool) -> None:
+    """Stop where more than one thing says which features leave together."""
+    given = {"phylogeny": phylogeny is not None, "feature_groups": feature_groups is not None, "clusters": clusters}
+    named = [name for name, there in given.items() if there]
+    if len(named) > 1:
+        raise ValueError(
+            f"{' and '.join(named)} each say which features leave together. Give one of them, and run explain again "
+            "for another."
+        )
+
+
+def what_leaves(study, phylogeny, feature_groups, settings, predictor, missing_features: str, notes: list[str]):
+    """Groups, a tree or None, as :func:`q2_aam.explain.occlude` takes them; and what `explanation.json` says of them.
+
+    What is to be said of features that are no tip is added to the notes.
+    """
+    from q2_aam.explain import clades_of, cluster_asvs, groups_at
+    from q2_aam.study.phylogeny import read_phylogeny
+    from q2_aam.study.tables import name_ids
+
+    if feature_groups is not None:
+        named = groups_at(feature_groups.to_series(), settings.level)
+        return named, {"column": feature_groups.name, "level": settings.level}
+    if phylogeny is not None:
+        tree = clades_of(study, read_phylogeny(str(phylogeny)))
+        features = study.asv_of_feature[~study.asv_of_feature.duplicated()].index
+        missing = features[tree.nodes_of(features) < 0]
+        if len(missing) and missing_features == "error":
+            raise ValueError(
+                f"{len(missing)} of the {len(features)} features are no tip of the phylogeny: {name_ids(missing)}. "
+                "Give the phylogeny of these features, or set missing_features to 'ignore': they then leave alone."
+            )
+        if len(missing):
+            notes.append(f"{len(missing):,} of {len(features):,} ASVs are no tip of the phylogeny, and leave alone.")
+            say(notes[-1])
+        return tree, {"tree": "phylogeny"}
+    if settings.clusters:
+        return clades_of(study, cluster_asvs(predictor.encoder, study, settings)), {"tree": "clusters"}
+    return None, None
 
 
 def trust_in(predictor, study, groups, settings, notes: list[str]):
@@ -111,23 +159,34 @@ def refuse_other_column(metadata, target) -> None:
         )
 
 
-def written(effects, target, samples: int, groups: dict | None, trust, notes: list[str]) -> AAMEffectsDirectoryFormat:
+def written(effects, target, samples: int, about, leaving, trust, notes: list[str]) -> AAMEffectsDirectoryFormat:
     """The artifact of effects."""
     result = AAMEffectsDirectoryFormat()
     result.effects.write_data(effects.by_sample(), pd.DataFrame)
-    about = {"name": target.name, "kind": target.kind, "classes": list(target.classes)}
+    if target.kind == "categorical":
+        result.probabilities.write_data(effects.predictions, pd.DataFrame)
+        write_rows(effects.by_class(), result.path / "class-effects.tsv")
+    if about is not None and "tree" in about:
+        members = effects.members().rename("clade").rename_axis("feature-id").reset_index()
+        write_rows(members, result.path / "members.tsv")
+        (result.path / "tree.nwk").write_text(leaving.to_newick(), "utf-8")
     explanation = {
         "schema_version": 1,
-        "target": about,
+        "target": {"name": target.name, "kind": target.kind, "classes": list(target.classes)},
         "samples": len(effects.predictions),
         "of_samples": samples,
         "alone": effects.alone,
-        "groups": groups,
+        "groups": about,
         "trust": None if trust is None else trust.to_dict(),
         "notes": notes,
     }
     (result.path / "explanation.json").write_text(json.dumps(explanation, indent=1, ensure_ascii=False), "utf-8")
     return result
+
+
+def write_rows(frame: pd.DataFrame, path) -> None:
+    """Write a table as tab-separated text, without quotes."""
+    frame.to_csv(path, sep="\t", index=False, quoting=csv.QUOTE_NONE, float_format="%.7g", encoding="utf-8")
 
 
 def describe_trust(trust) -> list[str]:
@@ -154,8 +213,12 @@ def describe_trust(trust) -> list[str]:
     return said
 
 
-def describe_importance(effects, target) -> str:
+def describe_importance(importance: pd.DataFrame, samples: int, target) -> str:
     """The most important names, in a sentence."""
     unit = f"of {target.name}" if target.kind == "numeric" else "of probability"
-    first = "; ".join(f"{name} {size:.3g}" for name, size in effects.table()["importance"].head(SHOWN).items())
-    return f"Most important (mean change {unit} over {len(effects.predictions)} samples): {first}."
+    sizes = importance["asvs"] if "asvs" in importance else pd.Series(1, importance.index)
+    first = "; ".join(
+        f"{name}{f' ({sizes[name]:.0f} ASVs)' if sizes[name] > 1 else ''} {size:.3g}"
+        for name, size in importance["importance"].head(SHOWN).items()
+    )
+    return f"Most important (mean change {unit} over {samples} samples): {first}."

@@ -14,8 +14,8 @@ DIRECTIONS = {"higher": BLUE, "lower": ORANGE, "neither": GREY}
 LANES = 15  # places for points beside each other, in the row of one feature
 
 
-def _directed(frame: pd.DataFrame, what: str) -> tuple[pd.DataFrame, alt.Color]:
-    """The frame with the `direction` of its effects, and the colours that say it."""
+def directed(frame: pd.DataFrame, what: str) -> tuple[pd.DataFrame, alt.Color]:
+    """The frame with the `direction` of its `effect`, and the colours that say it of a prediction or a probability."""
     higher, lower, neither = DIRECTIONS
     frame = frame.assign(direction=np.select([frame["effect"] > 0, frame["effect"] < 0], [higher, lower], neither))
     domain = [name for name in DIRECTIONS if name != neither or name in set(frame["direction"])]
@@ -44,7 +44,7 @@ def importance_bars(frame: pd.DataFrame, effects: pd.DataFrame, title: str, clas
     dict
         Vega-Lite specification.
     """
-    effects, colour = _directed(effects, "probability" if len(classes) else "prediction")
+    effects, colour = directed(effects, "probability" if len(classes) else "prediction")
     details = [name for name in frame if name != "label"]
     base = alt.Chart(effects)
     if len(classes):
@@ -69,7 +69,15 @@ def importance_bars(frame: pd.DataFrame, effects: pd.DataFrame, title: str, clas
     return specification(alt.layer(*layers).properties(width=460, height=alt.Step(18)))
 
 
-def beeswarm(frame: pd.DataFrame, order, unit: str) -> dict:
+def _of_class(chart: alt.Chart, classes) -> alt.Chart:
+    """The rows of the class that is chosen below the picture, where there are classes."""
+    if not len(classes):
+        return chart
+    binding = alt.binding_select(options=list(classes), name="Effects on: ")
+    return chart.add_params(alt.param("of", value=classes[0], bind=binding)).transform_filter("datum.class === of")
+
+
+def beeswarm(frame: pd.DataFrame, order, unit: str, classes=()) -> dict:
     """Effects of each feature in single samples, a point a sample.
 
     Parameters
@@ -80,6 +88,8 @@ def beeswarm(frame: pd.DataFrame, order, unit: str) -> dict:
         Labels from the top.
     unit : str
         Title of the axis of the effects.
+    classes : sequence of str
+        To choose from, where there are some; the frame then has a column `class`, too.
 
     Returns
     -------
@@ -88,7 +98,7 @@ def beeswarm(frame: pd.DataFrame, order, unit: str) -> dict:
     """
     frame = frame.assign(lane=_lanes(frame))
     middle = LANES // 2
-    points = alt.Chart(frame).mark_circle(size=22, opacity=0.75)
+    points = _of_class(alt.Chart(frame), classes).mark_circle(size=22, opacity=0.75)
     points = points.encode(
         x=alt.X("effect:Q", title=unit),
         y=alt.Y("label:N", sort=list(order), title=None, axis=alt.Axis(labelLimit=0, grid=True)),
@@ -109,11 +119,12 @@ def _lanes(frame: pd.DataFrame) -> np.ndarray:
     """Lane of each point: points of about the same effect stand beside each other, from the middle outwards."""
     width = float(frame["effect"].max() - frame["effect"].min()) or 1.0
     bins = np.floor((frame["effect"] - frame["effect"].min()) / width * 90)
-    place = frame.groupby([frame["label"], bins]).cumcount().to_numpy() % LANES
+    columns = [frame[name] for name in ("label", "class") if name in frame]
+    place = frame.groupby([*columns, bins]).cumcount().to_numpy() % LANES
     return np.where(place % 2, (place + 1) // 2, -(place // 2))
 
 
-def heatmap(frame: pd.DataFrame, order, samples: int, unit: str) -> dict:
+def heatmap(frame: pd.DataFrame, order, samples: int, unit: str, classes=(), by: str = "prediction") -> dict:
     """Effects of features in samples, ordered by the prediction, as colours.
 
     Parameters
@@ -127,6 +138,10 @@ def heatmap(frame: pd.DataFrame, order, samples: int, unit: str) -> dict:
         How many there are.
     unit : str
         Title of the colours.
+    classes : sequence of str
+        To choose from, where there are some; the frame then has a column `class`, too.
+    by : str
+        What the samples are ordered by.
 
     Returns
     -------
@@ -138,11 +153,11 @@ def heatmap(frame: pd.DataFrame, order, samples: int, unit: str) -> dict:
     shown = legend(unit, titleLimit=0, gradientLength=160, orient="top")
     scale = alt.Scale(domain=[-limit, 0, limit], range=[ORANGE, "#ffffff", BLUE], clamp=True, interpolate="rgb")
     axis = alt.Axis(labelLimit=0, ticks=False, domain=False)
-    chart = alt.Chart(frame).mark_rect()
+    chart = _of_class(alt.Chart(frame), classes).mark_rect()
     chart = chart.encode(
         x=alt.X(
             "place:O", scale=alt.Scale(domain=list(range(samples))), axis=alt.Axis(labels=False, ticks=False),
-            title="samples, from the lowest prediction to the highest",
+            title=f"samples, from the lowest {by} to the highest",
         ),
         y=alt.Y("label:N", sort=list(order), scale=alt.Scale(domain=list(order)), title=None, axis=axis),
         color=alt.Color("effect:Q", scale=scale, legend=shown),
@@ -157,7 +172,7 @@ def heatmap(frame: pd.DataFrame, order, samples: int, unit: str) -> dict:
     return specification(chart.properties(width=width, height=alt.Step(16)), view_fill="#eeeeee")
 
 
-def waterfall(frame: pd.DataFrame, samples, title: str, what: str) -> dict:
+def waterfall(frame: pd.DataFrame, samples, title: str, what: str, classes=()) -> dict:
     """How the features of one sample, chosen by its ID, lead to its prediction.
 
     Parameters
@@ -171,15 +186,17 @@ def waterfall(frame: pd.DataFrame, samples, title: str, what: str) -> dict:
         Of the axis of the predictions.
     what : {'prediction', 'probability'}
         What the effects change.
+    classes : sequence of str
+        To choose from, where there are some; the frame then has a column `class`, too.
 
     Returns
     -------
     dict
         Vega-Lite specification.
     """
-    frame, colour = _directed(frame, what)
+    frame, colour = directed(frame, what)
     picked = alt.param("picked", value=samples[0], bind=alt.binding_select(options=list(samples), name="Sample: "))
-    base = alt.Chart(frame).add_params(picked).transform_filter("datum.sample === picked")
+    base = _of_class(alt.Chart(frame).add_params(picked).transform_filter("datum.sample === picked"), classes)
     x = alt.X("start:Q", title=title, scale=alt.Scale(zero=False))
     sort = alt.EncodingSortField("place", op="min")
     bars = base.mark_bar().encode(

@@ -6,10 +6,11 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from q2_aam.encoder.device import use_threads
-from q2_aam.evaluation.metrics import classification_scores, regression_scores
-from q2_aam.explain.occlusion import group_of_asvs, occlude, outputs_without
+from q2_aam.explain.deletion import deletion_curve, without_most_important
+from q2_aam.explain.occlusion import Effects, occlude
 from q2_aam.predictor import Predictor
 from q2_aam.settings import Explaining, Fitting
 from q2_aam.study.folds import grouped_folds
@@ -18,11 +19,8 @@ from q2_aam.study.study import Study
 FOLDS = 5
 # Most important names whose stability is told. Of less than twice as many they would be the same by arithmetic.
 TOP = 20
-REMOVED = (1, 2, 5, 10, 20, 50, 100)
-# Sets of random names, and from how many of like prevalence and abundance each is drawn.
-DRAWS, ALIKE = 5, 10
-# Names there must be for each that is removed, so that there are others like it.
-NAMES_FOR_ONE = 3
+# Clades of two folds are the same where they share more than this part of the ASVs that either holds.
+SAME = 0.5
 # Of the values that a permutation of all would change, the share that must have changed.
 CHANGED = 0.5
 
@@ -34,12 +32,14 @@ class Trust:
     Attributes
     ----------
     importance : pd.DataFrame
-        A name a row, a fold a column: its importance for the samples of that fold; 0 where none holds it.
+        A name a row, a fold a column: its importance for the samples of that fold; 0 where none holds it. Of a tree all
+        its clades are there.
     overlap, by_chance : float
         Share of the 20 most important names of a fold that are among those of another one, mean over pairs of folds;
         and the same of models that learnt from permuted values, which is far above that of names drawn at random: what
-        many samples hold is always among them, and the folds share most of what they learn from. NaN where names are
-        fewer than 40, or values cannot be permuted.
+        many samples hold is always among them, and the folds share most of what they learn from. Of a tree each fold
+        has clades of its own (:meth:`Groups.cut`); those that share half of their ASVs are the same. NaN where names
+        are fewer than 40, or values cannot be permuted.
     metric : str
         ``r2`` or ``balanced_accuracy``.
     trivial : float
@@ -140,19 +140,20 @@ def measure_trust(
             progress(f"Fold {number} of {len(folds)}: fitted to {len(train)} samples, {len(test)} explained.")
         part = replace(study.subset(test), target=None, groups=None)
         fitted, effects = _fitted(predictor, study.subset(train), part, groups, settings)
-        importance.append(pd.Series(effects.importance(), effects.names))
-        found.append(_removed(fitted, part, effects, groups, settings))
+        importance.append(effects)
+        found.append(without_most_important(fitted, part, effects.cut(), settings))
         if permuted is not None:
             try:
                 _, effects = _fitted(predictor, permuted.subset(train), part, groups, settings)
-                by_chance.append(pd.Series(effects.importance(), effects.names))
+                by_chance.append(effects)
             except ValueError:
                 # A class may have come to one group alone.
                 permuted = None
     truth = study.target.iloc[np.concatenate([test for _, test in folds])]
-    frame = pd.concat(importance, axis=1, keys=range(len(folds))).fillna(0.0)
+    parts = [pd.Series(effects.importance(), effects.names) for effects in importance]
+    frame = pd.concat(parts, axis=1, keys=range(len(folds))).fillna(0.0)
     chance = np.nan if permuted is None else _overlap(by_chance)
-    return Trust(frame, _overlap(importance), chance, *_deletion(found, truth))
+    return Trust(frame, _overlap(importance), chance, *deletion_curve(found, truth))
 
 
 def _fitted(predictor: Predictor, learnt: Study, part: Study, groups, settings: Explaining):
@@ -208,83 +209,22 @@ def fitting_of(predictor: Predictor) -> Fitting:
     return Fitting(**{name: value for name, value in known.items() if name in names})
 
 
-def _removed(fitted: Predictor, study: Study, effects, groups, settings: Explaining) -> dict:
-    """Predictions of a fold, and reads that are gone, when names have left.
-
-    By how many these are, of the top ones (0) and of each random draw (1 on).
-    """
-    settings = replace(settings, token_limit=fitted.description.token_limit)
-    with use_threads(settings):
-        study, known, _ = fitted.read(study, settings)
-        group, names = group_of_asvs(study, groups)
-        code = pd.Series(np.arange(len(names)), names)[list(effects.names)].to_numpy()
-        order = code[np.argsort(-effects.importance(), kind="stable")]
-        alike, counts, found = _alike(study, group, code), study.communities.counts, {}
-        reads = np.asarray(counts.sum(1, dtype=np.float64)).ravel()
-        sets = {(0, 0): order[:0]}
-        for removed in (number for number in REMOVED if NAMES_FOR_ONE * number <= len(order)):
-            generator = np.random.default_rng([settings.random_seed, removed])
-            sets[removed, 0] = order[:removed]
-            sets |= {(removed, draw): _like(order[:removed], alike, generator) for draw in range(1, DRAWS + 1)}
-        leaves = [np.isin(group, gone) for gone in sets.values()]
-        for key, gone, outputs in zip(
-            sets, leaves, outputs_without(fitted, study, known, leaves, settings), strict=True
-        ):
-            share, values = counts.astype(np.float64) @ gone / reads, fitted.calibration.decide(fitted.target, outputs)
-            found[key] = np.where(share > 1 - 1e-9, found[0, 0][0], values) if key[0] else values, share
-    return found
-
-
-def _alike(study: Study, group: np.ndarray, code: np.ndarray) -> pd.DataFrame:
-    """Place of each name by prevalence and by abundance, a row a name's code."""
-    counts = study.communities.counts.tocoo()
-    own = group[counts.col]
-    share = counts.data / np.asarray(study.communities.counts.sum(1)).ravel()[counts.row]
-    frame = pd.DataFrame({"code": own, "row": counts.row, "share": share})[own >= 0]
-    found = frame.groupby("code").agg(prevalence=("row", "nunique"), abundance=("share", "sum"))
-    return found.loc[code].rank()
-
-
-def _like(top: np.ndarray, places: pd.DataFrame, generator: np.random.Generator) -> np.ndarray:
-    """Other names, each drawn from the nearest ones in prevalence and abundance to one of the top."""
-    left = places.drop(index=top)
-    drawn = []
-    for name in top:
-        apart = ((left - places.loc[name]) ** 2).sum(axis=1)
-        drawn.append(generator.choice(apart.nsmallest(ALIKE).index.to_numpy()))
-        left = left.drop(index=drawn[-1])
-    return np.array(drawn, dtype=np.int64)
-
-
-def _overlap(importance: list[pd.Series]) -> float:
+def _overlap(parts: list[Effects]) -> float:
     """Share of the top names of a fold that are among those of another one, mean over the pairs of folds."""
-    if min((part > 0).sum() for part in importance) < 2 * TOP:
+    parts = [effects.cut() for effects in parts]
+    if min((effects.importance() > 0).sum() for effects in parts) < 2 * TOP:
         return np.nan
-    tops = [set(part.nlargest(TOP).index) for part in importance]
-    return float(np.mean([len(one & other) / TOP for n, one in enumerate(tops) for other in tops[:n]]))
+    order = [np.argsort(-effects.importance(), kind="stable")[:TOP] for effects in parts]
+    tops = [effects.groups.members[top].astype(np.int64) for effects, top in zip(parts, order, strict=True)]
+    return float(np.mean([_shared(one, other) for n, one in enumerate(tops) for other in tops[:n]]))
 
 
-def _deletion(found: list[dict], truth: pd.Series) -> tuple[str, float, pd.DataFrame]:
-    """The metric, the trivial answer's score, and a row a number of names that were removed in all folds."""
-    numeric = pd.api.types.is_numeric_dtype(truth)
-    metric, trivial = ("r2", 0.0) if numeric else ("balanced_accuracy", 1 / truth.nunique())
-
-    def score(key: tuple[int, int]) -> float:
-        predicted = pd.Series(np.concatenate([part[key][0] for part in found]), truth.index)
-        return (regression_scores if numeric else classification_scores)(truth, predicted)[metric]
-
-    def gone(keys: list[tuple[int, int]]) -> float:
-        return float(np.mean([part[key][1].mean() for key in keys for part in found]))
-
-    rows = []
-    for removed in sorted({key[0] for part in found for key in part}):
-        if all((removed, 0) in part for part in found):
-            draws = [(removed, draw) for draw in range(1, DRAWS + 1)] if removed else [(0, 0)]
-            drawn = [score(key) for key in draws]
-            row = {"removed": removed, "top": score((removed, 0)), "random": float(np.mean(drawn))}
-            row |= {"random_low": min(drawn), "random_high": max(drawn)}
-            rows.append(row | {"top_reads": gone([(removed, 0)]), "random_reads": gone(draws)})
-    return metric, trivial, pd.DataFrame(rows)
+def _shared(one: sp.csr_matrix, other: sp.csr_matrix) -> float:
+    """Share of the top sets of ASVs ``[20, V]`` that are among others: more than half is in both."""
+    both = (one @ other.T).toarray()
+    either = np.asarray(one.sum(1)) + np.asarray(other.sum(1)).T - both
+    # No two of a fold share an ASV, so that more than half of one is in one of the others at most.
+    return float((both > SAME * either).sum() / TOP)
 
 
 def _number(value: float) -> float | None:

@@ -3,9 +3,10 @@
 from q2_sample_classifier import Classifier, Importance, Regressor
 from q2_types.feature_data import FeatureData, Sequence
 from q2_types.sample_data import SampleData
+from q2_types.tree import Phylogeny, Rooted
 
 from q2_aam.actions.explain import explain
-from q2_aam.framework import Categorical, Metadata, MetadataColumn, Numeric
+from q2_aam.framework import Bool, Categorical, Metadata, MetadataColumn, Numeric
 from q2_aam.registration import examples, parameters
 from q2_aam.registration.learning import ANY_TABLE
 from q2_aam.registration.parameters import (
@@ -34,6 +35,7 @@ def register_explaining(plugin) -> None:
             "table": ANY_TABLE,
             "model": AAMModel[Regressor | Classifier],
             "sequences": FeatureData[Sequence],
+            "phylogeny": Phylogeny[Rooted],
         },
         parameters={
             "metadata": MetadataColumn[Numeric | Categorical],
@@ -41,6 +43,7 @@ def register_explaining(plugin) -> None:
             "covariates": parameters.COVARIATES[0],
             "feature_groups": MetadataColumn[Categorical],
             "level": parameters.COUNT,
+            "clusters": Bool,
             "most_read": parameters.COUNT,
             **types(common),
         },
@@ -49,6 +52,8 @@ def register_explaining(plugin) -> None:
             "table": parameters.TABLE + " Their true values are not needed.",
             "model": "What fit or fine-tune made.",
             "sequences": parameters.SEQUENCES,
+            "phylogeny": "Whole clades leave, too, up to a tenth of the ASVs. Those that say most are kept: a clade stands for its ASVs "
+            "where they stand in for each other, or push the same way. It takes about twice the time.",
         },
         parameter_descriptions={
             **descriptions(common),
@@ -59,6 +64,9 @@ def register_explaining(plugin) -> None:
             "feature_groups": "Column that names a group of each feature, such as Taxon of a taxonomy: whole groups leave instead of "
             "single ASVs. Near-identical ASVs stand in for each other, so that a group can matter where none of its members does.",
             "level": "Ranks of a taxonomy that are kept of a group's name: 6 is the genus, 7 the species.",
+            "clusters": "Without a phylogeny: take the model's encoder for one, by whose reading of their sequences ASVs are joined.",
+            "missing_features": "Features without a sequence: refuse them by name, or leave them out with a count. Features that are no "
+            "tip of the phylogeny: refuse them by name, or let them leave alone.",
             "most_read": "ASVs read in all samples that something has left, together; of more, a random part of the samples is "
             "explained. The default takes about three minutes on two cores.",
             "random_seed": "Seed of that random part.",
@@ -66,9 +74,10 @@ def register_explaining(plugin) -> None:
         output_descriptions={
             "importance": "A feature (or group) a row, the most important first: importance, the mean size of the change over all "
             "explained samples (in the units of the column, or of probability); with metadata its spread over five folds; effect (of each class effect_CLASS), the mean change "
-            "over the samples that hold it: above 0 where its presence makes the prediction higher; samples, how many these are.",
+            "over the samples that hold it: above 0 where its presence makes the prediction higher; samples, how many these are; asvs, of clades, how "
+            "many ASVs are in each.",
             "effects": "A sample a row: its prediction (of a class the probability of the likeliest one), and by how much each feature "
-            "makes it higher or lower.",
+            "makes it higher or lower. Beside it the same of all classes; of clades the tree and their members.",
         },
         name="Which microbes do predictions rest on?",
         description=(

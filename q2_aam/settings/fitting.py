@@ -109,6 +109,9 @@ class Explaining(Embedding):
     level: int = 7
     """Ranks of a taxonomy that are kept of a group's name."""
 
+    clusters: bool = False
+    """Whether groups of ASVs that the encoder finds alike leave, too."""
+
     most_read: int = 10_000_000
     """ASVs read in all samples that something has left, together; of more, a random part of the samples is explained.
     About three minutes on two cores."""

@@ -60,6 +60,23 @@ class Phylogeny:
     def __len__(self) -> int:
         return len(self.sizes)
 
+    def to_newick(self) -> str:
+        """The same tree as text, all names in quotes."""
+        ends, text = self._ends, []
+        open_nodes: list = []
+        for node in range(len(self) + 1):
+            while open_nodes and (node == len(self) or ends[open_nodes[-1]] <= node):
+                last = open_nodes.pop()
+                name = "" if self.names[last] is None else "'" + str(self.names[last]).replace("'", "''") + "'"
+                closed = ")" if self.sizes[last] > 1 else ""
+                text.append(f"{closed}{name}" + (f":{self.lengths[last]:.7g}" if open_nodes else ";\n"))
+            if node < len(self):
+                # A node that follows a closed one is its sibling.
+                text.append("," if text and text[-1] != "(" else "")
+                text.append("(" if self.sizes[node] > 1 else "")
+                open_nodes.append(node)
+        return "".join(text)
+
     def digest(self) -> str:
         """Hexadecimal BLAKE2b hash of the tree, to know it again."""
         digest = hashlib.blake2b(digest_size=16)
@@ -150,8 +167,10 @@ def read_phylogeny(path: str) -> Phylogeny:
         # Unbalanced parentheses are an AssertionError without a word.
         reason = str(error).rstrip(".") or "its parentheses do not match"
         raise ValueError(f"{path} cannot be read as a Newick tree: {reason}.") from error
-    names = [name if name is None else name.replace("''", "'") for name in tree.names]
-    tree = replace(tree, names=np.array(names, dtype=object))
+    if "''" in text:
+        # A quote in a name in quotes is written twice.
+        names = [None if name is None else name.replace("''", "'") for name in tree.names]
+        tree = replace(tree, names=np.array(names, dtype=object))
     again = repeated(tip_names(tree))
     if again:
         raise ValueError(

@@ -40,16 +40,20 @@ from q2_aam.types._type import (
     PredictionIntervals,
 )
 from q2_aam.types._vectors import (
+    AAMClassEffectsFormat,
     AAMEffectsDirectoryFormat,
     AAMExplanationFormat,
+    AAMMembersFormat,
     AAMVectorsDirectoryFormat,
     AAMVectorsFormat,
 )
 
 __all__ = [
+    "AAMClassEffectsFormat",
     "AAMEffects",
     "AAMEffectsDirectoryFormat",
     "AAMExplanationFormat",
+    "AAMMembersFormat",
     "AAMEmbedding",
     "AAMMaturity",
     "AAMMaturityDescriptionFormat",
@@ -112,6 +116,8 @@ def register_types(plugin):
         AAMVectorsFormat,
         AAMVectorsDirectoryFormat,
         AAMExplanationFormat,
+        AAMClassEffectsFormat,
+        AAMMembersFormat,
         AAMEffectsDirectoryFormat,
         AAMMaturityFormat,
         AAMMaturityDescriptionFormat,

@@ -28,7 +28,12 @@ from q2_aam.types._judging import (
     BaselinePredictionsFormat,
 )
 from q2_aam.types._maturity import MATURITY_COLUMNS, MATURITY_TEXTS, AAMMaturityDirectoryFormat, AAMMaturityFormat
-from q2_aam.types._vectors import AAMEffectsDirectoryFormat, AAMVectorsFormat
+from q2_aam.types._vectors import (
+    AAMClassEffectsFormat,
+    AAMEffectsDirectoryFormat,
+    AAMMembersFormat,
+    AAMVectorsFormat,
+)
 
 
 def _read(path) -> pd.DataFrame:
@@ -226,5 +231,18 @@ def _28(df: AAMMaturityDirectoryFormat) -> dict:
     return json.loads((df.path / "maturity.json").read_text(encoding="utf-8"))
 
 
+def _29(ff: AAMMembersFormat) -> pd.DataFrame:
+    return _read(str(ff))
+
+
+def _30(ff: AAMMembersFormat) -> qiime2.Metadata:
+    return _metadata(_29(ff))
+
+
+def _31(ff: AAMClassEffectsFormat) -> pd.DataFrame:
+    frame = _read(str(ff)).reset_index()
+    return frame.astype(dict.fromkeys(frame.columns[2:], np.float64))
+
+
 TRANSFORMERS = (_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, _17, _18, _19, _20, _21)
-TRANSFORMERS += (_22, _23, _24, _25, _26, _27, _28)
+TRANSFORMERS += (_22, _23, _24, _25, _26, _27, _28, _29, _30, _31)

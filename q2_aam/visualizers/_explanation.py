@@ -31,12 +31,24 @@ class Explanation:
         Of each sample; of classes the probability of the likeliest.
     about : dict
         ``explanation.json``.
+    probabilities : pandas.DataFrame or None
+        Of a classifier, of each sample ``[N, C]``.
+    class_effects : pandas.DataFrame or None
+        A sample and a feature that it holds a row: `sample-id`, `feature-id`, then the effect on each class.
+    members : pandas.Series or None
+        Of clades: the one that each feature is in, by feature ID.
+    tree : q2_aam.study.phylogeny.Phylogeny or None
+        Of clades: the tree that they are of, its nodes called as they are.
     """
 
     frame: pd.DataFrame
     effects: pd.DataFrame
     prediction: pd.Series
     about: dict
+    probabilities: pd.DataFrame | None = None
+    class_effects: pd.DataFrame | None = None
+    members: pd.Series | None = None
+    tree: object = None
 
     @property
     def target(self) -> str:
@@ -50,8 +62,11 @@ class Explanation:
 
     @property
     def noun(self) -> str:
-        """What left the samples, one of them."""
-        return "group" if self.about["groups"] else "ASV"
+        """What left the samples, one of them. A clade may be of one ASV."""
+        groups = self.about["groups"]
+        if groups and "tree" in groups:
+            return "clade" if groups["tree"] == "phylogeny" else "cluster"
+        return "group" if groups else "ASV"
 
     @property
     def effect_columns(self) -> dict:
@@ -92,7 +107,21 @@ def match_explanation(importance: pd.DataFrame, effects: AAMEffectsDirectoryForm
     explanation.effects = table[kept.index]
     if not explanation.classes:
         refuse_other_values(explanation)
+    read_details(explanation, effects)
     return explanation
+
+
+def read_details(explanation: Explanation, effects: AAMEffectsDirectoryFormat) -> None:
+    """Read effects on all classes, and the tree and members of clades, where they are there."""
+    files = {name: effects.path / name for name in ("class-effects.tsv", "members.tsv")}
+    if files["class-effects.tsv"].exists():
+        explanation.probabilities = effects.probabilities.view(pd.DataFrame)
+        explanation.class_effects = effects.class_effects.view(pd.DataFrame)
+    if files["members.tsv"].exists():
+        from q2_aam.study.phylogeny import read_phylogeny
+
+        explanation.members = effects.members.view(pd.DataFrame)["clade"]
+        explanation.tree = read_phylogeny(str(effects.path / "tree.nwk"))
 
 
 def refuse_lacking(frame: pd.DataFrame, columns: list[str]) -> None:

@@ -32,23 +32,32 @@ def name_features(explanation, feature_metadata, sequences) -> list[str]:
     ValueError
         If the metadata are of other features, or name nothing.
     """
-    frame, notes = explanation.frame, []
+    frame, notes, members = explanation.frame, [], explanation.members
     taxa = pd.Series(index=frame.index, dtype=object)
-    if feature_metadata is not None:
+    if feature_metadata is not None and members is not None:
+        taxa = shared_taxa(taxa_of(feature_metadata, members.index, "ASV"), members, frame.index)
+    elif feature_metadata is not None:
         taxa = taxa_of(feature_metadata, frame.index, explanation.noun)
+    if feature_metadata is not None:
         unnamed = int(taxa.isna().sum())
         if unnamed:
             notes.append(f"feature_metadata names no {taxa.name} of {unnamed:,} of {some(frame, explanation.noun)}.")
         frame["taxon"] = taxa.fillna("")
     names = [short_name(name if pd.isna(taxon) else taxon) for name, taxon in taxa.items()]
+    if members is not None:
+        sizes = frame["asvs"].astype(int)
+        names = [f"{name} ({size} ASVs)" if size > 1 else name for name, size in zip(names, sizes, strict=True)]
     frame.insert(0, "label", different(names))
     known = None
     if sequences is not None:
         from q2_aam.study.communities import read_sequences
 
         known = pd.Series(read_sequences(str(sequences)), dtype=object).reindex(frame.index)
-    elif all(SEQUENCE.fullmatch(name) for name in frame.index):
+    elif all(SEQUENCE.fullmatch(name) for name in (frame.index if members is None else members.index)):
         known = frame.index.to_series()
+    if known is not None and members is not None:
+        # A clade of several has none.
+        known = known.where(frame["asvs"] == 1, "")
     if known is not None and known.notna().any():
         frame["sequence"] = known.fillna("")
     if known is not None and known.isna().any():
@@ -71,6 +80,19 @@ def taxa_of(metadata, names: pd.Index, noun: str) -> pd.Series:
             f"feature_metadata {listed(taxa.index)}. Give the metadata of the same features."
         )
     return taxa.reindex(names).map(lambda text: " ".join(str(text).split()), na_action="ignore").rename(column)
+
+
+def shared_taxa(taxa: pd.Series, members: pd.Series, names: pd.Index) -> pd.Series:
+    """The ranks that all features of a clade have in common, by the clade's name; missing where there are none."""
+    found = {}
+    for name, part in taxa.dropna().groupby(members):
+        ranks = [[rank.strip() for rank in text.split(";")] for text in part]
+        same = 0
+        while all(len(one) > same and one[same] == ranks[0][same] for one in ranks):
+            same += 1
+        found[name] = "; ".join(ranks[0][:same])
+    shared = pd.Series(found, dtype=object).reindex(names)
+    return shared.where(shared.fillna("").str.strip("; ") != "").rename(taxa.name)
 
 
 def short_name(text: str) -> str:

@@ -5,11 +5,13 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from q2_types.tree import NewickFormat
 
 import q2_aam.explain
 from q2_aam.actions.explain import explain
-from q2_aam.explain import occlusion
+from q2_aam.explain import occlusion, trust
 from q2_aam.framework import Artifact, qiime2
+from q2_aam.study.phylogeny import read_phylogeny
 
 from .small import as_column, run_fit, run_predict
 
@@ -111,6 +113,84 @@ def test_groups_of_a_taxonomy(study, regressor, capsys):
         run(study, regressor[0])[0].rename(index=lambda name: str(features.index(name))).sort_index(),
         check_names=False,
     )
+
+
+def test_clades_of_a_phylogeny(study, regressor, capsys):
+    importance, effects, explained = run(study, regressor[0], phylogeny=study.phylogeny)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "clades and ASVs leaves each sample that holds it" in said
+    assert re.search(rf"{len(importance)} of \d+ clades and ASVs say most, and share no ASV: these are kept\.", said)
+    assert list(importance) == ["importance", "effect", "samples", "asvs"]
+    assert set(effects.columns[1:]) == set(importance.index)
+    clades = importance[importance["asvs"] > 1]
+    assert len(clades) and clades.index.str.fullmatch(r"clade-\d+").all()
+    name, row = clades.index[0], clades.iloc[0]
+    if name in importance.index[:5]:
+        assert f"{name} ({row['asvs']:.0f} ASVs) {row['importance']:.3g}" in said
+    assert explained["groups"] == {"tree": "phylogeny"}
+    directory = explain(study.table, regressor[0], study.sequences, phylogeny=study.phylogeny, threads=1)[1]
+    members = directory.members.view(pd.DataFrame)["clade"]
+    assert set(members) == set(importance.index) and set(members.index) == set(study.table.ids("observation"))
+    assert (members.value_counts()[importance.index] == importance["asvs"]).all()
+    tree = read_phylogeny(directory.path / "tree.nwk")
+    node = list(tree.names).index(name)
+    inside = tree.names[node : node + tree.sizes[node]][tree.sizes[node : node + tree.sizes[node]] == 1]
+    assert set(members.index[members == name]) == set(inside)
+    # They are metadata of features, by which these can be grouped again.
+    again = run(study, regressor[0], feature_groups=as_column(members.rename("clade")))[0]
+    np.testing.assert_allclose(again["importance"][importance.index], importance["importance"], atol=1e-5)
+
+
+def test_features_that_are_no_tip_are_refused_or_leave_alone(study, regressor, tmp_path, capsys):
+    features = list(study.table.ids("observation"))
+    pruned = study.tree.shear(set(study.sequence_of) - set(features[:2]))
+    pruned.prune()
+    pruned.write(str(tmp_path / "tree.nwk"), format="newick")
+    phylogeny = NewickFormat(str(tmp_path / "tree.nwk"), "r")
+    with pytest.raises(ValueError, match=re.escape(
+        f"2 of the {len(features)} features are no tip of the phylogeny: {', '.join(features[:2])}. Give the "
+        "phylogeny of these features, or set missing_features to 'ignore': they then leave alone."
+    )):  # fmt: skip
+        run(study, regressor[0], phylogeny=phylogeny)
+    importance, _, explained = run(study, regressor[0], phylogeny=phylogeny, missing_features="ignore")
+    assert set(features[:2]) <= set(importance.index)
+    assert explained["notes"] == [f"2 of {len(features)} ASVs are no tip of the phylogeny, and leave alone."]
+    assert explained["notes"][0] in " ".join(capsys.readouterr().out.split())
+
+
+def test_clusters_of_the_encoder(study, classifier):
+    importance, _, explained = run(study, classifier[0], clusters=True)
+    assert explained["groups"] == {"tree": "clusters"} and (importance["asvs"] >= 1).all()
+    assert importance["asvs"].sum() == len(study.table.ids("observation"))
+
+
+def test_two_kinds_of_groups_are_refused(study, regressor):
+    with pytest.raises(ValueError, match="phylogeny and clusters each say which features leave together. Give one of"):
+        run(study, regressor[0], phylogeny=study.phylogeny, clusters=True)
+
+
+def test_clades_are_trusted_as_far_as_folds_agree(study, regressor, monkeypatch):
+    monkeypatch.setattr(trust, "TOP", 5)
+    importance, _, explained = run(study, regressor[0], phylogeny=study.phylogeny, metadata=study.column("ph"))
+    assert list(importance)[:2] == ["importance", "spread"] and (importance["spread"] >= 0).all()
+    assert 0 < explained["trust"]["stability"]["overlap"] <= 1
+    assert len(explained["trust"]["deletion"]) > 4
+
+
+def test_effects_on_all_classes(study, classifier):
+    directory = explain(study.table, classifier[0], study.sequences, threads=1)[1]
+    directory.validate("max")
+    probabilities = directory.probabilities.view(pd.DataFrame)
+    certainty = run_predict(study, classifier[0])[1]
+    np.testing.assert_allclose(probabilities[certainty.columns], certainty.loc[probabilities.index], rtol=1e-5)
+    rows = directory.class_effects.view(pd.DataFrame)
+    assert list(rows) == ["sample-id", "feature-id", *probabilities]
+    np.testing.assert_allclose(rows[list(probabilities)].sum(axis=1), 0, atol=1e-5)
+    wide = directory.effects.view(pd.DataFrame)
+    likeliest = probabilities.idxmax(axis=1)
+    for _, row in rows.iloc[::97].iterrows():
+        sample, feature = row["sample-id"], row["feature-id"]
+        assert row[likeliest[sample]] == pytest.approx(wide.loc[sample, feature], rel=1e-4)
 
 
 def test_groups_of_other_features_are_refused(study, regressor):

@@ -26,6 +26,8 @@ QUICKER = {
 # Goes on from an encoder, whose sizes it takes.
 GOES_ON = "--p-epochs 1 --p-threads 1 --p-precision 32"
 TUTORIAL = ROOT / "docs" / "tutorials" / "crohns-families.md"
+# Goes on with the files of the first one.
+SECOND_TUTORIAL = TUTORIAL.with_name("crohns-microbes.md")
 # Four devices a node, and a cluster: see test_processes.py for two.
 NOT_HERE = {ROOT / "docs" / "how-to" / "cluster.md"}
 # Runs commands one after the other in one process, as if each were typed.
@@ -56,7 +58,7 @@ def commands(page) -> list[str]:
 
 
 PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if "decisions" not in page.parts and commands(page)]
-PAGES = [page for page in PAGES if page not in {TUTORIAL, *NOT_HERE} and page.name != "actions.md"]
+PAGES = [page for page in PAGES if page not in {TUTORIAL, SECOND_TUTORIAL, *NOT_HERE} and page.name != "actions.md"]
 
 
 def run_page(qiime, page, folder):
@@ -133,5 +135,10 @@ def test_tutorial(qiime, survey, tmp_path):
     write_metadata(survey.metadata, tmp_path / "metadata.tsv")
     Artifact.import_data("FeatureTable[Frequency]", table).save(str(tmp_path / "raw-table.qza"))
     Artifact.import_data("Phylogeny[Rooted]", str(tmp_path / "named.nwk")).save(str(tmp_path / "tree.qza"))
+    taxa = [f"k__Bacteria; p__{n % 2}; c__{n % 6}" for n in range(len(names))]
+    taxonomy = pd.DataFrame({"Taxon": taxa}, index=pd.Index(list(names.values()), name="Feature ID"))
+    Artifact.import_data("FeatureData[Taxonomy]", taxonomy).save(str(tmp_path / "taxonomy.qza"))
     run_page(qiime, TUTORIAL, tmp_path)
+    run_page(qiime, SECOND_TUTORIAL, tmp_path)
+    assert (tmp_path / "clades.qzv").exists() and (tmp_path / "genera.qzv").exists()
     assert (tmp_path / "ibd.qzv").exists() and (tmp_path / "ibd-cross-validation" / "report.qzv").exists()

@@ -6,7 +6,7 @@ import pytest
 import scipy.sparse as sp
 
 from q2_aam.encoder.encoder import Encoder
-from q2_aam.explain import measure_trust
+from q2_aam.explain import deletion, measure_trust
 from q2_aam.explain import trust as module
 from q2_aam.predictor import Predictor
 from q2_aam.settings import Explaining, Fitting
@@ -140,6 +140,6 @@ def test_few_names_have_no_stability():
 def test_random_ones_are_like_the_top_ones():
     places = pd.DataFrame({"prevalence": np.arange(50.0), "abundance": np.arange(50.0)})
     for seed in range(5):
-        drawn = module._like(np.array([10, 40]), places, np.random.default_rng(seed))
+        drawn = deletion._like(np.array([10, 40]), places, np.random.default_rng(seed))
         assert len(set(drawn)) == 2 and not set(drawn) & {10, 40}
         assert abs(drawn[0] - 10) <= 6 and abs(drawn[1] - 40) <= 6

@@ -11,9 +11,11 @@ from q2_types.feature_data import DNAFASTAFormat
 
 from q2_aam.framework import qiime2
 from q2_aam.types import AAMEffectsDirectoryFormat
+from q2_aam.visualizers._clade_tree import drawn_tree
+from q2_aam.visualizers._explanation import match_explanation
 from q2_aam.visualizers._feature_names import different, short_name
-from q2_aam.visualizers._importance_sections import steps
 from q2_aam.visualizers._page import number
+from q2_aam.visualizers._single_samples import steps
 from q2_aam.visualizers.importance import show_importance
 from tests.visualizers.pages import assert_works_offline, read_page, read_table
 
@@ -248,6 +250,115 @@ def test_classes(tmp_path):
         assert direction == ("higher" if given[0].loc[name, f"effect_{label}"] > 0 else "lower")
     assert "Effects are on the probability of the class that is the likeliest in that sample" in page.text
     assert "PNG and SVG are of 'forest'." in page.text
+
+
+def of_all_classes(given, classes):
+    """The same effects with those on all classes: on class number n what is on the likeliest, n times."""
+    _, directory, frame = given
+    rng = np.random.default_rng(4)
+    probabilities = pd.DataFrame(rng.dirichlet(np.ones(len(classes)), len(frame)), frame.index, list(classes))
+    effects = frame.drop(columns="prediction").stack()
+    effects = effects[effects != 0]
+    rows = pd.DataFrame(list(effects.index), columns=["sample-id", "feature-id"])
+    for place, name in enumerate(classes):
+        rows[name] = effects.to_numpy() * place
+    directory.probabilities.write_data(probabilities, pd.DataFrame)
+    rows.to_csv(directory.path / "class-effects.tsv", sep="\t", index=False, quoting=3)
+    directory.validate("max")
+    return probabilities
+
+
+def test_effects_on_any_class(tmp_path):
+    classes = ["forest", "meadow", "it's \"odd\""]
+    given = made(NAMES, classes=classes)
+    probabilities = of_all_classes(given, classes)
+    page, frame = shown(tmp_path, given), given[2]
+    likeliest = "the likeliest class of each sample"
+    for chart in ("beeswarm", "heatmap", "waterfall"):
+        params = {param["name"]: param for param in page.charts[chart]["params"]}
+        assert params["of"]["bind"]["options"] == [likeliest, *classes] and params["of"]["value"] == likeliest
+    cells = pd.DataFrame(rows_of(page.charts["heatmap"], "class"))
+    for times, name in enumerate(classes):
+        part = cells[cells["class"] == name]
+        assert len(part) == (0 if times == 0 else (frame.drop(columns="prediction") != 0).sum().sum())
+        expected = [times * frame.loc[sample, f] for sample, f in zip(part["sample"], part["label"], strict=True)]
+        np.testing.assert_allclose(part["effect"], expected, rtol=1e-5)
+        order = probabilities[name].sort_values().index
+        assert all(order[place] == sample for place, sample in zip(part["place"], part["sample"], strict=True))
+    bars = pd.DataFrame(rows_of(page.charts["waterfall"], "class"))
+    ends = bars[bars["place"] == 0].set_index(["class", "sample"])["end"]
+    for name in classes:
+        np.testing.assert_allclose(ends[name][probabilities.index], probabilities[name], rtol=1e-5)
+    for name in ("probabilities.tsv", "class-effects.tsv"):
+        assert (tmp_path / name).read_bytes() == (given[1].path / name).read_bytes()
+    assert "PNG and SVG are of the likeliest class of each sample." in page.text
+    assert_works_offline(tmp_path)
+
+
+def test_of_many_classes_the_likeliest_can_be_chosen(tmp_path):
+    classes = [f"class {n}" for n in range(40)]
+    given = made(NAMES, samples=30, classes=classes)
+    probabilities = of_all_classes(given, classes)
+    page = shown(tmp_path, given)
+    [params] = [p for p in page.charts["beeswarm"]["params"] if p["name"] == "of"]
+    counts = probabilities.idxmax(axis=1).value_counts()
+    chosen = params["bind"]["options"][1:]
+    assert len(chosen) == 6 and counts[chosen].min() >= counts.drop(chosen).max()
+    assert "34 more classes are in the file alone." in page.text
+
+
+CLADES = "((('asv0':1,'asv4':2)'clade-2':1,'asv1':1)'clade-1':1,('asv2':1,'asv3':3)'clade-6':2)'clade-0';"
+
+
+def of_clades(names=("clade-2", "asv1", "asv2", "asv3", "elsewhere"), kind="phylogeny"):
+    """An explanation of clades of a tree of five ASVs; one ASV is not in it."""
+    given = made(list(names), groups={"tree": kind})
+    given[0]["asvs"] = [2.0 if name == "clade-2" else 1.0 for name in given[0].index]
+    members = {"asv0": "clade-2", "asv4": "clade-2"} | {name: name for name in names if name != "clade-2"}
+    rows = "".join(f"{feature}\t{clade}\n" for feature, clade in members.items())
+    (given[1].path / "members.tsv").write_text("feature-id\tclade\n" + rows)
+    (given[1].path / "tree.nwk").write_text(CLADES)
+    given[1].validate("max")
+    return given
+
+
+def test_clades_in_their_tree(tmp_path):
+    given = of_clades()
+    taxa = {"asv0": "k__B; g__Blautia; s__one", "asv4": "k__B; g__Blautia; s__two", "asv1": "k__B; g__Dorea"}
+    page = shown(tmp_path, given, feature_metadata=metadata(Taxon=pd.Series(taxa)))
+    assert "5 clades in 12 samples: each left each sample" in page.text
+    assert "4 of the clades are single ASVs. A clade of several stands for them where they" in page.text
+    header, *rows = page.tables[0]
+    assert header == ["Name", "Importance", "Effect", "Samples", "ASVs", "Taxon", "Clade or feature"]
+    names = {row[-1]: row for row in rows}
+    assert names["clade-2"][0] == "Blautia (2 ASVs)" and names["clade-2"][4:6] == ["2", "k__B; g__Blautia"]
+    assert names["asv1"][0] == "Dorea" and names["asv2"][0] == "asv2"
+    drawn = {row["feature"] for row in rows_of(page.charts["tree"], "feature")}
+    assert drawn == {"clade-2", "asv1", "asv2", "asv3"}
+    for name in ("members.tsv", "tree.nwk"):
+        assert (tmp_path / name).read_bytes() == (given[1].path / name).read_bytes()
+    assert_works_offline(tmp_path)
+
+
+def test_what_is_inside_a_clade_or_leads_to_nothing_important_is_not_drawn():
+    importance, directory, _ = of_clades()
+    explanation = match_explanation(importance, directory)
+    explanation.frame["label"] = explanation.frame.index
+    tips, branches, forks = drawn_tree(explanation, 25)
+    places = {tip["feature"]: (tip["x"], tip["y"]) for tip in tips.to_dict("records")}
+    assert places == {"clade-2": (2, 0), "asv1": (2, 1), "asv2": (3, 2), "asv3": (5, 3)}
+    assert sorted(branches.values.tolist()) == [
+        [0, 1, 0.5], [0, 2, 2.5], [1, 2, 0], [1, 2, 1], [2, 3, 2], [2, 5, 3],
+    ]  # fmt: skip
+    assert sorted(forks.values.tolist()) == [[0, 0.5, 2.5], [1, 0, 1], [2, 2, 3]]
+    order = [name for name in explanation.frame.index if name != "elsewhere"]
+    tips, branches, _ = drawn_tree(explanation, 2 + ("elsewhere" in explanation.frame.index[:2]))
+    assert set(tips["feature"]) <= set(order) and len(tips) >= 2 and len(branches) <= 5
+
+
+def test_clusters_are_called_so(tmp_path):
+    page = shown(tmp_path, of_clades(kind="clusters"))
+    assert "5 clusters in 12 samples" in page.text and "The encoder's tree of sequences, cut to the most" in page.text
 
 
 def test_many_classes(tmp_path):
