@@ -158,7 +158,8 @@ def test_installed_distribution_is_this_one():
 def test_make_help_lists_the_targets():
     text = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert re.findall(r"^  make ([\w-]+)", text, flags=re.MULTILINE) == [
-        "help", "demo", "demo-pretraining", "test", "test-newest", "lint", "install", "reference", "bench", "studies", "clean",
+        "help", "demo", "demo-pretraining", "test", "test-newest", "lint", "install", "reference", "bench", "studies",
+        "clean",
     ]  # fmt: skip
 
 
