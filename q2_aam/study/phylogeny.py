@@ -130,6 +130,9 @@ def read_phylogeny(path: str) -> Phylogeny:
     ValueError
         If the file is no Newick tree, or several tips have the same name.
     """
+    with open(path, "rb") as file:
+        if not file.read(10_000).strip():
+            raise ValueError(f"{path} cannot be read as a Newick tree: it is empty.")
     import bp
 
     path = str(path)
