@@ -52,7 +52,7 @@ if [ "$(cat "$venv/.q2-aam-setup" 2>/dev/null)" != "$wanted" ]; then
 fi
 
 say "with $("$venv/bin/python" -m pip list --disable-pip-version-check --format=freeze |
-  grep -iE '^(rachis|numpy|pandas|scipy|scikit-learn|scikit-bio|biom-format|h5py|matplotlib|altair|torch|lightning)==' | paste -sd' ')"
+  grep -iE '^(rachis|numpy|pandas|scipy|scikit-learn|scikit-bio|biom.format|h5py|matplotlib|altair|torch|lightning)==' | paste -sd' ')"
 # The core; and, where Debian's plugins are, what needs QIIME 2's types alone.
 tests=(
   tests/study tests/heads tests/evaluation tests/explain
