@@ -52,18 +52,14 @@ if [ "$(cat "$venv/.q2-aam-setup" 2>/dev/null)" != "$wanted" ]; then
 fi
 
 say "with $("$venv/bin/python" -m pip list --disable-pip-version-check --format=freeze |
-  grep -iE '^(rachis|numpy|pandas|scipy|scikit-learn|scikit-bio|biom-format|h5py|matplotlib|altair|torch|lightning)==' | paste -sd' ')"
-# The core; and, where Debian's plugins are, types, the pipeline and what else needs QIIME 2's types alone.
+  grep -iE '^(rachis|numpy|pandas|scipy|scikit-learn|scikit-bio|biom.format|h5py|matplotlib|altair|torch|lightning)==' | paste -sd' ')"
+# The core; and, where Debian's plugins are, what needs QIIME 2's types alone.
 tests=(
-  tests/study tests/heads tests/evaluation tests/explain tests/encoder tests/simulation
-  tests/test_cross_validation.py tests/test_fine_tuning.py tests/test_library.py tests/test_predictions.py
-  tests/test_predictor.py tests/test_predictor_files.py tests/test_settings.py
+  tests/study tests/heads tests/evaluation tests/explain
+  tests/encoder/test_{aam,architecture,asv_encoder,attention,batches,chunks}.py tests/test_predictions.py tests/test_settings.py
 )
 if [ -e "$debian/q2_types" ]; then
-  tests+=(
-    tests/types tests/actions/test_cross_validate.py tests/actions/test_merge_folds.py tests/actions/test_parallel.py
-    tests/actions/test_reporting.py tests/visualizers/test_evaluate.py tests/test_framework.py
-  )
+  tests+=(tests/types tests/actions/test_{merge_folds,parallel,reporting}.py)
 else
   say "Debian's q2-types is not here: the core alone is tested."
 fi

@@ -153,6 +153,9 @@ def read_phylogeny(path: str) -> Phylogeny:
     ----------
     https://phylipweb.github.io/phylip/newicktree.html
     """
+    with open(path, "rb") as file:
+        if not file.read(10_000).strip():
+            raise ValueError(f"{path} cannot be read as a Newick tree: it is empty.")
     import bp
 
     path = str(path)

@@ -97,7 +97,7 @@ def _6(ff: NoveltyFormat) -> qiime2.Metadata:
 
 def _7(df: AAMTrainingLogDirectoryFormat) -> pd.DataFrame:
     # An empty cell was not measured in that epoch.
-    history = _read(df.path / "history.tsv").replace("", np.nan).astype(np.float64)
+    history = _read(df.path / "history.tsv").replace("", "nan").astype(np.float64)
     history.index = history.index.astype(int)
     return history
 
@@ -164,7 +164,7 @@ def _16(ff: AAMScoresFormat) -> pd.DataFrame:
     # An empty cell is a score that is not defined or, of a fold, all of them together.
     frame = _read(str(ff))
     numbers = [column for column in frame if column not in SCORE_TEXTS]
-    frame[numbers] = frame[numbers].replace("", np.nan).astype(np.float64)
+    frame[numbers] = frame[numbers].replace("", "nan").astype(np.float64)
     return frame
 
 

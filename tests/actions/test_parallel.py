@@ -14,7 +14,8 @@ THREADS = {"class": "ThreadPoolExecutor", "label": "default", "max_threads": 2}
 
 
 @pytest.mark.timeout(300)
-def test_folds_side_by_side_are_those_in_one_row(study):
+def test_folds_side_by_side_are_those_in_one_row(study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # parsl writes its log where it is
     ids = list(study.table.ids()[:24])
     arguments = {
         "table": Artifact.import_data("FeatureTable[Frequency]", study.samples(ids).remove_empty("observation")),

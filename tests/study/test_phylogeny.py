@@ -119,7 +119,7 @@ def test_names_in_quotes_may_hold_anything(tmp_path):
     [
         ("((a:1,b:1):1,a:1,b:2,c:1);", "has more than one tip of the same name: a, b. Keep one tip of each."),
         ("((a:1,b:1);", "cannot be read as a Newick tree: its parentheses do not match."),
-        ("", "cannot be read as a Newick tree: Only trees with more than 1 node supported."),
+        ("", "cannot be read as a Newick tree: it is empty."),
         (
             "(a:1,b:1)",
             "cannot be read as a Newick tree: Newick does not appear terminated with a semicolon.",

@@ -8,6 +8,8 @@ from q2_aam.framework import Artifact, qiime2
 from q2_aam.types._format import INTERVAL_COLUMNS, NOVELTY_COLUMNS
 from tests.types.conftest import HISTORY, describe
 
+# pandas tells of what it will do otherwise.
+pytestmark = pytest.mark.filterwarnings("error::FutureWarning")
 # IDs that look like numbers, missing values or quoted text.
 IDS = ["001", "1e5", "NA", "1.10", 'a "quoted" one', "ß"]
 
