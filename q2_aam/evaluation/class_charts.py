@@ -198,7 +198,9 @@ def _curve_frame(scores, curves, x, y, area):
 
 def _curves(frame, x, y, interpolate):
     names = list(frame["class"].unique())
-    pick = alt.selection_point(fields=["class"], bind="legend")
+    # A legend that is clicked is nothing for a keyboard.
+    choices = alt.binding_select(options=[None, *names], labels=["all", *names], name="Class: ")
+    pick = alt.selection_point(fields=["class"], bind=choices)
     unit = alt.Scale(domain=[0, 1])
     chart = alt.Chart(frame).mark_line(interpolate=interpolate, strokeWidth=2)
     return chart.encode(

@@ -189,8 +189,8 @@ def _probabilities(page, scores):
     page.section(
         "Probabilities",
         "How well the probabilities part a class from the rest, at every threshold, and whether they are right as "
-        "numbers: they refer to classes as frequent as among the samples learnt from. Click a class in a legend to see "
-        "its curve alone; shift-click adds another.",
+        "numbers: they refer to classes as frequent as among the samples learnt from. Choose a class below a picture to "
+        "see its curve before the others.",
     )
     curves = scores["roc_curves"]
     first = f" The {MAX_CURVES} largest classes." if len(curves) > MAX_CURVES else ""

@@ -192,12 +192,13 @@ class Page:
         """Write index.html, and what it needs, into the page's folder."""
         import q2templates
 
-        shutil.copyfile(ASSETS / "page.css", self.directory / "page.css")
+        scripts = ["draw.js"] * bool(self._charts) + ["browse.js"] * bool(self._browsed)
+        for name in ("page.css", "page.js", *scripts):
+            shutil.copyfile(ASSETS / name, self.directory / name)
         if self._charts:
             (self.directory / "vega.js").write_text(_vega_bundle(), encoding="utf-8")
             (self.directory / "charts.js").write_text(self._chart_script(), encoding="utf-8")
         if self._browsed:
-            shutil.copyfile(ASSETS / "browse.js", self.directory / "browse.js")
             script = f"const TABLES = {json.dumps(self._browsed)};\n"
             (self.directory / "tables.js").write_text(script, encoding="utf-8")
         context = {
@@ -211,16 +212,18 @@ class Page:
             "browsed": bool(self._browsed),
         }
         q2templates.render(str(ASSETS / "index.html"), str(self.directory), context=context)
+        # QIIME 2's template does not say it; what reads a page aloud must know it.
+        index = self.directory / "index.html"
+        index.write_text(index.read_text(encoding="utf-8").replace("<html>", '<html lang="en">', 1), encoding="utf-8")
 
     def _chart_script(self):
-        """Script that draws each chart in its place."""
-        lines = []
+        """The charts, for the script that draws each in its place."""
+        charts = []
         for name, specification in self._charts.items():
             n_marks = sum(len(rows) for rows in specification.get("datasets", {}).values())
             options = {"actions": False, "renderer": "svg" if n_marks <= MAX_SVG_MARKS else "canvas"}
-            arguments = ", ".join(json.dumps(part) for part in (f"#chart-{name}", specification, options))
-            lines.append(f"vegaEmbed({arguments}).catch(console.error);\n")
-        return "".join(lines)
+            charts.append({"name": name, "specification": specification, "options": options})
+        return f"const CHARTS = {json.dumps(charts)};\n"
 
 
 def number(value) -> str:

@@ -15,7 +15,7 @@ from q2_aam.visualizers._feature_names import different, short_name
 from q2_aam.visualizers._importance_sections import steps
 from q2_aam.visualizers._page import number
 from q2_aam.visualizers.importance import show_importance
-from tests.visualizers.pages import assert_works_offline, read_page, read_table
+from tests.visualizers.pages import assert_works_offline, charts_of, read_page, read_table, rows_of
 
 EVIL = "</script><b onclick=\"alert('x')\">it's</b> & {{ 7*7 }} ümlaut 菌 " + "x" * 240
 REMOVED = (0, 1, 2, 5, 10, 20)
@@ -75,16 +75,9 @@ def shown(folder, given, **more):
     folder.mkdir(exist_ok=True)
     show_importance(str(folder), given[0], given[1], **more)
     page = read_page(folder)
-    scripts = {name: (folder / f"{name}.js").read_text(encoding="utf-8") for name in ("charts", "tables")}
-    tables = json.loads(scripts["tables"].removeprefix("const TABLES = ").rstrip(";\n"))
-    charts = dict(re.findall(r'vegaEmbed\("#chart-(\w+)", (.*), \{"actions"', scripts["charts"]))
-    charts = {name: json.loads(text) for name, text in charts.items()}
-    return SimpleNamespace(text=page.text, tables=page.tables, charts=charts, searched=tables["importance"])
-
-
-def rows_of(chart, column):
-    """The rows of a chart's data that have a column."""
-    return [row for rows in chart["datasets"].values() for row in rows if column in row]
+    script = (folder / "tables.js").read_text(encoding="utf-8")
+    tables = json.loads(script.removeprefix("const TABLES = ").rstrip(";\n"))
+    return SimpleNamespace(text=page.text, tables=page.tables, charts=charts_of(folder), searched=tables["importance"])
 
 
 NAMES = [f"asv{number}" for number in range(4)]
