@@ -61,7 +61,8 @@ def scatter(frame: pd.DataFrame, name: str, scores: dict) -> dict:
         if n_groups <= MAX_COLOURS:
             colour = alt.Color("group:N", scale=palette(n_groups), legend=legend(None))
     opacity = float(np.clip(8 / np.sqrt(len(frame)), 0.06, 0.8))
-    points = base.mark_circle(size=45, opacity=opacity, clip=True)
+    # The page colours and splits this layer by what is chosen.
+    points = base.mark_circle(size=45, opacity=opacity, clip=True).properties(name="samples")
     layers.append(
         points.encode(
             x=x,

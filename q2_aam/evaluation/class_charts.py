@@ -148,6 +148,45 @@ def reliability(scores: dict) -> dict:
     return specification(alt.layer(*layers).properties(width=330, height=330))
 
 
+def class_reliability(frame: pd.DataFrame, classes) -> dict:
+    """How often a class that is chosen is the true one, where its probability is so high.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        A row a class and bin; columns `class`, `mean_probability`, `share`, `samples`.
+    classes : sequence of str
+        To choose from; the first is shown first.
+
+    Returns
+    -------
+    dict
+        Vega-Lite specification.
+    """
+    picked = alt.param("picked", value=classes[0], bind=alt.binding_select(options=list(classes), name="Class: "))
+    unit = alt.Scale(domain=[0, 1])
+    base = alt.Chart(frame).transform_filter("datum.class === picked")
+    base = base.encode(
+        x=alt.X(
+            "mean_probability:Q",
+            scale=unit,
+            title="mean probability of the class",
+            axis=alt.Axis(format="%", tickCount=5),
+        ),
+        y=alt.Y("share:Q", scale=unit, title="share that is of the class", axis=alt.Axis(format="%")),
+    )
+    points = base.mark_circle(color=BLUE, opacity=1).encode(
+        size=alt.Size("samples:Q", scale=alt.Scale(range=[40, 400]), legend=None),
+        tooltip=[
+            alt.Tooltip("mean_probability:Q", format=".1%", title="mean probability"),
+            alt.Tooltip("share:Q", format=".1%", title="share of the class"),
+            alt.Tooltip("samples:Q"),
+        ],
+    )
+    layers = [line([0, 1], [0, 1], GREY, dash=[6, 4]), base.mark_line(color=BLUE), points]
+    return specification(alt.layer(*layers).add_params(picked).properties(width=330, height=330))
+
+
 def shares_by_bin(frame: pd.DataFrame, title: str) -> dict:
     """Bars of accuracy, one for each range of novelty.
 

@@ -4,13 +4,17 @@ import numpy as np
 import pandas as pd
 
 from ._baselines import baseline_notes, baseline_scores, baseline_verdict, gain_over
+from ._class_probabilities import class_calibration, probabilities_section, single_probabilities
+from ._columns import columns_section
 from ._folds import folds_section
+from ._groups import INTERVAL_OF_A_GROUP, group_table
+from ._novelty import accuracy_section, known_section
 from ._page import number
 from ._samples import listed, some
 from ._scores import MODEL_COLUMNS, answer, interval_note, own_outputs_note, score_table, table_intervals
+from ._threshold import threshold_section
 
 N_WORST = 10  # mistakes that are listed, those of the highest probability first
-N_NOVELTY_BINS = 5
 MANY_MISSES = 5  # samples none of whose classes the model knows: the column is another one
 
 
@@ -48,16 +52,20 @@ def classification_page(page, evaluation):
         baseline_verdict(page, evaluation, scores, others)
     else:
         _verdict(page, evaluation, scores)
+    known_section(page, evaluation)
     _scores_table(page, evaluation, scores, others)
     if evaluation.fold_scores is not None:
         folds_section(page, evaluation.fold_scores)
     _confusion(page, scores)
     if probabilities is not None:
-        _probabilities(page, scores)
+        threshold_section(page, samples, probabilities)
+        probabilities_section(page, scores)
+        class_calibration(page, samples, probabilities)
+        single_probabilities(page, evaluation, samples, probabilities)
     if "group" in frame:
         _groups(page, samples, scores)
-    if "unseen_read_share" in frame:
-        _novelty(page, samples)
+    columns_section(page, evaluation, samples["right"].astype(float), scores["accuracy"], "accuracy")
+    accuracy_section(page, samples)
     _worst(page, samples)
 
 
@@ -183,56 +191,16 @@ def _confusion(page, scores):
     page.chart("confusion_matrix", confusion_matrix(scores), "Confusion matrix", caption, file)
 
 
-def _probabilities(page, scores):
-    from ..evaluation.class_charts import MAX_CURVES, precision_recall, reliability, roc
-
-    page.section(
-        "Probabilities",
-        "How well the probabilities part a class from the rest, at every threshold, and whether they are right as "
-        "numbers: they refer to classes as frequent as among the samples learnt from. Choose a class below a picture to "
-        "see its curve before the others.",
-    )
-    curves = scores["roc_curves"]
-    first = f" The {MAX_CURVES} largest classes." if len(curves) > MAX_CURVES else ""
-    if curves:
-        mean = " Black: their mean." if len(curves) > 2 else ""
-        caption = f"One class against the rest; the dashed line is chance.{mean}{first}"
-        file = page.write_table("roc_curves", _long(curves))
-        page.chart("roc", roc(scores), f"ROC curves, mean area {number(scores['roc_auc'])}", caption, file)
-    curves = scores["precision_recall_curves"]
-    file = page.write_table("precision_recall_curves", _long(curves))
-    heading = f"Precision-recall curves, mean area {number(scores['average_precision'])}"
-    caption = f"One class against the rest; chance is the class's share of the samples.{first}"
-    page.chart("precision_recall", precision_recall(scores), heading, caption, file)
-    file = page.write_table("calibration", pd.DataFrame(scores["calibration"]))
-    heading = f"Reliability, calibration error {number(scores['expected_calibration_error'])}"
-    caption = (
-        "The share of predictions that is right, for each range of the probability. On the dashed line the two are "
-        "equal; below it the probabilities are too high. With so few samples, exact probabilities would have a "
-        f"calibration error of {number(scores['calibration_error_by_chance'])} by chance alone."
-    )
-    page.chart("reliability", reliability(scores), heading, caption, file)
-
-
-def _long(curves):
-    parts = [pd.DataFrame({"class": name, **points}) for name, points in curves.items()]
-    return pd.concat(parts, ignore_index=True)
-
-
 def _groups(page, samples, scores):
     from ..evaluation.charts import MAX_BARS, group_bars
 
-    by_group = samples.dropna(subset=["group"]).groupby("group", sort=True)
-    table = by_group.agg(
-        samples=("right", "size"), right=("right", "sum"), accuracy=("right", "mean")
-    ).reset_index()
+    table = group_table(samples, "accuracy", {"right": ("right", "sum"), "accuracy": ("right", "mean")})
     if table.empty:
         return
-    table = table.sort_values(["accuracy", "group"], ignore_index=True)
     page.section(
         "Groups",
         "Samples of one group (a subject, a site, a study) are alike. When a few groups hold most of the "
-        "mistakes, look at what is different about them.",
+        f"mistakes, look at what is different about them.{INTERVAL_OF_A_GROUP}",
     )
     caption = f"Lowest accuracy first. Orange line: accuracy on all samples, {number(scores['accuracy'])}."
     if len(table) > MAX_BARS:
@@ -240,36 +208,7 @@ def _groups(page, samples, scores):
     chart = group_bars(table, "accuracy", "accuracy", scores["accuracy"])
     page.chart("accuracy_by_group", chart, "Accuracy by group", caption, "groups.tsv")
     headers = {"group": "Group", "samples": "Samples", "right": "Predicted right", "accuracy": "Accuracy"}
-    page.table("groups", table, headers)
-
-
-def _novelty(page, samples):
-    from ..evaluation.class_charts import shares_by_bin
-
-    measured = samples.dropna(subset=["unseen_read_share"])
-    if measured.empty:
-        return
-    # As many samples a bin as can be; equal values stay together.
-    edges = np.unique(np.quantile(measured["unseen_read_share"], np.linspace(0, 1, N_NOVELTY_BINS + 1)))
-    position = np.clip(np.searchsorted(edges, measured["unseen_read_share"], side="left") - 1, 0, None)
-    table = measured.groupby(position).agg(
-        lowest=("unseen_read_share", "min"),
-        highest=("unseen_read_share", "max"),
-        samples=("right", "size"),
-        accuracy=("right", "mean"),
-    )
-    table["bin"] = [
-        f"{low:.1%} to {high:.1%}" for low, high in zip(table["lowest"], table["highest"], strict=True)
-    ]
-    page.section(
-        "Novelty",
-        "Is the model worse on samples whose ASVs it has not seen in training? If so, trust its predictions of such "
-        "samples less.",
-    )
-    file = page.write_table("accuracy_by_novelty", table.drop(columns="bin"))
-    chart = shares_by_bin(table, "reads in ASVs that the model has not seen")
-    caption = "Samples in order of novelty, cut into parts of about equal size."
-    page.chart("accuracy_by_novelty", chart, "Accuracy against novelty", caption, file)
+    page.table("groups", table, {**headers, "low": "From", "high": "To"})
 
 
 def _worst(page, samples):

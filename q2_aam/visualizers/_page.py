@@ -3,11 +3,12 @@
 import json
 import math
 import shutil
-from functools import lru_cache
 from numbers import Integral, Number
 from pathlib import Path
 
 from q2_aam.schema import is_number
+
+from ._vega import vega_bundle, vegalite_version
 
 ASSETS = Path(__file__).parent / "assets"
 MAX_ROWS = 40  # of a table on the page; its file has all
@@ -38,6 +39,7 @@ class Page:
         self._sections = []
         self._charts = {}
         self._browsed = {}
+        self._widgets = {}
 
     def verdict(self, heading: str, text: str, level: str):
         """Say what the page comes to.
@@ -60,8 +62,8 @@ class Page:
         points : sequence of str
             Sentences, each beside a dot.
         """
-        empty = {"figures": [], "tables": [], "commands": [], "images": [], "downloads": [], "points": list(points)}
-        self._sections.append({"heading": heading, "text": text, **empty})
+        parts = {name: [] for name in ("figures", "widgets", "tables", "commands", "images", "downloads")}
+        self._sections.append({"heading": heading, "text": text, **parts, "points": list(points)})
 
     def chart(self, name: str, specification: dict, heading: str = "", caption: str = "", data: str = ""):
         """Add an interactive picture, and write it as PNG and SVG.
@@ -79,7 +81,7 @@ class Page:
         """
         import vl_convert
 
-        svg = vl_convert.vegalite_to_svg(specification, vl_version=_vegalite_version())
+        svg = vl_convert.vegalite_to_svg(specification, vl_version=vegalite_version())
         (self.directory / f"{name}.svg").write_text(svg, encoding="utf-8")
         (self.directory / f"{name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=2))
         self._charts[name] = specification
@@ -142,6 +144,18 @@ class Page:
         """Add a command to be copied, of as many lines as it has."""
         self._sections[-1]["commands"].append(text)
 
+    def widget(self, name: str, data):
+        """Hand something to a script of the page, ``assets/NAME.js``, which shows it in this section.
+
+        Parameters
+        ----------
+        name : str
+        data : dict
+            What JSON can hold; the script finds it as ``WIDGETS.NAME``.
+        """
+        self._widgets[name] = data
+        self._sections[-1]["widgets"].append(name)
+
     def write_table(self, name: str, frame) -> str:
         """Write a table as TSV without showing it.
 
@@ -193,14 +207,18 @@ class Page:
         import q2templates
 
         scripts = ["draw.js"] * bool(self._charts) + ["browse.js"] * bool(self._browsed)
+        scripts += [f"{name}.js" for name in self._widgets]
         for name in ("page.css", "page.js", *scripts):
             shutil.copyfile(ASSETS / name, self.directory / name)
         if self._charts:
-            (self.directory / "vega.js").write_text(_vega_bundle(), encoding="utf-8")
+            (self.directory / "vega.js").write_text(vega_bundle(), encoding="utf-8")
             (self.directory / "charts.js").write_text(self._chart_script(), encoding="utf-8")
         if self._browsed:
             script = f"const TABLES = {json.dumps(self._browsed)};\n"
             (self.directory / "tables.js").write_text(script, encoding="utf-8")
+        if self._widgets:
+            script = f"const WIDGETS = {json.dumps(self._widgets)};\n"
+            (self.directory / "widgets.js").write_text(script, encoding="utf-8")
         context = {
             "title": self.title,
             "lead": self.lead,
@@ -210,6 +228,7 @@ class Page:
             "sections": self._sections,
             "charts": bool(self._charts),
             "browsed": bool(self._browsed),
+            "widgets": list(self._widgets),
         }
         q2templates.render(str(ASSETS / "index.html"), str(self.directory), context=context)
         # QIIME 2's template does not say it; what reads a page aloud must know it.
@@ -273,21 +292,3 @@ def _browsed_cell(value):
     if value is None or isinstance(value, Number):
         return [number(value), None if value is None or math.isnan(value) else float(value)]
     return str(value)
-
-
-def _vegalite_version():
-    """Vega-Lite version for vl-convert: the one altair writes, or the newest that vl-convert has."""
-    import altair
-    import vl_convert
-
-    version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-    available = vl_convert.get_vegalite_versions()
-    return version if version in available else available[-1]
-
-
-@lru_cache(maxsize=1)
-def _vega_bundle():
-    """JavaScript of Vega, Vega-Lite and Vega-Embed, for the page's own folder."""
-    import vl_convert
-
-    return vl_convert.javascript_bundle(vl_version=_vegalite_version())

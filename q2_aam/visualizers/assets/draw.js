@@ -34,16 +34,19 @@ function dark(specification) {
 function fitted(specification) {
   const { width, height, config = {} } = specification;
   const room = document.documentElement.clientWidth - BESIDE;
-  const found = { ...specification, config: { ...config, legend: { orient: "bottom", columns: 1, ...config.legend } } };
+  const legend = { orient: "bottom", columns: 1, ...config.legend };
+  const axisX = { ...config.axisX, tickCount: 4 };
+  const found = { ...specification, config: { ...config, legend, axisX } };
   if (typeof width !== "number" || width <= room) return found;
   const size = typeof height === "number" ? { height: Math.round(height * Math.max(room / width, 0.7)) } : {};
   return { ...found, width: room, ...size };
 }
 
 // Draws of one chart follow one another: two at once would leave both pictures.
-const last = {};
+const last = {}, changes = {};
 function draw({ name, specification, options }) {
-  const coloured = asked.matches ? dark(specification) : specification;
+  const chosen = changes[name] ? changes[name](specification) : specification;
+  const coloured = asked.matches ? dark(chosen) : chosen;
   const shown = narrow.matches ? fitted(coloured) : coloured;
   const tooltip = { theme: asked.matches ? "dark" : "light" };
   const drawn = () => vegaEmbed(`#chart-${name}`, shown, { ...options, tooltip }).catch(console.error);
@@ -55,4 +58,9 @@ function all() { CHARTS.forEach(draw); }
 asked.addEventListener("change", all);
 narrow.addEventListener("change", all);
 all();
+// Controls change a chart by what they make of its specification.
+window.redrawn = (name, change) => {
+  changes[name] = change;
+  return draw(CHARTS.find((chart) => chart.name === name));
+};
 })();
