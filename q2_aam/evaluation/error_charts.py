@@ -62,7 +62,9 @@ def intervals_by_width(frame: pd.DataFrame, name: str) -> dict:
         Vega-Lite specification.
     """
     frame = frame.assign(width=frame["upper"] - frame["lower"])
-    frame = frame.sort_values(["width", "predicted"], kind="stable", ignore_index=True)
+    # Widths that differ by rounding alone are one width.
+    frame = frame.assign(order=(frame["width"] / (frame["width"].max() or 1.0)).round(6))
+    frame = frame.sort_values(["order", "predicted"], kind="stable", ignore_index=True)
     inside = frame["true"].between(frame["lower"], frame["upper"])
     frame = frame.assign(
         rank=np.arange(1, len(frame) + 1),
@@ -146,11 +148,13 @@ def scores_by_value(frame: pd.DataFrame, columns, title: str, overall: float) ->
         Vega-Lite specification.
     """
     picked = alt.param("picked", value=columns[0], bind=alt.binding_select(options=list(columns), name="Column: "))
-    base = alt.Chart(frame).transform_filter("datum.column === picked")
+    # Vega warns of a layer without a row: where there is no interval, a line of no length is drawn.
+    drawn = frame.assign(**{end: frame[end].fillna(frame["score"]) for end in ("low", "high")})
+    base = alt.Chart(drawn).transform_filter("datum.column === picked")
     x = alt.X("score:Q", title=title, scale=alt.Scale(zero=True))
     sort = alt.EncodingSortField("place", op="min")
     y = alt.Y("label:N", sort=sort, title=None, axis=alt.Axis(labelLimit=0, grid=True))
-    ends = base.transform_filter("isValid(datum.low)").mark_rule(color=BLUE, strokeWidth=2)
+    ends = base.mark_rule(color=BLUE, strokeWidth=2)
     points = base.mark_circle(size=70, color=BLUE, opacity=1)
     tooltip = [alt.Tooltip("value:N"), alt.Tooltip("samples:Q")]
     tooltip += [alt.Tooltip(f"{name}:Q", format=".4~g") for name in ("score", "low", "high")]

@@ -97,7 +97,8 @@ def levels_of(values: pd.Series, most: int = MAX_VALUES) -> tuple[list[str], np.
     if values.dtype.kind == "f":
         edges = np.unique(np.nanquantile(values, np.linspace(0, 1, QUARTERS + 1)))
         place = np.clip(np.searchsorted(edges, values, side="left") - 1, 0, len(edges) - 2)
-        names = [f"{number(float(low))} to {number(float(high))}" for low, high in zip(edges, edges[1:], strict=False)]
+        parts = [values[(place == part) & values.notna()] for part in range(len(edges) - 1)]
+        names = ["" if part.empty else _range(float(part.min()), float(part.max())) for part in parts]
         # Ends that read alike would be one level.
         levels = [f"{name}{'′' * names[:n].count(name)}" for n, name in enumerate(names)]
     else:
@@ -109,6 +110,10 @@ def levels_of(values: pd.Series, most: int = MAX_VALUES) -> tuple[list[str], np.
             levels = [*levels, f"{len(sizes) - most + 1:,} others"]
     missing = values.isna().to_numpy()
     return ([*levels, NO_VALUE], np.where(missing, len(levels), place)) if missing.any() else (levels, place)
+
+
+def _range(low: float, high: float) -> str:
+    return number(low) if number(low) == number(high) else f"{number(low)} to {number(high)}"
 
 
 def columns_section(page, evaluation, values: pd.Series, overall: float, what: str) -> None:

@@ -15,7 +15,7 @@ OPTIONS = (
     "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync "
     "--disable-extensions --hide-scrollbars --remote-debugging-pipe"
 ).split() + ["--host-resolver-rules=MAP * ~NOTFOUND"]
-SECONDS = 60.0
+SECONDS = 30.0
 
 
 class Browser:

@@ -19,6 +19,7 @@ from tests.tiny_predictors import predictor
 from tests.visualizers.browser import CHROMIUM, Browser
 from tests.visualizers.pages import categorical, numeric, predictions_of
 from tests.visualizers.test_classification import classification
+from tests.visualizers.test_columns import metadata_of
 from tests.visualizers.test_evaluate import regression
 from tests.visualizers.test_importance_page import EVIL, made, trust_of
 from tests.visualizers.test_training import HISTORY, training_log
@@ -41,16 +42,18 @@ def browser(tmp_path_factory):
 
 def numbers_page(folder):
     ids, truth, predicted, intervals, novelty, groups = regression(60)
-    values = (dict(zip(ids, array, strict=True)) for array in (predicted, truth))
-    predicted, truth = values
-    evaluate(folder, predictions_of(predicted), numeric(truth), intervals, novelty, groups)
+    intervals["upper"] += np.linspace(0, 1, 60)
+    predicted, truth = (dict(zip(ids, array, strict=True)) for array in (predicted, truth))
+    more = metadata_of(ids, **{EVIL: [f"{EVIL}{k % 3}" for k in range(60)], "age": np.arange(60.0)})
+    evaluate(folder, predictions_of(predicted), numeric(truth), intervals, novelty, groups, sample_metadata=more)
 
 
 def classes_page(folder, classes=("a", EVIL, "b"), n=80):
     ids, truth, predicted, probabilities = classification(list(classes), n)
     groups = categorical({name: f"{EVIL}{k % 12}" for k, name in enumerate(ids)}, EVIL)
     predicted, truth = (dict(zip(ids, array, strict=True)) for array in (predicted, truth))
-    evaluate(folder, predictions_of(predicted), categorical(truth), probabilities, None, groups)
+    more = metadata_of(ids, country=[f"c{k % 3}" for k in range(n)], age=np.r_[np.nan, np.arange(n - 1.0)])
+    evaluate(folder, predictions_of(predicted), categorical(truth), probabilities, None, groups, sample_metadata=more)
 
 
 def two_classes_page(folder):
@@ -168,3 +171,72 @@ def test_the_keyboard_reaches_everything_and_is_seen(browser, folders, name, wid
             f"'pointer' && !each.closest({(CONTROLS + ', label')!r})).map((each) => each.outerHTML.slice(0, 200))"
         )
         assert page.run(clicked) == []
+
+
+# Labels of the samples of a chart, of the picture that is there now.
+DRAWN = (
+    "Array.from(document.querySelectorAll('#chart-{} .mark-symbol.role-mark path'))"
+    ".map((mark) => mark.getAttribute('aria-label'))"
+)
+
+
+def choose(page, chart, label, place):
+    """Choose by the keyboard what a chart is coloured or split by."""
+    page.run(
+        f"Array.from(document.getElementById('chart-{chart}').closest('figure').querySelectorAll('.choices label'))"
+        f".find((each) => each.textContent.startsWith({label!r})).querySelector('select').focus()"
+    )
+    for key in ("Home", *("ArrowDown",) * place):
+        page.press(key)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_chart_is_coloured_and_split_by_a_column(browser, folders, dark):
+    chart = "probabilities_of_samples"
+    with browser.page(folders("two_classes_page"), 1280, dark) as page:
+        first = page.run(DRAWN.format(chart))
+        assert len(first) == 80 and all("country" not in label for label in first)
+        # Behind "as drawn" stand groups, country and age.
+        choose(page, chart, "Colour by", 2)
+        page.wait(f"{DRAWN.format(chart)}.filter((label) => label.includes('country: ')).length === 80")
+        coloured = page.run(DRAWN.format(chart))
+        assert sorted(label.split("country: ")[1][:2] for label in coloured) == sorted(f"c{k % 3}" for k in range(80))
+        choose(page, chart, "Colour by", 3)
+        page.wait(f"{DRAWN.format(chart)}.filter((label) => label.includes('age: ')).length === 80")
+        choose(page, chart, "Split by", 2)
+        cells = f"Array.from(document.querySelectorAll('#chart-{chart} .role-scope.cell > g')).map((cell) => "
+        cells += "cell.querySelectorAll('.mark-symbol.role-mark path').length).join()"
+        page.wait(f"{cells} === '27,27,26'")
+        assert_fits(page)
+        # What was chosen stays when the browser turns to other colours.
+        page.run(f"window.before = document.querySelector('#chart-{chart} .marks')")
+        scheme = {"name": "prefers-color-scheme", "value": "light" if dark else "dark"}
+        page.call("Emulation.setEmulatedMedia", features=[scheme])
+        page.wait(f"document.querySelector('#chart-{chart} .marks') !== before && {cells} === '27,27,26'")
+
+
+def test_the_threshold_of_two_classes_is_moved_by_the_keyboard(browser, folders):
+    matrix = "Array.from(document.querySelectorAll('#widget-threshold tbody td')).map((cell) => cell.textContent)"
+    with browser.page(folders("two_classes_page")) as page:
+        found = page.run("[WIDGETS.threshold.truth, WIDGETS.threshold.probability]")
+        truth, probability = (np.array(values) for values in found)
+
+        def expected(limit):
+            named, cells = probability >= limit, []
+            for code in (0, 1):
+                counts = [int(((truth == code) & (named == other)).sum()) for other in (0, 1)]
+                cells += [str(count) for count in counts] + [f"{counts[code] / sum(counts):.1%}"]
+            return cells
+
+        assert page.run(matrix) == expected(page.run("WIDGETS.threshold.threshold"))
+        page.run("document.getElementById('threshold').focus()")
+        for key in ("ArrowRight",) * 12:
+            page.press(key)
+        limit = page.run("Number(document.getElementById('threshold').value)")
+        assert limit > page.run("WIDGETS.threshold.threshold") + 0.05
+        assert page.run(matrix) == expected(limit)
+        said = page.run("document.querySelector('#widget-threshold .explanation').textContent")
+        recalls = [((probability >= limit) == code)[truth == code].mean() for code in (0, 1)]
+        assert said.startswith(f"Balanced accuracy {np.mean(recalls):.3f}, accuracy ")
+        page.press("End")
+        assert page.run(matrix)[1] == "0" and page.messages() == []

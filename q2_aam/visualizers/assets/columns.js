@@ -28,6 +28,8 @@ function changed(specification, colour, split) {
   if (colour) {
     valuesOf(colour).forEach((value, place) => { rows[place].colour = value; });
     samples.encoding.color = colourOf(colour);
+    // Samples without a value stay, in grey.
+    samples.mark = { ...samples.mark, invalid: null };
     const type = colour.numbers ? "quantitative" : "nominal";
     samples.encoding.tooltip.push({ field: "colour", type, title: colour.name });
   }
@@ -47,7 +49,7 @@ function changed(specification, colour, split) {
   };
 }
 
-function choice(label, chart, none) {
+function choice(label, none) {
   const box = document.createElement("label");
   const select = document.createElement("select");
   select.append(new Option(none, ""));
@@ -61,8 +63,8 @@ for (const name of charts) {
   if (!place) continue;
   const box = document.createElement("p");
   box.className = "choices";
-  const [colourBox, colour] = choice("Colour by", name, "as drawn");
-  const [splitBox, split] = choice("Split by", name, "nothing");
+  const [colourBox, colour] = choice("Colour by", "as drawn");
+  const [splitBox, split] = choice("Split by", "nothing");
   box.append(colourBox, splitBox);
   place.parentElement.before(box);
   const draw = () => {
