@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .chart_style import BLUE, GREY, ORANGE, legend, line, lookup, palette, specification
-from .labels import short_names
+from .labels import short_name, short_names
 
 MAX_COLOURS = 20  # groups told apart by colour; above that only the tooltip names them
 MAX_INTERVALS = 400  # samples with a bar for their interval; more bars hide each other
@@ -39,7 +39,7 @@ def scatter(frame: pd.DataFrame, name: str, scores: dict) -> dict:
     low, high = float(spread.min()), float(spread.max())
     margin = 0.04 * (high - low) or max(abs(high), 1.0) * 0.05
     domain = alt.Scale(domain=[low - margin, high + margin], nice=False, zero=False)
-    x = alt.X("true:Q", scale=domain, title=f"true {name}")
+    x = alt.X("true:Q", scale=domain, title=f"true {short_name(name)}")
     tooltip = [alt.Tooltip("sample:N")]
     tooltip += [alt.Tooltip(f"{column}:Q", format=".4~g") for column in ("true", "predicted")]
     base = alt.Chart(frame)
@@ -66,7 +66,7 @@ def scatter(frame: pd.DataFrame, name: str, scores: dict) -> dict:
     layers.append(
         points.encode(
             x=x,
-            y=alt.Y("predicted:Q", scale=domain, title=f"predicted {name}"),
+            y=alt.Y("predicted:Q", scale=domain, title=f"predicted {short_name(name)}"),
             color=colour,
             tooltip=tooltip,
         )
@@ -102,7 +102,7 @@ def error_against_novelty(frame: pd.DataFrame, name: str) -> dict:
             title="reads in ASVs that the model has not seen",
             axis=alt.Axis(format="%", tickCount=6),
         ),
-        y=alt.Y("absolute_error:Q", title=f"absolute error of {name}"),
+        y=alt.Y("absolute_error:Q", title=f"absolute error of {short_name(name)}"),
         tooltip=[
             alt.Tooltip("sample:N"),
             alt.Tooltip("unseen_read_share:Q", format=".1%", title="reads in unseen ASVs"),

@@ -13,6 +13,8 @@ from .chart_style import BLUE, GREY, legend, line, lookup, palette, specificatio
 from .labels import short_names
 
 MAX_CURVES = 30  # classes with a curve of their own
+MAX_NAMED = 60  # classes with a name and numbers in the confusion matrix
+MATRIX_SIDE = 900  # pixels of a larger one
 
 
 def confusion_matrix(scores: dict) -> dict:
@@ -35,7 +37,8 @@ def confusion_matrix(scores: dict) -> dict:
         for j, count in enumerate(counts)
         if count  # empty cells are the background: a matrix of many classes stays small
     ]
-    cell = 70 if len(classes) <= 4 else 44 if len(classes) <= 12 else 26
+    named = len(classes) <= MAX_NAMED
+    cell = 70 if len(classes) <= 4 else 44 if len(classes) <= 12 else 26 if named else MATRIX_SIDE / len(classes)
     labels = dict(zip(classes, short_names(classes), strict=True))
     axis = {
         "labelExpr": lookup(labels),
@@ -43,6 +46,7 @@ def confusion_matrix(scores: dict) -> dict:
         "domain": False,
         "ticks": False,
         "labelPadding": 6,
+        "labels": named,
     }
     scale = alt.Scale(domain=classes)
     base = alt.Chart(pd.DataFrame(rows)).encode(
@@ -63,7 +67,7 @@ def confusion_matrix(scores: dict) -> dict:
     text = base.mark_text(fontSize=14 if cell > 30 else 10).encode(
         text="samples:Q", color=alt.condition("datum.share > 0.55", alt.value("white"), alt.value("black"))
     )
-    chart = alt.layer(base.mark_rect().encode(color=colour), text)
+    chart = alt.layer(base.mark_rect().encode(color=colour), *([text] if named else []))
     return specification(
         chart.properties(width=cell * len(classes), height=cell * len(classes)), view_fill="#f7fbff"
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .chart_style import BLUE, GREY, ORANGE, legend, palette, specification
+from .labels import short_name
 
 MAX_RULES = 400  # intervals drawn one by one; more are drawn as an area
 MAX_COLOURS = 20
@@ -35,8 +36,8 @@ def residuals(frame: pd.DataFrame, name: str) -> dict:
     opacity = float(np.clip(8 / np.sqrt(len(frame)), 0.06, 0.8))
     points = alt.Chart(frame, name="samples").mark_circle(size=45, opacity=opacity)
     points = points.encode(
-        x=alt.X("predicted:Q", title=f"predicted {name}", scale=alt.Scale(zero=False)),
-        y=alt.Y("error:Q", title=f"predicted − true {name}"),
+        x=alt.X("predicted:Q", title=f"predicted {short_name(name)}", scale=alt.Scale(zero=False)),
+        y=alt.Y("error:Q", title=f"predicted − true {short_name(name)}"),
         color=colour,
         tooltip=[
             alt.Tooltip("sample:N"),
@@ -73,7 +74,7 @@ def intervals_by_width(frame: pd.DataFrame, name: str) -> dict:
     )
     kept = [column for column in ("sample", "rank", "width", "where", "lower", "upper", "true") if column in frame]
     base = alt.Chart(frame[kept])
-    title = f"{name} − predicted"
+    title = f"{short_name(name)} − predicted"
     x = alt.X("rank:Q", title="samples, the narrowest interval first", scale=alt.Scale(nice=False))
     few = len(frame) <= MAX_RULES
     mark = base.mark_rule(color=GREY, opacity=0.5) if few else base.mark_area(color=GREY, opacity=0.3)

@@ -9,12 +9,13 @@ from ._columns import columns_section
 from ._folds import folds_section
 from ._groups import INTERVAL_OF_A_GROUP, group_table
 from ._novelty import accuracy_section, known_section
-from ._page import number
+from ._page import MAX_ROWS, number
 from ._samples import listed, some
 from ._scores import MODEL_COLUMNS, answer, interval_note, own_outputs_note, score_table, table_intervals
 from ._threshold import threshold_section
 
 N_WORST = 10  # mistakes that are listed, those of the highest probability first
+FEW_CLASSES = 12  # whose confusion matrix is read at a glance
 MANY_MISSES = 5  # samples none of whose classes the model knows: the column is another one
 
 
@@ -145,7 +146,9 @@ def _scores_table(page, evaluation, scores, others):
         headers.update({"roc_auc": "ROC area", "average_precision": "PR area"})
         headers.update({"mean_probability": "Mean prob.", "calibration_error": "Calib. error"})
         headers["calibration_error_by_chance"] = "By chance"
-    page.table("classes", classes, headers, "Each class")
+    # Of hundreds one is searched.
+    add = page.table if len(classes) <= MAX_ROWS else page.browsed_table
+    add("classes", classes, headers, heading="Each class")
 
 
 def _arrays(evaluation, classes) -> dict:
@@ -180,7 +183,7 @@ def _decision(evaluation):
 
 
 def _confusion(page, scores):
-    from ..evaluation.class_charts import confusion_matrix
+    from ..evaluation.class_charts import MAX_NAMED, confusion_matrix
 
     table = pd.DataFrame(scores["confusion_matrix"], columns=scores["classes"])
     # The heading says which way round it is, also when a class has the name of a column.
@@ -188,7 +191,22 @@ def _confusion(page, scores):
     page.section("Which classes are taken for which")
     caption = "Numbers: samples. Colour: share of the true class. A perfect model fills the diagonal only."
     file = page.write_table("confusion_matrix", table)
+    many = len(scores["classes"]) > MAX_NAMED
+    caption += " There are too many classes for names and numbers: point at a square to see them." if many else ""
     page.chart("confusion_matrix", confusion_matrix(scores), "Confusion matrix", caption, file)
+    if len(scores["classes"]) > FEW_CLASSES:
+        _confusions(page, scores)
+
+
+def _confusions(page, scores):
+    """Which classes are taken for which most often: a large matrix is searched for them in vain."""
+    classes, counts = np.array(scores["classes"], dtype=object), np.array(scores["confusion_matrix"])
+    true, predicted = np.nonzero(counts * (1 - np.eye(len(classes), dtype=int)))
+    frame = pd.DataFrame({"true": classes[true], "predicted": classes[predicted], "samples": counts[true, predicted]})
+    if len(frame):
+        frame = frame.sort_values("samples", ascending=False, kind="stable", ignore_index=True)
+        headers = {"true": "True", "predicted": "Predicted", "samples": "Samples"}
+        page.browsed_table("confusions", frame, headers, heading="The most common mistakes")
 
 
 def _groups(page, samples, scores):

@@ -21,6 +21,7 @@ NO_CAUSE = (
 def most_important(page, explanation) -> None:
     """Ranked bars."""
     from ..evaluation.importance_charts import importance_bars
+    from ..evaluation.labels import short_name
 
     frame, noun, classes = explanation.frame.head(N_BARS), explanation.noun, explanation.classes
     unit = "probability that moves from one class to another" if classes else f"change of {explanation.target}"
@@ -47,7 +48,7 @@ def most_important(page, explanation) -> None:
     caption = _first(len(explanation.frame), N_BARS, f"{noun}s") + "Point at a bar to see what is known of it."
     if classes:
         caption += f" Choose a class below the picture; PNG and SVG are of '{classes[0]}'."
-    title = "importance (probability)" if classes else f"importance (units of {explanation.target})"
+    title = "importance (probability)" if classes else f"importance (units of {short_name(explanation.target)})"
     bars = importance_bars(shown, effects, title, classes)
     page.chart("importance_bars", bars, caption=caption, data="importance.tsv")
 
@@ -136,6 +137,7 @@ def one_sample(page, explanation) -> None:
     from natsort import natsorted
 
     from ..evaluation.importance_charts import waterfall
+    from ..evaluation.labels import short_name
 
     ids = explanation.effects.index
     chosen = natsorted(ids[_drawn(len(ids), MAX_SAMPLES)])
@@ -151,7 +153,7 @@ def one_sample(page, explanation) -> None:
     if len(chosen) < len(ids):
         caption += f" {len(chosen)} of {len(ids):,} samples, drawn at random (seed {SEED}); effects.tsv has all."
     what = "probability" if explanation.classes else "prediction"
-    title = what if explanation.classes else f"predicted {explanation.target}"
+    title = what if explanation.classes else f"predicted {short_name(explanation.target)}"
     picture = waterfall(steps(explanation, chosen), chosen, title, what)
     page.chart("waterfall", picture, caption=caption, data="effects.tsv")
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 from numbers import Integral, Number
 from pathlib import Path
@@ -13,6 +14,7 @@ from ._vega import vega_bundle, vegalite_version
 ASSETS = Path(__file__).parent / "assets"
 MAX_ROWS = 40  # of a table on the page; its file has all
 MAX_BROWSED = 5000  # of one that is searched
+MAX_SHARP = 4e6  # pixels of a picture that is drawn twice as fine
 MAX_SVG_MARKS = 2000  # above that the browser draws on a canvas, which stays quick
 
 
@@ -83,7 +85,9 @@ class Page:
 
         svg = vl_convert.vegalite_to_svg(specification, vl_version=vegalite_version())
         (self.directory / f"{name}.svg").write_text(svg, encoding="utf-8")
-        (self.directory / f"{name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=2))
+        width, height = re.search(r'<svg[^>]* width="([\d.]+)" height="([\d.]+)"', svg).groups()
+        scale = 2 if float(width) * float(height) <= MAX_SHARP else 1
+        (self.directory / f"{name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=scale))
         self._charts[name] = specification
         figure = {"name": name, "heading": heading, "caption": caption, "data": data}
         self._sections[-1]["figures"].append(figure)
@@ -111,17 +115,17 @@ class Page:
         table = {"name": name, "heading": heading, "headers": list(headers.values()), "rows": rows}
         self._sections[-1]["tables"].append({**table, "left_out": max(0, len(frame) - MAX_ROWS)})
 
-    def browsed_table(self, name: str, frame, headers: dict, copied=()):
+    def browsed_table(self, name: str, frame, headers: dict, copied=(), heading: str = ""):
         """Add a table that is searched and sorted in the browser; without scripts it is as :meth:`table`'s.
 
         Parameters
         ----------
-        name, frame, headers
+        name, frame, headers, heading
             As of :meth:`table`. Its first 5,000 rows are searched.
         copied : collection of str
             Columns whose text is shown short, beside a button that copies it.
         """
-        self.table(name, frame, headers)
+        self.table(name, frame, headers, heading)
         values = frame[list(headers)].head(MAX_BROWSED).astype(object)
         rows = [list(map(_browsed_cell, row)) for row in values.itertuples(index=False)]
         self._browsed[name] = {"rows": rows, "copied": [n for n, column in enumerate(headers) if column in copied]}
