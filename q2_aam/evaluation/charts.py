@@ -42,7 +42,8 @@ def scatter(frame: pd.DataFrame, name: str, scores: dict) -> dict:
     x = alt.X("true:Q", scale=domain, title=f"true {short_name(name)}")
     tooltip = [alt.Tooltip("sample:N")]
     tooltip += [alt.Tooltip(f"{column}:Q", format=".4~g") for column in ("true", "predicted")]
-    base = alt.Chart(frame)
+    shown = ("sample", "true", "predicted", "lower", "upper", "group", "unseen_read_share")
+    base = alt.Chart(frame[[column for column in shown if column in frame]])
     layers = [line([low, high], [low, high], GREY, dash=[6, 4])]
     if "lower" in frame:
         tooltip += [alt.Tooltip(f"{column}:Q", format=".4~g") for column in ("lower", "upper")]
@@ -95,7 +96,8 @@ def error_against_novelty(frame: pd.DataFrame, name: str) -> dict:
         Vega-Lite specification.
     """
     opacity = float(np.clip(8 / np.sqrt(len(frame)), 0.06, 0.8))
-    chart = alt.Chart(frame).mark_circle(size=45, color=BLUE, opacity=opacity)
+    columns = ["sample", "true", "predicted", "absolute_error", "unseen_read_share"]
+    chart = alt.Chart(frame[columns]).mark_circle(size=45, color=BLUE, opacity=opacity)
     chart = chart.encode(
         x=alt.X(
             "unseen_read_share:Q",

@@ -34,7 +34,8 @@ def residuals(frame: pd.DataFrame, name: str) -> dict:
     if "group" in frame and frame["group"].nunique() <= MAX_COLOURS:
         colour = alt.Color("group:N", scale=palette(frame["group"].nunique()), legend=legend(None))
     opacity = float(np.clip(8 / np.sqrt(len(frame)), 0.06, 0.8))
-    points = alt.Chart(frame, name="samples").mark_circle(size=45, opacity=opacity)
+    columns = [name for name in ("sample", "true", "predicted", "error", "group") if name in frame]
+    points = alt.Chart(frame[columns], name="samples").mark_circle(size=45, opacity=opacity)
     points = points.encode(
         x=alt.X("predicted:Q", title=f"predicted {short_name(name)}", scale=alt.Scale(zero=False)),
         y=alt.Y("error:Q", title=f"predicted − true {short_name(name)}"),

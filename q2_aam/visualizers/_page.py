@@ -2,20 +2,17 @@
 
 import json
 import math
-import re
 import shutil
 from numbers import Integral, Number
 from pathlib import Path
 
 from q2_aam.schema import is_number
 
-from ._vega import vega_bundle, vegalite_version
+from ._vega import is_large, pictures, rounded, vega_bundle
 
 ASSETS = Path(__file__).parent / "assets"
 MAX_ROWS = 40  # of a table on the page; its file has all
 MAX_BROWSED = 5000  # of one that is searched
-MAX_SHARP = 4e6  # pixels of a picture that is drawn twice as fine
-MAX_SVG_MARKS = 2000  # above that the browser draws on a canvas, which stays quick
 
 
 class Page:
@@ -81,13 +78,10 @@ class Page:
         data : str
             Name of a file with its numbers, to be offered beside it.
         """
-        import vl_convert
-
-        svg = vl_convert.vegalite_to_svg(specification, vl_version=vegalite_version())
+        specification = rounded(specification)
+        svg, png = pictures(specification)
         (self.directory / f"{name}.svg").write_text(svg, encoding="utf-8")
-        width, height = re.search(r'<svg[^>]* width="([\d.]+)" height="([\d.]+)"', svg).groups()
-        scale = 2 if float(width) * float(height) <= MAX_SHARP else 1
-        (self.directory / f"{name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=scale))
+        (self.directory / f"{name}.png").write_bytes(png)
         self._charts[name] = specification
         figure = {"name": name, "heading": heading, "caption": caption, "data": data}
         self._sections[-1]["figures"].append(figure)
@@ -243,8 +237,7 @@ class Page:
         """The charts, for the script that draws each in its place."""
         charts = []
         for name, specification in self._charts.items():
-            n_marks = sum(len(rows) for rows in specification.get("datasets", {}).values())
-            options = {"actions": False, "renderer": "svg" if n_marks <= MAX_SVG_MARKS else "canvas"}
+            options = {"actions": False, "renderer": "canvas" if is_large(specification) else "svg"}
             charts.append({"name": name, "specification": specification, "options": options})
         return f"const CHARTS = {json.dumps(charts)};\n"
 

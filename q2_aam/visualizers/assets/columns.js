@@ -15,7 +15,7 @@ function colourOf(column) {
     };
   }
   const scheme = column.levels.length <= 10 ? "tableau10" : "tableau20";
-  const legend = { symbolLimit: 0, labelLimit: 220, titleLimit: 180 };
+  const legend = { symbolLimit: 0, labelLimit: 220, titleLimit: 180, symbolOpacity: 1 };
   return { field: "colour", type: "nominal", title: column.name, scale: { domain: column.levels, scheme }, legend };
 }
 
