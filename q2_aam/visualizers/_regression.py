@@ -146,7 +146,7 @@ def _intervals(page, samples, name):
         return
     levels, codes = levels_of(widths)
     inside = samples["true"].between(samples["lower"], samples["upper"])
-    table = pd.DataFrame({"width": pd.Categorical.from_codes(codes, levels), "inside": inside})
+    table = pd.DataFrame({"width": pd.Categorical.from_codes(codes, levels, ordered=True), "inside": inside})
     table = table.groupby("width", observed=True)["inside"].agg(samples="size", coverage="mean").reset_index()
     table["width"] = table["width"].astype(str)
     headers = {"width": "Width of the interval", "samples": "Samples", "coverage": "Share that holds the true value"}

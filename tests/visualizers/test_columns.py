@@ -121,17 +121,17 @@ def test_levels():
 
 def test_residuals_and_intervals_by_their_width(tmp_path):
     ids, truth, predicted, *_ = regression(60)
-    half = np.linspace(0.1, 2, 60)
+    half = np.linspace(2, 0.1, 60)
     intervals = pd.DataFrame({"lower": predicted - half, "upper": predicted + half}, index=ids)
     page_of_numbers(tmp_path, certainty=intervals)
     charts = charts_of(tmp_path)
     errors = {row["sample"]: row["error"] for row in rows_of(charts["residuals"], "sample")}
     assert [errors[name] for name in ids] == pytest.approx(predicted - truth)
     rows = rows_of(charts["intervals"], "rank")
-    assert [row["sample"] for row in rows] == ids and [row["rank"] for row in rows] == list(range(1, 61))
-    inside = np.abs(predicted - truth) <= half
+    assert [row["sample"] for row in rows] == ids[::-1] and [row["rank"] for row in rows] == list(range(1, 61))
+    inside = (np.abs(predicted - truth) <= half)[::-1]
     assert [row["where"] == "inside" for row in rows] == inside.tolist()
-    assert [row["true"] for row in rows] == pytest.approx(truth - predicted)
+    assert [row["true"] for row in rows] == pytest.approx((truth - predicted)[::-1])
     table = read_table(tmp_path, "coverage_by_width")
     assert table["samples"].tolist() == [15] * 4
     assert table["coverage"].to_numpy() == pytest.approx([part.mean() for part in np.split(inside, 4)])

@@ -48,7 +48,7 @@ def numbers_page(folder):
     evaluate(folder, predictions_of(predicted), numeric(truth), intervals, novelty, groups, sample_metadata=more)
 
 
-def classes_page(folder, classes=("a", EVIL, "b"), n=80):
+def classes_page(folder, classes=("a", EVIL, "white"), n=80):
     ids, truth, predicted, probabilities = classification(list(classes), n)
     groups = categorical({name: f"{EVIL}{k % 12}" for k, name in enumerate(ids)}, EVIL)
     predicted, truth = (dict(zip(ids, array, strict=True)) for array in (predicted, truth))
@@ -188,6 +188,20 @@ def choose(page, chart, label, place):
     )
     for key in ("Home", *("ArrowDown",) * place):
         page.press(key)
+
+
+def test_a_class_that_is_called_as_a_colour_stays_itself(browser, folders):
+    with browser.page(folders("classes_page"), dark=True) as page:
+        for chart in ("class_reliability", "roc"):
+            options = page.run(
+                f"Array.from(document.querySelectorAll('#chart-{chart} option')).map((each) => each.textContent)"
+            )
+            assert [option for option in options if option.startswith("white")], options
+        # Its sample marks are there: the name that is chosen is one of the data.
+        page.run("document.querySelector('#chart-class_reliability select').focus()")
+        page.press("End")
+        page.wait("document.querySelectorAll('#chart-class_reliability .mark-symbol.role-mark path').length > 1")
+        assert page.run("document.querySelector('#chart-class_reliability select').value").endswith("white")
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -15,11 +15,12 @@ const narrow = window.matchMedia("(max-width: 600px)");
 // Of a narrow window, what axes and their labels take, pixels.
 const BESIDE = 110;
 
-// Values of data are names that users gave: they are not touched.
+// Where a colour stands. Elsewhere a word such as "white" is a name that a user gave.
+const COLOURED = /^(value|range|background)$|color$|fill$|stroke$/i;
 function recoloured(part, key) {
-  if (typeof part === "string") return DARK[part] || part;
-  if (part === null || typeof part !== "object" || key === "datasets") return part;
-  if (Array.isArray(part)) return key === "domain" || key === "sort" ? part : part.map((each) => recoloured(each));
+  if (typeof part === "string") return (COLOURED.test(key) && DARK[part]) || part;
+  if (part === null || typeof part !== "object" || key === "datasets" || key === "params") return part;
+  if (Array.isArray(part)) return part.map((each) => recoloured(each, key));
   return Object.fromEntries(Object.entries(part).map(([name, each]) => [name, recoloured(each, name)]));
 }
 
