@@ -57,7 +57,7 @@ def test_charts_are_drawn_offline(page):
         numeric(dict(zip(ids, truth, strict=True))),
     )
     drawn = shown(page)
-    assert drawn.count('class="marks"') == 1, "the chart"
+    assert drawn.count('class="marks"') == 2, "predicted against true values, and errors"
     (page / "vega.js").unlink()
     assert shown(page).count('class="marks"') == 0, "it is the page's own copy that draws"
 
