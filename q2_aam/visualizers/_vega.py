@@ -31,10 +31,10 @@ def is_large(specification: dict) -> bool:
 
 
 def rounded(specification: dict) -> dict:
-    """The same with numbers of seven digits in its data: more cannot be seen, and takes most of a page's size."""
+    """The same with numbers of nine digits in its data: more cannot be seen, and takes most of a page's size."""
 
     def short(value):
-        return float(f"{value:.7g}") if isinstance(value, float) else value
+        return float(f"{value:.9g}") if isinstance(value, float) else value
 
     data = {
         name: [{key: short(value) for key, value in row.items()} for row in rows]

@@ -132,8 +132,8 @@ def test_single_samples(tmp_path):
         bars = bars.sort_values("place")
         assert bars["end"].iloc[0] == pytest.approx(frame.loc[sample, "prediction"], rel=1e-5)
         np.testing.assert_allclose(bars["end"].iloc[1:], bars["start"].iloc[:-1])
-        # Pictures have seven digits.
-        np.testing.assert_allclose(bars["end"] - bars["start"], bars["effect"], atol=2e-6)
+        # Pictures have nine digits.
+        np.testing.assert_allclose(bars["end"] - bars["start"], bars["effect"], atol=1e-6)
         whole = frame.loc[sample, "prediction"] - frame.loc[sample].iloc[1:].sum()
         assert bars["start"].iloc[-1] == pytest.approx(whole, rel=1e-4, abs=1e-5)
 
