@@ -57,7 +57,7 @@ def test_classes(browser, tmp_path, count, samples):
     names = np.array([f"{EVIL}{k}" if k % 2 else f"class {k}" for k in range(count)], dtype=object)
     ids = [f"S{k:05d}" for k in range(samples)]
     truth = np.arange(samples) % count
-    probabilities = random.dirichlet(np.ones(count), samples) + 0.2 * np.eye(count)[truth]
+    probabilities = random.dirichlet(np.ones(count), samples) + min(0.2, 2 / count) * np.eye(count)[truth]
     probabilities = pd.DataFrame(probabilities / probabilities.sum(1, keepdims=True), ids, names)
     predicted = probabilities.to_numpy().argmax(1)
     novelty, groups, metadata = further(ids)
