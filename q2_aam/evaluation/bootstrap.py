@@ -68,3 +68,39 @@ def score_intervals(
         ends = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) if 2 * len(values) >= draws else None
         intervals[name] = None if ends is None else (float(ends[0]), float(ends[1]))
     return intervals
+
+
+def mean_interval(values, groups: list[np.ndarray], draws: int = TABLE_DRAWS, random_state: int = 0):
+    """95% interval of a mean: that of :func:`score_intervals`, some hundred times as quickly.
+
+    Parameters
+    ----------
+    values : array_like of float `[N]`
+    groups : list of np.ndarray
+        Rows of each group (:func:`rows_of_groups`).
+    draws : int
+        How often groups are drawn anew.
+    random_state : int
+        Seed of the draws.
+
+    Returns
+    -------
+    tuple of float or None
+        Lower and upper end; None with fewer than ``FEWEST_GROUPS`` groups.
+
+    Examples
+    --------
+    >>> low, high = mean_interval([0, 1] * 50, rows_of_groups(range(100)))
+    >>> bool(0.38 < low < 0.45 and 0.55 < high < 0.62)
+    True
+    """
+    if len(groups) < FEWEST_GROUPS:
+        return None
+    values = np.asarray(values, dtype=np.float64)
+    sums = np.array([values[rows].sum() for rows in groups])
+    sizes = np.array([len(rows) for rows in groups])
+    generator = np.random.default_rng(random_state)
+    drawn = [generator.integers(0, len(groups), len(groups)) for _ in range(draws)]
+    means = [sums[numbers].sum() / sizes[numbers].sum() for numbers in drawn]
+    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)

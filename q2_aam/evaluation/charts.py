@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .chart_style import BLUE, GREY, ORANGE, legend, line, lookup, palette, specification
-from .labels import short_names
+from .labels import short_name, short_names
 
 MAX_COLOURS = 20  # groups told apart by colour; above that only the tooltip names them
 MAX_INTERVALS = 400  # samples with a bar for their interval; more bars hide each other
@@ -39,10 +39,11 @@ def scatter(frame: pd.DataFrame, name: str, scores: dict) -> dict:
     low, high = float(spread.min()), float(spread.max())
     margin = 0.04 * (high - low) or max(abs(high), 1.0) * 0.05
     domain = alt.Scale(domain=[low - margin, high + margin], nice=False, zero=False)
-    x = alt.X("true:Q", scale=domain, title=f"true {name}")
+    x = alt.X("true:Q", scale=domain, title=f"true {short_name(name)}")
     tooltip = [alt.Tooltip("sample:N")]
     tooltip += [alt.Tooltip(f"{column}:Q", format=".4~g") for column in ("true", "predicted")]
-    base = alt.Chart(frame)
+    shown = ("sample", "true", "predicted", "lower", "upper", "group", "unseen_read_share")
+    base = alt.Chart(frame[[column for column in shown if column in frame]])
     layers = [line([low, high], [low, high], GREY, dash=[6, 4])]
     if "lower" in frame:
         tooltip += [alt.Tooltip(f"{column}:Q", format=".4~g") for column in ("lower", "upper")]
@@ -61,11 +62,12 @@ def scatter(frame: pd.DataFrame, name: str, scores: dict) -> dict:
         if n_groups <= MAX_COLOURS:
             colour = alt.Color("group:N", scale=palette(n_groups), legend=legend(None))
     opacity = float(np.clip(8 / np.sqrt(len(frame)), 0.06, 0.8))
-    points = base.mark_circle(size=45, opacity=opacity, clip=True)
+    # The page colours and splits this layer by what is chosen.
+    points = base.mark_circle(size=45, opacity=opacity, clip=True).properties(name="samples")
     layers.append(
         points.encode(
             x=x,
-            y=alt.Y("predicted:Q", scale=domain, title=f"predicted {name}"),
+            y=alt.Y("predicted:Q", scale=domain, title=f"predicted {short_name(name)}"),
             color=colour,
             tooltip=tooltip,
         )
@@ -94,14 +96,15 @@ def error_against_novelty(frame: pd.DataFrame, name: str) -> dict:
         Vega-Lite specification.
     """
     opacity = float(np.clip(8 / np.sqrt(len(frame)), 0.06, 0.8))
-    chart = alt.Chart(frame).mark_circle(size=45, color=BLUE, opacity=opacity)
+    columns = ["sample", "true", "predicted", "absolute_error", "unseen_read_share"]
+    chart = alt.Chart(frame[columns]).mark_circle(size=45, color=BLUE, opacity=opacity)
     chart = chart.encode(
         x=alt.X(
             "unseen_read_share:Q",
             title="reads in ASVs that the model has not seen",
             axis=alt.Axis(format="%", tickCount=6),
         ),
-        y=alt.Y("absolute_error:Q", title=f"absolute error of {name}"),
+        y=alt.Y("absolute_error:Q", title=f"absolute error of {short_name(name)}"),
         tooltip=[
             alt.Tooltip("sample:N"),
             alt.Tooltip("unseen_read_share:Q", format=".1%", title="reads in unseen ASVs"),

@@ -13,6 +13,8 @@ from .chart_style import BLUE, GREY, legend, line, lookup, palette, specificatio
 from .labels import short_names
 
 MAX_CURVES = 30  # classes with a curve of their own
+MAX_NAMED = 60  # classes with a name and numbers in the confusion matrix
+MATRIX_SIDE = 900  # pixels of a larger one
 
 
 def confusion_matrix(scores: dict) -> dict:
@@ -35,7 +37,8 @@ def confusion_matrix(scores: dict) -> dict:
         for j, count in enumerate(counts)
         if count  # empty cells are the background: a matrix of many classes stays small
     ]
-    cell = 70 if len(classes) <= 4 else 44 if len(classes) <= 12 else 26
+    named = len(classes) <= MAX_NAMED
+    cell = 70 if len(classes) <= 4 else 44 if len(classes) <= 12 else 26 if named else MATRIX_SIDE / len(classes)
     labels = dict(zip(classes, short_names(classes), strict=True))
     axis = {
         "labelExpr": lookup(labels),
@@ -43,6 +46,7 @@ def confusion_matrix(scores: dict) -> dict:
         "domain": False,
         "ticks": False,
         "labelPadding": 6,
+        "labels": named,
     }
     scale = alt.Scale(domain=classes)
     base = alt.Chart(pd.DataFrame(rows)).encode(
@@ -63,7 +67,7 @@ def confusion_matrix(scores: dict) -> dict:
     text = base.mark_text(fontSize=14 if cell > 30 else 10).encode(
         text="samples:Q", color=alt.condition("datum.share > 0.55", alt.value("white"), alt.value("black"))
     )
-    chart = alt.layer(base.mark_rect().encode(color=colour), text)
+    chart = alt.layer(base.mark_rect().encode(color=colour), *([text] if named else []))
     return specification(
         chart.properties(width=cell * len(classes), height=cell * len(classes)), view_fill="#f7fbff"
     )
@@ -148,6 +152,45 @@ def reliability(scores: dict) -> dict:
     return specification(alt.layer(*layers).properties(width=330, height=330))
 
 
+def class_reliability(frame: pd.DataFrame, classes) -> dict:
+    """How often a class that is chosen is the true one, where its probability is so high.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        A row a class and bin; columns `class`, `mean_probability`, `share`, `samples`.
+    classes : sequence of str
+        To choose from; the first is shown first.
+
+    Returns
+    -------
+    dict
+        Vega-Lite specification.
+    """
+    picked = alt.param("picked", value=classes[0], bind=alt.binding_select(options=list(classes), name="Class: "))
+    unit = alt.Scale(domain=[0, 1])
+    base = alt.Chart(frame).transform_filter("datum.class === picked")
+    base = base.encode(
+        x=alt.X(
+            "mean_probability:Q",
+            scale=unit,
+            title="mean probability of the class",
+            axis=alt.Axis(format="%", tickCount=5),
+        ),
+        y=alt.Y("share:Q", scale=unit, title="share that is of the class", axis=alt.Axis(format="%")),
+    )
+    points = base.mark_circle(color=BLUE, opacity=1).encode(
+        size=alt.Size("samples:Q", scale=alt.Scale(range=[40, 400]), legend=None),
+        tooltip=[
+            alt.Tooltip("mean_probability:Q", format=".1%", title="mean probability"),
+            alt.Tooltip("share:Q", format=".1%", title="share of the class"),
+            alt.Tooltip("samples:Q"),
+        ],
+    )
+    layers = [line([0, 1], [0, 1], GREY, dash=[6, 4]), base.mark_line(color=BLUE), points]
+    return specification(alt.layer(*layers).add_params(picked).properties(width=330, height=330))
+
+
 def shares_by_bin(frame: pd.DataFrame, title: str) -> dict:
     """Bars of accuracy, one for each range of novelty.
 
@@ -198,7 +241,9 @@ def _curve_frame(scores, curves, x, y, area):
 
 def _curves(frame, x, y, interpolate):
     names = list(frame["class"].unique())
-    pick = alt.selection_point(fields=["class"], bind="legend")
+    # A legend that is clicked is nothing for a keyboard.
+    choices = alt.binding_select(options=[None, *names], labels=["all", *names], name="Class: ")
+    pick = alt.selection_point(fields=["class"], bind=choices)
     unit = alt.Scale(domain=[0, 1])
     chart = alt.Chart(frame).mark_line(interpolate=interpolate, strokeWidth=2)
     return chart.encode(

@@ -27,6 +27,11 @@ def short_names(names, length: int = 28) -> list:
     return short
 
 
+def short_name(name, length: int = 40) -> str:
+    """One name with its middle left out where it is longer than this: an axis is no place for 300 letters."""
+    return _shorten(str(name), length)
+
+
 def _shorten(name, length):
     if len(name) <= length:
         return name

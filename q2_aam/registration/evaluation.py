@@ -10,7 +10,7 @@ from q2_aam.actions.cross_validate import cross_validate
 from q2_aam.actions.merge_folds import merge_folds
 from q2_aam.actions.predict_baselines import predict_baselines
 from q2_aam.actions.split_samples import split_samples
-from q2_aam.framework import Categorical, List, MetadataColumn, Numeric, TypeMap, TypeMatch, Visualization
+from q2_aam.framework import Categorical, List, Metadata, MetadataColumn, Numeric, TypeMap, TypeMatch, Visualization
 from q2_aam.registration import examples, parameters
 from q2_aam.registration.learning import ANY_TABLE
 from q2_aam.registration.parameters import (
@@ -253,6 +253,7 @@ def register_pages(plugin) -> None:
             "metadata": MetadataColumn[Numeric | Categorical],
             "groups": parameters.GROUPS[0],
             "missing_samples": READING["missing_samples"][0],
+            "sample_metadata": Metadata,
         },
         input_descriptions={
             "predictions": "Predictions of fit, predict or cross-validate (or of q2-sample-classifier).",
@@ -264,6 +265,8 @@ def register_pages(plugin) -> None:
         parameter_descriptions={
             "metadata": "Column with the true values: numeric for a regressor's predictions, categorical for a classifier's.",
             "groups": "Column whose groups are shown and scored apart.",
+            "sample_metadata": "What else is known of the samples: pictures are coloured and split by its columns, and scores are "
+            "shown by their values.",
             "missing_samples": "Predicted samples that are not in the metadata: refuse them by name, or leave them out with a "
             "count. Samples whose true value is missing are always left out, with a count.",
         },

@@ -4,13 +4,18 @@ import numpy as np
 import pandas as pd
 
 from ._baselines import baseline_notes, baseline_scores, baseline_verdict, gain_over
+from ._class_probabilities import class_calibration, probabilities_section, single_probabilities
+from ._columns import columns_section
 from ._folds import folds_section
-from ._page import number
+from ._groups import INTERVAL_OF_A_GROUP, group_table
+from ._novelty import accuracy_section, known_section
+from ._page import MAX_ROWS, number
 from ._samples import listed, some
 from ._scores import MODEL_COLUMNS, answer, interval_note, own_outputs_note, score_table, table_intervals
+from ._threshold import threshold_section
 
 N_WORST = 10  # mistakes that are listed, those of the highest probability first
-N_NOVELTY_BINS = 5
+FEW_CLASSES = 12  # whose confusion matrix is read at a glance
 MANY_MISSES = 5  # samples none of whose classes the model knows: the column is another one
 
 
@@ -48,16 +53,20 @@ def classification_page(page, evaluation):
         baseline_verdict(page, evaluation, scores, others)
     else:
         _verdict(page, evaluation, scores)
+    known_section(page, evaluation)
     _scores_table(page, evaluation, scores, others)
     if evaluation.fold_scores is not None:
         folds_section(page, evaluation.fold_scores)
     _confusion(page, scores)
     if probabilities is not None:
-        _probabilities(page, scores)
+        threshold_section(page, samples, probabilities)
+        probabilities_section(page, scores)
+        class_calibration(page, samples, probabilities)
+        single_probabilities(page, evaluation, samples, probabilities)
     if "group" in frame:
         _groups(page, samples, scores)
-    if "unseen_read_share" in frame:
-        _novelty(page, samples)
+    columns_section(page, evaluation, samples["right"].astype(float), scores["accuracy"], "accuracy")
+    accuracy_section(page, samples)
     _worst(page, samples)
 
 
@@ -137,7 +146,9 @@ def _scores_table(page, evaluation, scores, others):
         headers.update({"roc_auc": "ROC area", "average_precision": "PR area"})
         headers.update({"mean_probability": "Mean prob.", "calibration_error": "Calib. error"})
         headers["calibration_error_by_chance"] = "By chance"
-    page.table("classes", classes, headers, "Each class")
+    # Of hundreds one is searched.
+    add = page.table if len(classes) <= MAX_ROWS else page.browsed_table
+    add("classes", classes, headers, heading="Each class")
 
 
 def _arrays(evaluation, classes) -> dict:
@@ -172,7 +183,7 @@ def _decision(evaluation):
 
 
 def _confusion(page, scores):
-    from ..evaluation.class_charts import confusion_matrix
+    from ..evaluation.class_charts import MAX_NAMED, confusion_matrix
 
     table = pd.DataFrame(scores["confusion_matrix"], columns=scores["classes"])
     # The heading says which way round it is, also when a class has the name of a column.
@@ -180,59 +191,34 @@ def _confusion(page, scores):
     page.section("Which classes are taken for which")
     caption = "Numbers: samples. Colour: share of the true class. A perfect model fills the diagonal only."
     file = page.write_table("confusion_matrix", table)
+    many = len(scores["classes"]) > MAX_NAMED
+    caption += " There are too many classes for names and numbers: point at a square to see them." if many else ""
     page.chart("confusion_matrix", confusion_matrix(scores), "Confusion matrix", caption, file)
+    if len(scores["classes"]) > FEW_CLASSES:
+        _confusions(page, scores)
 
 
-def _probabilities(page, scores):
-    from ..evaluation.class_charts import MAX_CURVES, precision_recall, reliability, roc
-
-    page.section(
-        "Probabilities",
-        "How well the probabilities part a class from the rest, at every threshold, and whether they are right as "
-        "numbers: they refer to classes as frequent as among the samples learnt from. Click a class in a legend to see "
-        "its curve alone; shift-click adds another.",
-    )
-    curves = scores["roc_curves"]
-    first = f" The {MAX_CURVES} largest classes." if len(curves) > MAX_CURVES else ""
-    if curves:
-        mean = " Black: their mean." if len(curves) > 2 else ""
-        caption = f"One class against the rest; the dashed line is chance.{mean}{first}"
-        file = page.write_table("roc_curves", _long(curves))
-        page.chart("roc", roc(scores), f"ROC curves, mean area {number(scores['roc_auc'])}", caption, file)
-    curves = scores["precision_recall_curves"]
-    file = page.write_table("precision_recall_curves", _long(curves))
-    heading = f"Precision-recall curves, mean area {number(scores['average_precision'])}"
-    caption = f"One class against the rest; chance is the class's share of the samples.{first}"
-    page.chart("precision_recall", precision_recall(scores), heading, caption, file)
-    file = page.write_table("calibration", pd.DataFrame(scores["calibration"]))
-    heading = f"Reliability, calibration error {number(scores['expected_calibration_error'])}"
-    caption = (
-        "The share of predictions that is right, for each range of the probability. On the dashed line the two are "
-        "equal; below it the probabilities are too high. With so few samples, exact probabilities would have a "
-        f"calibration error of {number(scores['calibration_error_by_chance'])} by chance alone."
-    )
-    page.chart("reliability", reliability(scores), heading, caption, file)
-
-
-def _long(curves):
-    parts = [pd.DataFrame({"class": name, **points}) for name, points in curves.items()]
-    return pd.concat(parts, ignore_index=True)
+def _confusions(page, scores):
+    """Which classes are taken for which most often: a large matrix is searched for them in vain."""
+    classes, counts = np.array(scores["classes"], dtype=object), np.array(scores["confusion_matrix"])
+    true, predicted = np.nonzero(counts * (1 - np.eye(len(classes), dtype=int)))
+    frame = pd.DataFrame({"true": classes[true], "predicted": classes[predicted], "samples": counts[true, predicted]})
+    if len(frame):
+        frame = frame.sort_values("samples", ascending=False, kind="stable", ignore_index=True)
+        headers = {"true": "True", "predicted": "Predicted", "samples": "Samples"}
+        page.browsed_table("confusions", frame, headers, heading="The most common mistakes")
 
 
 def _groups(page, samples, scores):
     from ..evaluation.charts import MAX_BARS, group_bars
 
-    by_group = samples.dropna(subset=["group"]).groupby("group", sort=True)
-    table = by_group.agg(
-        samples=("right", "size"), right=("right", "sum"), accuracy=("right", "mean")
-    ).reset_index()
+    table = group_table(samples, "accuracy", {"right": ("right", "sum"), "accuracy": ("right", "mean")})
     if table.empty:
         return
-    table = table.sort_values(["accuracy", "group"], ignore_index=True)
     page.section(
         "Groups",
         "Samples of one group (a subject, a site, a study) are alike. When a few groups hold most of the "
-        "mistakes, look at what is different about them.",
+        f"mistakes, look at what is different about them.{INTERVAL_OF_A_GROUP}",
     )
     caption = f"Lowest accuracy first. Orange line: accuracy on all samples, {number(scores['accuracy'])}."
     if len(table) > MAX_BARS:
@@ -240,36 +226,7 @@ def _groups(page, samples, scores):
     chart = group_bars(table, "accuracy", "accuracy", scores["accuracy"])
     page.chart("accuracy_by_group", chart, "Accuracy by group", caption, "groups.tsv")
     headers = {"group": "Group", "samples": "Samples", "right": "Predicted right", "accuracy": "Accuracy"}
-    page.table("groups", table, headers)
-
-
-def _novelty(page, samples):
-    from ..evaluation.class_charts import shares_by_bin
-
-    measured = samples.dropna(subset=["unseen_read_share"])
-    if measured.empty:
-        return
-    # As many samples a bin as can be; equal values stay together.
-    edges = np.unique(np.quantile(measured["unseen_read_share"], np.linspace(0, 1, N_NOVELTY_BINS + 1)))
-    position = np.clip(np.searchsorted(edges, measured["unseen_read_share"], side="left") - 1, 0, None)
-    table = measured.groupby(position).agg(
-        lowest=("unseen_read_share", "min"),
-        highest=("unseen_read_share", "max"),
-        samples=("right", "size"),
-        accuracy=("right", "mean"),
-    )
-    table["bin"] = [
-        f"{low:.1%} to {high:.1%}" for low, high in zip(table["lowest"], table["highest"], strict=True)
-    ]
-    page.section(
-        "Novelty",
-        "Is the model worse on samples whose ASVs it has not seen in training? If so, trust its predictions of such "
-        "samples less.",
-    )
-    file = page.write_table("accuracy_by_novelty", table.drop(columns="bin"))
-    chart = shares_by_bin(table, "reads in ASVs that the model has not seen")
-    caption = "Samples in order of novelty, cut into parts of about equal size."
-    page.chart("accuracy_by_novelty", chart, "Accuracy against novelty", caption, file)
+    page.table("groups", table, {**headers, "low": "From", "high": "To"})
 
 
 def _worst(page, samples):

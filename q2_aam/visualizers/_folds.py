@@ -62,8 +62,26 @@ def folds_section(page, scores: pd.DataFrame):
     if len(whole):
         heading = "All folds together" + (", over the repeats" if repeats > 1 else "")
         page.table("scores_of_repeats", *_table(whole, labels), heading, labels)
+    _single_folds(page, by_fold, labels)
     page.write_table("fold_scores", scores.rename_axis("id").reset_index())
     page.download("fold_scores.tsv", "scores of each repeat, fold and method")
+
+
+def _single_folds(page, scores: pd.DataFrame, labels: dict):
+    """Each fold of the model, with an interval; nothing for scores of an earlier q2-aam, which have none."""
+    from ..evaluation.fold_scores import OURS
+
+    known = [name for name in ("mae", "accuracy") if f"{name}_low" in scores and scores[f"{name}_low"].notna().any()]
+    if not known:
+        return
+    frame, headers = scores[scores["method"] == OURS], {"repeat": "Repeat", "fold": "Fold", "samples": "Samples"}
+    if frame["groups"].notna().any():
+        headers["groups"] = "Groups"
+    for name in known:
+        headers |= {name: labels[name], f"{name}_low": "From", f"{name}_high": "To"}
+    frame = frame.astype(dict.fromkeys(("repeat", "fold", "samples"), int))
+    heading = "q2-aam in each fold (from, to: 95% intervals, with 10 or more groups or samples of the fold drawn anew)"
+    page.table("single_folds", frame.reset_index(drop=True), headers, heading)
 
 
 def _table(scores: pd.DataFrame, labels: dict) -> tuple[pd.DataFrame, dict]:

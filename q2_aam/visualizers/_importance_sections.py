@@ -15,6 +15,7 @@ NO_CAUSE = (
 def most_important(page, explanation) -> None:
     """Ranked bars."""
     from ..evaluation.importance_charts import importance_bars
+    from ..evaluation.labels import short_name
 
     frame, noun, classes = explanation.frame.head(N_BARS), explanation.noun, explanation.classes
     unit = "probability that moves from one class to another" if classes else f"change of {explanation.target}"
@@ -41,7 +42,7 @@ def most_important(page, explanation) -> None:
     caption = first_of(len(explanation.frame), N_BARS, f"{noun}s") + "Point at a bar to see what is known of it."
     if classes:
         caption += f" Choose a class below the picture; PNG and SVG are of '{classes[0]}'."
-    title = "importance (probability)" if classes else f"importance (units of {explanation.target})"
+    title = "importance (probability)" if classes else f"importance (units of {short_name(explanation.target)})"
     bars = importance_bars(shown, effects, title, classes)
     page.chart("importance_bars", bars, caption=caption, data="importance.tsv")
 

@@ -3,16 +3,16 @@
 import json
 import math
 import shutil
-from functools import lru_cache
 from numbers import Integral, Number
 from pathlib import Path
 
 from q2_aam.schema import is_number
 
+from ._vega import is_large, pictures, rounded, vega_bundle
+
 ASSETS = Path(__file__).parent / "assets"
 MAX_ROWS = 40  # of a table on the page; its file has all
 MAX_BROWSED = 5000  # of one that is searched
-MAX_SVG_MARKS = 2000  # above that the browser draws on a canvas, which stays quick
 
 
 class Page:
@@ -38,6 +38,7 @@ class Page:
         self._sections = []
         self._charts = {}
         self._browsed = {}
+        self._widgets = {}
 
     def verdict(self, heading: str, text: str, level: str):
         """Say what the page comes to.
@@ -60,8 +61,8 @@ class Page:
         points : sequence of str
             Sentences, each beside a dot.
         """
-        empty = {"figures": [], "tables": [], "commands": [], "images": [], "downloads": [], "points": list(points)}
-        self._sections.append({"heading": heading, "text": text, **empty})
+        parts = {name: [] for name in ("figures", "widgets", "tables", "commands", "images", "downloads")}
+        self._sections.append({"heading": heading, "text": text, **parts, "points": list(points)})
 
     def chart(self, name: str, specification: dict, heading: str = "", caption: str = "", data: str = ""):
         """Add an interactive picture, and write it as PNG and SVG.
@@ -77,11 +78,10 @@ class Page:
         data : str
             Name of a file with its numbers, to be offered beside it.
         """
-        import vl_convert
-
-        svg = vl_convert.vegalite_to_svg(specification, vl_version=_vegalite_version())
+        specification = rounded(specification)
+        svg, png = pictures(specification)
         (self.directory / f"{name}.svg").write_text(svg, encoding="utf-8")
-        (self.directory / f"{name}.png").write_bytes(vl_convert.svg_to_png(svg, scale=2))
+        (self.directory / f"{name}.png").write_bytes(png)
         self._charts[name] = specification
         figure = {"name": name, "heading": heading, "caption": caption, "data": data}
         self._sections[-1]["figures"].append(figure)
@@ -109,17 +109,17 @@ class Page:
         table = {"name": name, "heading": heading, "headers": list(headers.values()), "rows": rows}
         self._sections[-1]["tables"].append({**table, "left_out": max(0, len(frame) - MAX_ROWS)})
 
-    def browsed_table(self, name: str, frame, headers: dict, copied=()):
+    def browsed_table(self, name: str, frame, headers: dict, copied=(), heading: str = ""):
         """Add a table that is searched and sorted in the browser; without scripts it is as :meth:`table`'s.
 
         Parameters
         ----------
-        name, frame, headers
+        name, frame, headers, heading
             As of :meth:`table`. Its first 5,000 rows are searched.
         copied : collection of str
             Columns whose text is shown short, beside a button that copies it.
         """
-        self.table(name, frame, headers)
+        self.table(name, frame, headers, heading)
         values = frame[list(headers)].head(MAX_BROWSED).astype(object)
         rows = [list(map(_browsed_cell, row)) for row in values.itertuples(index=False)]
         self._browsed[name] = {"rows": rows, "copied": [n for n, column in enumerate(headers) if column in copied]}
@@ -141,6 +141,18 @@ class Page:
     def command(self, text: str):
         """Add a command to be copied, of as many lines as it has."""
         self._sections[-1]["commands"].append(text)
+
+    def widget(self, name: str, data):
+        """Hand something to a script of the page, ``assets/NAME.js``, which shows it in this section.
+
+        Parameters
+        ----------
+        name : str
+        data : dict
+            What JSON can hold; the script finds it as ``WIDGETS.NAME``.
+        """
+        self._widgets[name] = data
+        self._sections[-1]["widgets"].append(name)
 
     def write_table(self, name: str, frame) -> str:
         """Write a table as TSV without showing it.
@@ -192,14 +204,19 @@ class Page:
         """Write index.html, and what it needs, into the page's folder."""
         import q2templates
 
-        shutil.copyfile(ASSETS / "page.css", self.directory / "page.css")
+        scripts = ["draw.js"] * bool(self._charts) + ["browse.js"] * bool(self._browsed)
+        scripts += [f"{name}.js" for name in self._widgets]
+        for name in ("page.css", "page.js", *scripts):
+            shutil.copyfile(ASSETS / name, self.directory / name)
         if self._charts:
-            (self.directory / "vega.js").write_text(_vega_bundle(), encoding="utf-8")
+            (self.directory / "vega.js").write_text(vega_bundle(), encoding="utf-8")
             (self.directory / "charts.js").write_text(self._chart_script(), encoding="utf-8")
         if self._browsed:
-            shutil.copyfile(ASSETS / "browse.js", self.directory / "browse.js")
             script = f"const TABLES = {json.dumps(self._browsed)};\n"
             (self.directory / "tables.js").write_text(script, encoding="utf-8")
+        if self._widgets:
+            script = f"const WIDGETS = {json.dumps(self._widgets)};\n"
+            (self.directory / "widgets.js").write_text(script, encoding="utf-8")
         context = {
             "title": self.title,
             "lead": self.lead,
@@ -209,18 +226,20 @@ class Page:
             "sections": self._sections,
             "charts": bool(self._charts),
             "browsed": bool(self._browsed),
+            "widgets": list(self._widgets),
         }
         q2templates.render(str(ASSETS / "index.html"), str(self.directory), context=context)
+        # QIIME 2's template does not say it; what reads a page aloud must know it.
+        index = self.directory / "index.html"
+        index.write_text(index.read_text(encoding="utf-8").replace("<html>", '<html lang="en">', 1), encoding="utf-8")
 
     def _chart_script(self):
-        """Script that draws each chart in its place."""
-        lines = []
+        """The charts, for the script that draws each in its place."""
+        charts = []
         for name, specification in self._charts.items():
-            n_marks = sum(len(rows) for rows in specification.get("datasets", {}).values())
-            options = {"actions": False, "renderer": "svg" if n_marks <= MAX_SVG_MARKS else "canvas"}
-            arguments = ", ".join(json.dumps(part) for part in (f"#chart-{name}", specification, options))
-            lines.append(f"vegaEmbed({arguments}).catch(console.error);\n")
-        return "".join(lines)
+            options = {"actions": False, "renderer": "canvas" if is_large(specification) else "svg"}
+            charts.append({"name": name, "specification": specification, "options": options})
+        return f"const CHARTS = {json.dumps(charts)};\n"
 
 
 def number(value) -> str:
@@ -270,21 +289,3 @@ def _browsed_cell(value):
     if value is None or isinstance(value, Number):
         return [number(value), None if value is None or math.isnan(value) else float(value)]
     return str(value)
-
-
-def _vegalite_version():
-    """Vega-Lite version for vl-convert: the one altair writes, or the newest that vl-convert has."""
-    import altair
-    import vl_convert
-
-    version = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-    available = vl_convert.get_vegalite_versions()
-    return version if version in available else available[-1]
-
-
-@lru_cache(maxsize=1)
-def _vega_bundle():
-    """JavaScript of Vega, Vega-Lite and Vega-Embed, for the page's own folder."""
-    import vl_convert
-
-    return vl_convert.javascript_bundle(vl_version=_vegalite_version())

@@ -1,7 +1,12 @@
 """What the page of `evaluate` shows of numeric predictions."""
 
+import pandas as pd
+
 from ._baselines import baseline_notes, baseline_scores, baseline_verdict, gain_over
+from ._columns import columns_section, columns_widget, levels_of
 from ._folds import folds_section
+from ._groups import INTERVAL_OF_A_GROUP, group_table
+from ._novelty import error_section, known_section
 from ._page import number
 from ._samples import some
 from ._scores import MODEL_COLUMNS, answer, interval_note, own_outputs_note, score_table, table_intervals
@@ -31,14 +36,19 @@ def regression_page(page, evaluation):
     samples = frame.rename_axis("sample").reset_index()
     samples["error"] = samples["predicted"] - samples["true"]
     samples["absolute_error"] = samples["error"].abs()
+    known_section(page, evaluation)
     _scores_table(page, evaluation, scores, others)
     if evaluation.fold_scores is not None:
         folds_section(page, evaluation.fold_scores)
     _scatter(page, samples, scores, evaluation.name)
+    columns_widget(page, evaluation, ["predicted_against_true", "residuals"])
+    _residuals(page, samples, evaluation.name)
+    if "lower" in frame:
+        _intervals(page, samples, evaluation.name)
     if "group" in frame:
         _groups(page, samples, scores)
-    if "unseen_read_share" in frame:
-        _novelty(page, samples, evaluation.name)
+    columns_section(page, evaluation, samples["absolute_error"], scores["mae"], "mean absolute error")
+    error_section(page, samples, evaluation.name)
     _worst(page, samples)
 
 
@@ -106,46 +116,61 @@ def _scatter(page, samples, scores, name):
     page.chart("predicted_against_true", scatter(samples, name, scores), f"R² = {r2}", caption, file)
 
 
+def _residuals(page, samples, name):
+    from ..evaluation.error_charts import residuals
+
+    page.section(
+        "Errors",
+        "Above the dashed line a prediction is too high, below it too low. Errors that fan out, bend or lie to one "
+        "side tell of what the model has not learnt.",
+    )
+    bias, spread = float(samples["error"].mean()), float(samples["error"].std())
+    caption = f"Errors are {number(bias)} on average, with a standard deviation of {number(spread)}."
+    page.chart("residuals", residuals(samples, name), caption=caption, data="predictions.tsv")
+
+
+def _intervals(page, samples, name):
+    """Intervals ordered by width, and how often those of each width hold the true value."""
+    from ..evaluation.calibration import COVERAGE
+    from ..evaluation.error_charts import intervals_by_width
+
+    widths = samples["upper"] - samples["lower"]
+    text = f"Each interval should hold the true value with a probability of {COVERAGE:.0%}, be it narrow or wide."
+    low, high = float(widths.min()), float(widths.max())
+    alike = high - low <= 1e-6 * max(abs(high), 1e-12)
+    text += f" All are {number(high)} wide here." if alike else f" They are {number(low)} to {number(high)} wide."
+    page.section("Intervals", text)
+    caption = f"Grey: from the lower to the upper end, less the prediction{', in the order of predictions' * alike}."
+    page.chart("intervals", intervals_by_width(samples, name), caption=caption, data="predictions.tsv")
+    if alike:
+        return
+    levels, codes = levels_of(widths)
+    inside = samples["true"].between(samples["lower"], samples["upper"])
+    table = pd.DataFrame({"width": pd.Categorical.from_codes(codes, levels, ordered=True), "inside": inside})
+    table = table.groupby("width", observed=True)["inside"].agg(samples="size", coverage="mean").reset_index()
+    table["width"] = table["width"].astype(str)
+    headers = {"width": "Width of the interval", "samples": "Samples", "coverage": "Share that holds the true value"}
+    page.table("coverage_by_width", table, headers, "Coverage by width")
+
+
 def _groups(page, samples, scores):
     from ..evaluation.charts import MAX_BARS, group_bars
 
-    by_group = samples.dropna(subset=["group"]).groupby("group", sort=True)
-    table = by_group.agg(
-        samples=("error", "size"), mae=("absolute_error", "mean"), bias=("error", "mean")
-    ).reset_index()
+    table = group_table(samples, "mae", {"mae": ("absolute_error", "mean"), "bias": ("error", "mean")})
     if table.empty:
         return
-    table = table.sort_values(["mae", "group"], ascending=[False, True], ignore_index=True)
     page.section(
         "Groups",
         "Samples of one group (a subject, a site, a study) are alike. When a few groups carry most of the "
-        "error, look at what is different about them.",
+        f"error, look at what is different about them.{INTERVAL_OF_A_GROUP}",
     )
     caption = f"Largest error first. Orange line: mean absolute error of all samples, {number(scores['mae'])}."
     if len(table) > MAX_BARS:
         caption += f" The {MAX_BARS} worst of {len(table):,} groups."
     chart = group_bars(table, "mae", "mean absolute error", scores["mae"])
     page.chart("error_by_group", chart, "Error by group", caption, "groups.tsv")
-    headers = {"group": "Group", "samples": "Samples", "mae": "Mean absolute error"}
+    headers = {"group": "Group", "samples": "Samples", "mae": "Mean absolute error", "low": "From", "high": "To"}
     page.table("groups", table, {**headers, "bias": "Mean of predicted − true"})
-
-
-def _novelty(page, samples, name):
-    from ..evaluation.charts import error_against_novelty
-    from ..evaluation.metrics import regression_scores
-
-    measured = samples.dropna(subset=["unseen_read_share"])
-    if measured.empty:
-        return
-    page.section(
-        "Novelty",
-        "Is the model worse on samples whose ASVs it has not seen in training? If so, trust its predictions of such "
-        "samples less.",
-    )
-    correlation = regression_scores(measured["unseen_read_share"], measured["absolute_error"])["spearman"]
-    caption = f"Spearman correlation: {number(correlation)} (above 0: larger errors on samples with more unseen reads)."
-    chart = error_against_novelty(measured, name)
-    page.chart("error_against_novelty", chart, "Error against novelty", caption, "predictions.tsv")
 
 
 def _worst(page, samples):

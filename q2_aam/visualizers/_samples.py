@@ -17,13 +17,20 @@ class Evaluation:
         The metadata column.
     frame : pandas.DataFrame
         Index sample IDs, in the order of the predictions; columns `true`, `predicted`; optional: `lower`,
-        `upper`, `unseen_read_share`, `group` (None where a sample has no group).
+        `upper`, `unseen_read_share`, `nearest_distance`, `nearest_percentile`, `outside` (bool: of what the model
+        knows), `group` (None where a sample has no group).
     probabilities : pandas.DataFrame or None
         A row a sample, a column a class.
     baselines : pandas.DataFrame or None
         Predictions of other methods for the same samples, a column a method.
     fold_scores : pandas.DataFrame or None
         Scores of a cross-validation, a row a repeat, fold and method.
+    group_name : str
+        The column of the groups.
+    columns : dict of str to pandas.Series
+        What else is known of the samples, numbers as float64.
+    columns_left_out : list of str
+        Others, which tell nothing.
     notes : list of str
         What the reader should know of the samples, such as which are left out.
     """
@@ -33,6 +40,9 @@ class Evaluation:
     probabilities: pd.DataFrame | None = None
     baselines: pd.DataFrame | None = None
     fold_scores: pd.DataFrame | None = None
+    group_name: str = ""
+    columns: dict = field(default_factory=dict)
+    columns_left_out: list = field(default_factory=list)
     notes: list = field(default_factory=list)
 
     @property
@@ -106,22 +116,6 @@ def match_samples(predicted, column, certainty, novelty, groups, missing_samples
     if groups is not None:
         _add_groups(evaluation, groups, missing_samples)
     return evaluation
-
-
-def without_prediction(predicted, column) -> str:
-    """A sentence on the samples of the metadata that were not predicted, after a blank; empty without any."""
-    truth = column.to_series().dropna()
-    others = truth.index.difference(predicted.index, sort=False)
-    if not len(others):
-        return ""
-    why = ""
-    if column.type == "categorical":
-        why = (
-            " Either they were not given to 'predict'; or, out of fold, 'fit' cannot predict them: their group (or "
-            "they, without groups) alone holds a class."
-        )
-    have = "has" if len(others) == 1 else "have"
-    return f" {some(others, 'other sample')} of the metadata {have} a true value only: {listed(others)}.{why}"
 
 
 def listed(names) -> str:
@@ -258,16 +252,22 @@ def _probabilities(certainty, predicted):
 
 
 def _add_novelty(evaluation, novelty):
+    from ._novelty import outside
+
     if "unseen_read_share" not in novelty:
         raise ValueError(
             f"The novelty has no column 'unseen_read_share'; its columns are: {listed(novelty.columns)}. "
             "Give the novelty that came with these predictions."
         )
-    evaluation.frame["unseen_read_share"] = novelty["unseen_read_share"].astype(float)
+    for name in ("unseen_read_share", "nearest_distance", "nearest_percentile"):
+        if name in novelty:
+            evaluation.frame[name] = novelty[name].astype(float)
+    evaluation.frame["outside"] = outside(novelty)
 
 
 def _add_groups(evaluation, groups, missing_samples):
     values = groups.to_series()
+    evaluation.group_name = groups.name
     samples = evaluation.frame.index
     absent = samples.difference(values.index, sort=False)
     if len(absent) and missing_samples != "ignore":

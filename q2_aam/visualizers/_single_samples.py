@@ -93,6 +93,7 @@ def one_sample(page, explanation) -> None:
     from natsort import natsorted
 
     from ..evaluation.importance_charts import waterfall
+    from ..evaluation.labels import short_name
 
     ids, kinds = explanation.effects.index, choices(explanation)
     classes = [name for name in kinds if name]
@@ -111,7 +112,7 @@ def one_sample(page, explanation) -> None:
     if len(chosen) < len(ids):
         caption += f" {len(chosen)} of {len(ids):,} samples, drawn at random (seed {SEED}); effects.tsv has all."
     what = "probability" if explanation.classes else "prediction"
-    title = what if explanation.classes else f"predicted {explanation.target}"
+    title = what if explanation.classes else f"predicted {short_name(explanation.target)}"
     bars = _together({name: steps(kind, chosen) for name, kind in kinds.items()})
     page.chart("waterfall", waterfall(bars, chosen, title, what, classes), caption=caption, data="effects.tsv")
 

@@ -10,10 +10,11 @@ from q2_aam.study.predictions_file import read_predictions
 
 from ._baselines import add_baselines
 from ._classification import classification_page
+from ._columns import add_columns
 from ._folds import reading_notes
 from ._page import Page
 from ._regression import regression_page
-from ._samples import match_samples, some, without_prediction
+from ._samples import listed, match_samples, some
 
 
 def evaluate(
@@ -26,6 +27,7 @@ def evaluate(
     missing_samples: str = Reading.missing_samples,
     baselines: pd.DataFrame = None,
     scores: pd.DataFrame = None,
+    sample_metadata: qiime2.Metadata = None,
 ) -> None:
     """Write a page that shows how good predictions are.
 
@@ -49,6 +51,8 @@ def evaluate(
         Predictions of other methods for the same samples, a column a method.
     scores : pandas.DataFrame, optional
         Scores of a cross-validation, a row a repeat, fold and method.
+    sample_metadata : qiime2.Metadata, optional
+        What else is known of the samples, to colour and split pictures by and to score by its values.
 
     Raises
     ------
@@ -59,6 +63,7 @@ def evaluate(
     evaluation = match_samples(predicted, metadata, certainty, novelty, groups, missing_samples)
     if baselines is not None:
         add_baselines(evaluation, baselines, metadata.type)
+    add_columns(evaluation, sample_metadata, missing_samples)
     lead = f"{some(evaluation.frame, 'sample')} with a prediction and a true value."
     lead += without_prediction(predicted, metadata)
     page = Page(output_dir, f"How good are the predictions of '{evaluation.name}'?", lead)
@@ -75,3 +80,19 @@ def evaluate(
     else:
         classification_page(page, evaluation)
     page.render()
+
+
+def without_prediction(predicted, column) -> str:
+    """A sentence on the samples of the metadata that were not predicted, after a blank; empty without any."""
+    truth = column.to_series().dropna()
+    others = truth.index.difference(predicted.index, sort=False)
+    if not len(others):
+        return ""
+    why = ""
+    if column.type == "categorical":
+        why = (
+            " Either they were not given to 'predict'; or, out of fold, 'fit' cannot predict them: their group (or "
+            "they, without groups) alone holds a class."
+        )
+    have = "has" if len(others) == 1 else "have"
+    return f" {some(others, 'other sample')} of the metadata {have} a true value only: {listed(others)}.{why}"

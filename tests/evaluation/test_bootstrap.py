@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from q2_aam.evaluation.bootstrap import FEWEST_GROUPS, rows_of_groups, score_intervals
+from q2_aam.evaluation.bootstrap import FEWEST_GROUPS, TABLE_DRAWS, mean_interval, rows_of_groups, score_intervals
 
 
 def test_rows_without_a_group_are_groups_of_their_own():
@@ -42,3 +42,12 @@ def test_intervals_of_grouped_samples_hold_the_truth_when_groups_are_drawn(by_gr
         low, high = score_intervals(mean_of(values), list(groups), draws=200)["mean"]
         held += low <= 0 <= high
     assert held >= 88 if by_group else held < 65
+
+
+def test_the_interval_of_a_mean_is_that_of_any_score():
+    random = np.random.default_rng(1)
+    values, groups = random.random(300), rows_of_groups(random.integers(0, 37, 300))
+    assert mean_interval(values, groups) == pytest.approx(
+        score_intervals(lambda rows: {"mean": values[rows].mean()}, groups, TABLE_DRAWS)["mean"]
+    )
+    assert mean_interval(values, groups[:9]) is None

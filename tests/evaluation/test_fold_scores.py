@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
+from q2_aam.evaluation.bootstrap import TABLE_DRAWS, score_intervals
 from q2_aam.evaluation.fold_scores import OURS, FoldPredictions, merge_repeats, score_table
 
 IDS = [f"s{k}" for k in range(12)]
@@ -108,3 +109,33 @@ def test_methods_that_some_folds_lack_are_left_out(kind, made):
     found = score_table(runs, truth, kind, None), *merge_repeats(runs, kind, IDS)
     for before, now in zip(expected, found, strict=True):
         pd.testing.assert_frame_equal(before, now)
+
+
+@pytest.mark.parametrize("kind", ["numeric", "categorical"])
+def test_a_fold_has_an_interval_where_its_groups_are_enough(kind):
+    ids = [f"s{k:02d}" for k in range(30)]
+    random = np.random.default_rng(0)
+    if kind == "numeric":
+        truth, predicted = (pd.Series(random.random(30), index=ids) for _ in range(2))
+        name, values = "mae", (truth - predicted).abs().to_numpy()
+        certainty = pd.DataFrame({"lower": predicted - 1, "upper": predicted + 1})
+    else:
+        truth, predicted = (pd.Series(list(text), index=ids) for text in ("abab" * 6 + "bbaaba", "ab" * 5 + "aabb" * 5))
+        name, values = "accuracy", (truth == predicted).to_numpy(dtype=float)
+        certainty = pd.DataFrame(0.5, index=ids, columns=["a", "b"])
+    methods = pd.DataFrame({OURS: predicted, "other": predicted})
+    # 12 groups in the first fold, 9 in the second one.
+    groups = pd.Series([f"g{min(k, 20)}" for k in range(30)], index=ids)
+    runs = [
+        FoldPredictions(1, fold, 10, certainty.loc[part], methods.loc[part])
+        for fold, part in ((1, ids[:12]), (2, ids[12:]))
+    ]
+    table = score_table(runs, truth, kind, groups).set_index(["fold", "method"])
+    found = table[[f"{name}_low", f"{name}_high"]]
+    rows = [np.array([k]) for k in range(12)]
+    expected = score_intervals(lambda drawn: {"score": values[drawn].mean()}, rows, TABLE_DRAWS)["score"]
+    assert found.loc[(1, OURS)].tolist() == pytest.approx(expected)
+    assert found.loc[(2, OURS)].isna().all() and found.loc[(1, "other")].isna().all()
+    both = found.loc[[(np.nan, OURS)]].iloc[0]
+    assert both.iloc[0] < values.mean() < both.iloc[1]
+    assert score_table(runs, truth, kind, None)[f"{name}_low"].notna().sum() == 3

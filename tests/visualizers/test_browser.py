@@ -60,7 +60,7 @@ def test_charts_are_drawn_offline(page):
         numeric(dict(zip(ids, truth, strict=True))),
     )
     drawn = shown(page)
-    assert drawn.count('class="marks"') == 1, "the chart"
+    assert drawn.count('class="marks"') == 2, "predicted against true values, and errors"
     (page / "vega.js").unlink()
     assert shown(page).count('class="marks"') == 0, "it is the page's own copy that draws"
 
@@ -202,7 +202,7 @@ def test_rows_are_drawn_as_they_are_needed_and_names_stay_text(page):
     names = [f"{EVIL}{n}" for n in range(150)]
     importance, effects, _ = made(names)
     show_importance(str(page), importance, effects)
-    drawn = after(page, "document.querySelector('table[data-browse] + button').click()")
+    drawn = after(page, "document.querySelector('.scroll + button').click()")
     rows = searched(drawn)
     assert len(rows) == 120 and "Show 30 more" in drawn
     assert [float(row[1]) for row in rows] == sorted((float(row[1]) for row in rows), reverse=True)

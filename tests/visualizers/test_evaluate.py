@@ -65,8 +65,10 @@ def test_regression_page_with_everything(tmp_path):
 
     page = read_page(tmp_path)
     # Five sites: too few to draw anew.
-    shown = {row[0]: [row[1], row[4]] for row in page.tables[0][1:]}
-    assert all(row[2:4] == ["–", "–"] for row in page.tables[0][1:])
+    # What the model knows of the samples stands before how good it is.
+    assert page.tables[0][0] == ["Sample", "Outside", "Reads in ASVs never met"]
+    shown = {row[0]: [row[1], row[4]] for row in page.tables[1][1:]}
+    assert all(row[2:4] == ["–", "–"] for row in page.tables[1][1:])
     assert "There are no intervals: they take 10 groups (or samples) or more, and 3 of each class." in page.text
     assert shown["R²"] == [f"{expected['R²']:.3f}", f"{metrics.r2_score(truth, median):.3f}"]
     assert shown["Spearman correlation"][1] == "–"

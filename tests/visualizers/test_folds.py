@@ -83,3 +83,15 @@ def test_the_page_says_what_had_been_seen(tmp_path, pretraining, shown):
         "public surveys that its page names",
     )
     assert tuple(sentence in text for sentence in sentences) == shown
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_each_fold_has_an_interval(tmp_path):
+    table = scores(repeats=1)
+    ours = table["method"] == "q2-aam"
+    table["mae_low"], table["mae_high"] = np.where(ours, 0.5, np.nan), np.where(ours, 1.5, np.nan)
+    truth = dict(zip(IDS, np.linspace(4, 9, 30), strict=True))
+    evaluate(str(tmp_path), predictions_of(truth), numeric(truth), scores=table)
+    [single] = [rows for rows in read_page(tmp_path).tables if rows[0][:2] == ["Repeat", "Fold"]]
+    assert single[0] == ["Repeat", "Fold", "Samples", "Mean absolute error", "From", "To"]
+    assert single[1:] == [["1", str(fold), "10", "1.000", "0.500", "1.500"] for fold in (1, 2, 3)]

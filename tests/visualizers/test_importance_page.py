@@ -17,7 +17,7 @@ from q2_aam.visualizers._feature_names import different, short_name
 from q2_aam.visualizers._page import number
 from q2_aam.visualizers._single_samples import steps
 from q2_aam.visualizers.importance import show_importance
-from tests.visualizers.pages import assert_works_offline, read_page, read_table
+from tests.visualizers.pages import assert_works_offline, charts_of, read_page, read_table, rows_of
 
 EVIL = "</script><b onclick=\"alert('x')\">it's</b> & {{ 7*7 }} ümlaut 菌 " + "x" * 240
 REMOVED = (0, 1, 2, 5, 10, 20)
@@ -77,16 +77,9 @@ def shown(folder, given, **more):
     folder.mkdir(exist_ok=True)
     show_importance(str(folder), given[0], given[1], **more)
     page = read_page(folder)
-    scripts = {name: (folder / f"{name}.js").read_text(encoding="utf-8") for name in ("charts", "tables")}
-    tables = json.loads(scripts["tables"].removeprefix("const TABLES = ").rstrip(";\n"))
-    charts = dict(re.findall(r'vegaEmbed\("#chart-(\w+)", (.*), \{"actions"', scripts["charts"]))
-    charts = {name: json.loads(text) for name, text in charts.items()}
-    return SimpleNamespace(text=page.text, tables=page.tables, charts=charts, searched=tables["importance"])
-
-
-def rows_of(chart, column):
-    """The rows of a chart's data that have a column."""
-    return [row for rows in chart["datasets"].values() for row in rows if column in row]
+    script = (folder / "tables.js").read_text(encoding="utf-8")
+    tables = json.loads(script.removeprefix("const TABLES = ").rstrip(";\n"))
+    return SimpleNamespace(text=page.text, tables=page.tables, charts=charts_of(folder), searched=tables["importance"])
 
 
 NAMES = [f"asv{number}" for number in range(4)]
@@ -141,7 +134,8 @@ def test_single_samples(tmp_path):
         bars = bars.sort_values("place")
         assert bars["end"].iloc[0] == pytest.approx(frame.loc[sample, "prediction"], rel=1e-5)
         np.testing.assert_allclose(bars["end"].iloc[1:], bars["start"].iloc[:-1])
-        np.testing.assert_allclose(bars["end"] - bars["start"], bars["effect"])
+        # Pictures have nine digits.
+        np.testing.assert_allclose(bars["end"] - bars["start"], bars["effect"], atol=1e-6)
         whole = frame.loc[sample, "prediction"] - frame.loc[sample].iloc[1:].sum()
         assert bars["start"].iloc[-1] == pytest.approx(whole, rel=1e-4, abs=1e-5)
 

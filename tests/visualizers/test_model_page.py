@@ -63,7 +63,7 @@ def held(page):
 def commands(folder):
     """The commands of a page, as a shell splits them."""
     source = (folder / "index.html").read_text()
-    found = [text.split("</pre>")[0] for text in source.split("<pre>")[1:]]
+    found = [text.split("</pre>")[0].split(">", 1)[1] for text in source.split("<pre")[1:]]
     return [shlex.split(unescape(text).replace("\\\n", " ")) for text in found]
 
 

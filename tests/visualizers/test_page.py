@@ -80,10 +80,14 @@ def test_chart_is_drawn_from_files_beside_the_page(tmp_path):
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "one.svg").read_text().startswith("<svg")
     script = (tmp_path / "charts.js").read_text()
-    assert script.count("vegaEmbed(") == 2 and json.dumps(CHART["datasets"]) in script
+    charts = json.loads(script.removeprefix("const CHARTS = ").removesuffix(";\n"))
+    assert [chart["name"] for chart in charts] == ["one", "two"]
+    assert all(chart["specification"] == CHART for chart in charts)
     assert (tmp_path / "vega.js").stat().st_size > 500_000
     shown = read_page(tmp_path)
-    assert [path for path in shown.fetched if path.endswith(".js")][-2:] == ["./vega.js", "./charts.js"]
+    assert [path for path in shown.fetched if path.endswith(".js")][-4:] == [
+        "./vega.js", "./charts.js", "./draw.js", "./page.js"
+    ]
     assert {"./one.png", "./one.svg", "./two.png", "./two.svg"} <= set(shown.links)
     assert_works_offline(tmp_path)
 

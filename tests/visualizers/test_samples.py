@@ -61,6 +61,7 @@ def test_everything_is_matched_by_id_in_the_order_of_the_predictions():
         "lower": [3.0, 1.0, 2.0],
         "upper": [4.0, 2.0, 3.0],
         "unseen_read_share": [0.3, 0.1, 0.2],
+        "outside": [False, False, False],
         "group": ["x", "x", "y"],
     }
     assert evaluation.notes == []

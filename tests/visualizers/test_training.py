@@ -11,7 +11,7 @@ import pytest
 from q2_aam.evaluation.figures import predicted_against_true
 from q2_aam.types import AAMTrainingLogDirectoryFormat
 from q2_aam.visualizers.training import summarize_training
-from tests.visualizers.pages import assert_works_offline, read_page
+from tests.visualizers.pages import assert_works_offline, charts_of, read_page
 
 
 def training_log(history, plots=(), **log):
@@ -75,22 +75,20 @@ def test_page_shows_the_best_epoch_and_why_the_run_ended(tmp_path):
 def test_train_and_val_overlay_and_the_best_epoch_is_marked(tmp_path):
     """8.1"""
     summarize_training(str(tmp_path), training_log(HISTORY, best_epoch=1))
-    arguments = {}
-    for line in (tmp_path / "charts.js").read_text().splitlines():
-        parts = json.loads("[" + line[len("vegaEmbed(") : line.index(").catch")] + "]")
-        arguments[parts[0]] = [row for rows in parts[1]["datasets"].values() for row in rows]
+    charts = charts_of(tmp_path).items()
+    arguments = {name: [row for rows in chart["datasets"].values() for row in rows] for name, chart in charts}
     assert list(arguments) == [
-        "#chart-curve_total_loss",
-        "#chart-curve_unifrac_loss",
-        "#chart-curve_r2",
-        "#chart-learning_rate",
+        "curve_total_loss",
+        "curve_unifrac_loss",
+        "curve_r2",
+        "learning_rate",
     ]
-    drawn = arguments["#chart-curve_total_loss"]
+    drawn = arguments["curve_total_loss"]
     assert [row["value"] for row in drawn if row.get("part") == "train"] == [3.0, 2.0, 1.0]
     assert [row["value"] for row in drawn if row.get("part") == "val"] == [3.5, 2.5, 2.7]
     assert {"epoch": 1, "label": "best: 1"} in drawn
-    assert [row["value"] for row in arguments["#chart-curve_r2"] if "part" in row] == [0.5, 0.4]
-    assert [row["value"] for row in arguments["#chart-learning_rate"] if "part" in row] == [
+    assert [row["value"] for row in arguments["curve_r2"] if "part" in row] == [0.5, 0.4]
+    assert [row["value"] for row in arguments["learning_rate"] if "part" in row] == [
         0.001,
         0.0005,
         0.00025,

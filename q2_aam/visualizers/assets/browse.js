@@ -73,12 +73,13 @@ function browse(table, data) {
   input.placeholder = "Search";
   input.setAttribute("aria-label", "Search");
   const count = document.createElement("span");
+  count.setAttribute("aria-live", "polite");
   bar.append(input, count);
-  table.before(bar);
+  table.parentElement.before(bar);
   const more = document.createElement("button");
   more.type = "button";
   more.className = "btn btn-default btn-sm";
-  table.after(more);
+  table.parentElement.after(more);
 
   function draw() {
     const rows = found.slice(0, shown).map((place) => {

@@ -1,0 +1,61 @@
+"""Which samples lie outside what the model knows: said before anything of their predictions."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.visualizers.pages import charts_of, read_page, read_table, rows_of
+from tests.visualizers.test_columns import page_of_numbers, widgets
+from tests.visualizers.test_evaluate import regression
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+IDS = regression(60)[0]
+
+
+def novelty_of(**columns):
+    return pd.DataFrame({"asvs": 10.0, **columns}, index=IDS)
+
+
+def test_samples_outside_come_first(tmp_path):
+    percentile = np.linspace(1, 60, 60)
+    percentile[[7, 9]] = 100, 99
+    percentile[11] = 98.9
+    distance = percentile / 200
+    novelty = novelty_of(unseen_read_share=0.9, nearest_distance=distance, nearest_percentile=percentile)
+    page_of_numbers(tmp_path, novelty=novelty)
+    page = read_page(tmp_path)
+    assert (
+        "2 samples of 60 (3.3%) lie outside what the model knows: they are farther from the samples that it has learnt "
+        "from than 99% of these are from each other (by chance, 1% would be). Doubt their predictions."
+    ) in page.text
+    assert page.text.index("Is this known ground?") < page.text.index("Scores")
+    table = read_table(tmp_path, "novelty")
+    assert table["sample"].tolist()[:3] == ["S07", "S09", "S11"]
+    assert table["outside"].tolist() == ["yes"] * 2 + ["no"] * 58
+    rows = rows_of(charts_of(tmp_path)["known_ground"], "place")
+    assert [row["sample"] for row in rows if row["place"] == "outside"] == ["S07", "S09"]
+    names = [column["name"] for column in widgets(tmp_path)["columns"]["columns"]]
+    assert names == ["outside what the model knows"]
+    by_column = read_table(tmp_path, "scores_by_column").set_index("value")
+    assert by_column["samples"].to_dict() == {"inside": 58, "outside": 2}
+
+
+def test_models_that_know_no_distances(tmp_path):
+    shares = np.where(np.arange(60) == 5, 0.51, 0.5)
+    page_of_numbers(tmp_path, novelty=novelty_of(unseen_read_share=shares))
+    assert (
+        "1 sample of 60 (1.7%) lies outside what the model knows: most of their reads are in ASVs that it has never "
+        "met (it does not know how far samples are from its own). Doubt their predictions."
+    ) in read_page(tmp_path).text
+    assert read_table(tmp_path, "novelty")["sample"].iloc[0] == "S05"
+
+
+def test_no_sample_outside(tmp_path):
+    page_of_numbers(tmp_path, novelty=novelty_of(unseen_read_share=0.1))
+    text = "No sample lies outside what the model knows; those that do are so called because most of their reads"
+    assert text in read_page(tmp_path).text
+
+
+def test_without_novelty_nothing_is_said(tmp_path):
+    page_of_numbers(tmp_path)
+    assert "known ground" not in read_page(tmp_path).text and not (tmp_path / "novelty.tsv").exists()
