@@ -33,8 +33,14 @@ def origin_of(directory) -> str:
     return LEARNT if fitted["inputs"].get("table") == action["inputs"].get("table") else NEW
 
 
+def folds_of_samples(directory) -> bool:
+    """Whether out-of-fold predictions are known to be of folds that part samples of a subject: no groups were given."""
+    action = _action(Path(str(directory)).parent / "provenance")
+    return action.get("action") in FITTING and action["parameters"].get("groups", "") is None
+
+
 def _action(folder: Path) -> dict:
-    """What an action was, with its inputs by name; empty where nothing is written, or of other plugins."""
+    """What an action was, with its inputs and parameters by name; empty where nothing is written, or of other plugins."""
     import yaml
 
     class Plain(yaml.SafeLoader):
@@ -51,5 +57,8 @@ def _action(folder: Path) -> dict:
     action = content.get("action") or {}
     if not str(action.get("plugin")).endswith(":aam"):
         return {}
-    inputs = {name: value for entry in action.get("inputs") or [] for name, value in entry.items()}
-    return {"action": action.get("action"), "inputs": inputs}
+    given = {
+        kind: {name: value for entry in action.get(kind) or [] for name, value in entry.items()}
+        for kind in ("inputs", "parameters")
+    }
+    return {"action": action.get("action"), **given}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from q2_sample_classifier._format import PredictionsDirectoryFormat
 
-from q2_aam.actions._origin import LEARNT, origin_of
+from q2_aam.actions._origin import LEARNT, folds_of_samples, origin_of
 from q2_aam.actions._reporting import say
 from q2_aam.framework import qiime2
 from q2_aam.settings import Reading
@@ -38,6 +38,12 @@ def maturity(
     samples, notes = matched(predicted, metadata.to_series(), cohorts.to_series(), groups, missing_samples)
     refuse_no_control(samples["cohort"], cohorts.name, control)
     notes += subject_notes(samples, control, groups)
+    if groups is not None and folds_of_samples(predictions.path):
+        notes.append(
+            "The model was fitted without groups: when a sample was predicted, other samples of its subject had been "
+            "learnt from. Predictions are too near to true values, and delays are hidden. Fit with groups."
+        )
+    notes += range_notes(samples.loc[samples["cohort"] == control, "true"].to_numpy(), control)
     found = measure_maturity(samples, control)
     for line in [*notes, *describe(found, metadata.name, control)]:
         say(line)
@@ -134,6 +140,23 @@ def subject_notes(samples: pd.DataFrame, control: str, groups) -> list[str]:
             "too wide."
         )
     return notes
+
+
+def range_notes(true: np.ndarray, control: str) -> list[str]:
+    """What a gap that is most of the range means for a side of it that is narrow."""
+    values = np.unique(true)
+    gaps = np.diff(values)
+    if not len(gaps) or gaps.max() <= np.ptp(values) / 2:
+        return []
+    place = int(gaps.argmax())
+    # Of few values a side has no shape that could be lost.
+    if max(place + 1, len(values) - place - 1) < 10:
+        return []
+    return [
+        f"No control ({control}) has a true value between {values[place]:g} and {values[place + 1]:g}, more than half "
+        "of their range. Curves are as fine, and controls count as near, by the whole range: what is expected beside "
+        "such a gap may be far off. Leave out the samples on one side."
+    ]
 
 
 def describe(found, name: str, control: str) -> list[str]:

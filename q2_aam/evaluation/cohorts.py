@@ -1,4 +1,4 @@
-"""How far cohorts are from controls, with intervals by drawing subjects anew."""
+"""How far cohorts are from controls, with intervals over subjects."""
 
 from dataclasses import dataclass
 
@@ -6,22 +6,38 @@ import numpy as np
 import pandas as pd
 
 from q2_aam.evaluation.bootstrap import CONFIDENCE
-from q2_aam.evaluation.control_curve import Sums
 
 # With fewer, how subjects differ is not known.
 FEWEST_OF_A_COHORT = 3
-DRAWS = 1000
 MOST_RANGES = 8
+
+
+@dataclass
+class LeftOut:
+    """What controls say when a part of them is left out, in turn.
+
+    Attributes
+    ----------
+    curves, log_variances : np.ndarray
+        float64 ``[P, K]``, coefficients of the curve and of the logarithm of the variance.
+    shares : np.ndarray
+        float64 ``[P, K]``, how much the curve of all follows each part
+        (:meth:`q2_aam.evaluation.control_curve.Sums.shares`).
+    """
+
+    curves: np.ndarray
+    log_variances: np.ndarray
+    shares: np.ndarray
 
 
 @dataclass
 class Cohorts:
     """Means of cohorts over their subjects, each of which counts alike, whatever the number of its samples.
 
-    Subjects of a cohort are drawn anew, and so are those of the controls, to which the curve is then fitted: an
-    interval knows how uncertain the curve is. It is the estimate plus and minus the standard error from both times a
-    quantile of Student's t, with Welch's degrees of freedom: percentiles are too narrow where subjects are few. The
-    spread, by which z-scores are divided, is taken as known.
+    An interval is the estimate plus and minus its standard error times a quantile of Student's t. The error has two
+    parts: how subjects of the cohort differ; and, by the jackknife, how the estimate changes when parts of the controls
+    (each subject one, of many up to 20) are left out of curve and spread. Degrees of freedom are Welch's, of which the
+    controls have the fewer the more the curve follows a few of them.
 
     Parameters
     ----------
@@ -33,30 +49,14 @@ class Cohorts:
         int ``[N]``.
     design : np.ndarray
         float64 ``[N, K]``, splines at the true values.
-    smoothness : float
-        That of the curve.
-    random_state : int
-        Seed of the draws.
+    left_out : LeftOut
     """
 
     samples: pd.DataFrame
     control: str
     subjects: np.ndarray
     design: np.ndarray
-    smoothness: float
-    random_state: int
-
-    def __post_init__(self):
-        controls = (self.samples["cohort"] == self.control).to_numpy()
-        names, numbers = np.unique(self.subjects[controls], return_inverse=True)
-        sums = Sums(self.design[controls], self.samples["predicted"].to_numpy()[controls], numbers)
-        self._controls, self._generator = len(names), np.random.default_rng(self.random_state)
-        self._curve = sums.coefficients(np.ones(len(names)), self.smoothness)
-        self._curves = sums.coefficients(self._drawn(len(names)).astype(np.float64), self.smoothness)
-
-    def _drawn(self, count: int) -> np.ndarray:
-        """How often each of some subjects was drawn, ``[D, S]``."""
-        return self._generator.multinomial(count, np.full(count, 1 / count), DRAWS)
+    left_out: LeftOut
 
     def compare(self, chosen=None) -> pd.DataFrame:
         """Mean difference and z-score of each cohort.
@@ -96,20 +96,21 @@ class Cohorts:
     def _row(self, cohort: str, own: np.ndarray) -> dict:
         subjects, places = np.unique(self.subjects[own], return_inverse=True)
         row = {"cohort": cohort, "samples": int(own.sum()), "subjects": len(subjects)}
-        predicted = self.samples["predicted"].to_numpy()[own]
-        scales = {"difference": np.ones(len(predicted)), "z": self.samples["spread"].to_numpy()[own]}
-        for name, scale in scales.items():
+        predicted, design = self.samples["predicted"].to_numpy()[own], self.design[own]
+        spread = self.samples["spread"].to_numpy()[own]
+        # The spread by all controls, and with each part of them left out.
+        scales = {"difference": (np.ones(len(spread)), 1), "z": (spread, np.exp(design @ self.left_out.log_variances.T / 2))}
+        for name, (scale, without) in scales.items():
             row |= dict.fromkeys((name, f"{name}_low", f"{name}_high"), np.nan)
             if not own.any():
                 continue
-            row[name] = float(by_subject(self.samples[name].to_numpy()[own], places).mean())
+            values = by_subject(self.samples[name].to_numpy()[own], places)
+            row[name] = float(values.mean())
             if cohort == self.control or len(subjects) < FEWEST_OF_A_COHORT:
                 continue
-            # A subject's mean is linear in the curve: no draw needs the samples.
-            levels = by_subject(predicted / scale, places)
-            slopes = by_subject(self.design[own] / scale[:, None], places)
-            means = self._drawn(len(subjects)) @ (levels - slopes @ self._curve) / len(subjects)
-            half = half_width(means, len(subjects), self._curves @ slopes.mean(0), self._controls)
+            estimates = by_subject((predicted[:, None] - design @ self.left_out.curves.T) / without, places).mean(0)
+            shares = by_subject(design @ self.left_out.shares.T / scale[:, None], places).mean(0)
+            half = half_width(values, estimates, shares)
             row |= {f"{name}_low": row[name] - half, f"{name}_high": row[name] + half}
         return row
 
@@ -131,26 +132,46 @@ def by_subject(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     return means[:, 0] if values.ndim == 1 else means
 
 
-def half_width(means: np.ndarray, count: int, levels: np.ndarray, controls: int) -> float:
-    """Half of an interval.
+def half_width(values: np.ndarray, estimates: np.ndarray, shares: np.ndarray) -> float:
+    """Half of an interval of the mean of a cohort's subjects.
 
     Parameters
     ----------
-    means : np.ndarray
-        float64 ``[D]``, of a cohort's subjects that were drawn anew.
-    count : int
-        How many subjects these are.
-    levels : np.ndarray
-        float64 ``[D]``, what the curves of controls that were drawn anew expect of the cohort.
-    controls : int
-        How many subjects these are.
+    values : np.ndarray
+        float64 ``[S]``, of the subjects.
+    estimates : np.ndarray
+        float64 ``[P]``, their mean with each part of the controls left out.
+    shares : np.ndarray
+        float64 ``[P]``, how much what is expected of them follows each part.
+
+    References
+    ----------
+    MacKinnon JG, Nielsen MO, Webb MD (2023). Cluster-robust inference: a guide to empirical practice. Journal of
+    Econometrics 232(2):272-299.
     """
     from scipy.stats import t
 
-    counts = np.array([count, controls])
-    # Draws vary about the subjects' mean, (count - 1) / count as much as subjects about the truth.
-    variances = np.array([means.var(), levels.var()]) * counts / (counts - 1)
+    count, parts = len(values), len(estimates)
+    variances = np.array([values.var(ddof=1) / count, (parts - 1) * estimates.var()])
     if not variances.any():
         return 0.0
-    freedom = variances.sum() ** 2 / (variances**2 / (counts - 1)).sum()
+    freedom = variances.sum() ** 2 / (variances**2 / [count - 1, freedom_of(shares)]).sum()
     return float(np.sqrt(variances.sum()) * t.ppf((1 + CONFIDENCE) / 2, freedom))
+
+
+def freedom_of(shares: np.ndarray) -> float:
+    """Degrees of freedom of a jackknife's variance: one less than parts if all count alike, else fewer.
+
+    Satterthwaite's, were parts independent, of one variance, and the estimate their mean, weighted by the shares.
+
+    Parameters
+    ----------
+    shares : np.ndarray
+        float64 ``[P]``.
+    """
+    weights = np.abs(shares) / np.abs(shares).sum()
+    # A part left out moves the mean by its weight, and the other weights grow to one again.
+    moves = (weights / (1 - np.minimum(weights, 0.999)))[:, None] * (np.eye(len(weights)) - weights)
+    moves -= moves.mean(0)
+    products = moves @ moves.T
+    return float(np.trace(products) ** 2 / (products**2).sum())

@@ -66,6 +66,7 @@ class Sums:
         self.products = np.stack([design[own].T @ design[own] for own in members])
         self.targets = np.stack([design[own].T @ values[own] for own in members])
         self.squares = np.array([values[own] @ values[own] for own in members])
+        self.ones = np.stack([design[own].sum(0) for own in members])
         self._penalty = penalty(design.shape[1], 2)
 
     def coefficients(self, weights: np.ndarray, smoothness: float) -> np.ndarray:
@@ -84,6 +85,14 @@ class Sums:
         # Where no sample lies, nothing but smoothness says where the curve goes.
         products += 1e-9 * np.eye(products.shape[-1]) * samples[..., None, None]
         return np.linalg.solve(products, (weights @ self.targets)[..., None])[..., 0]
+
+    def shares(self, smoothness: float) -> np.ndarray:
+        """How much a curve through all follows each part, float64 ``[P, K]``.
+
+        By the splines at a place: how far the curve is moved there when all values of the part are moved by one.
+        """
+        products = self.products.sum(0) + self.samples.sum() * (smoothness * self._penalty + 1e-9 * np.eye(len(self._penalty)))
+        return np.linalg.solve(products, self.ones.T).T
 
     def smoothness(self, chosen: np.ndarray) -> float:
         """The penalty by which parts are best predicted from the others.

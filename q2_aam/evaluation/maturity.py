@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from q2_aam.evaluation.bootstrap import rows_of_groups
-from q2_aam.evaluation.cohorts import Cohorts
+from q2_aam.evaluation.cohorts import Cohorts, LeftOut
 from q2_aam.evaluation.control_curve import MOST_PARTS, PENALTIES, Basis, Sums, log_variance, variance_smoothness
 
 # With two, what is expected of one would be what the other one was.
@@ -48,11 +48,12 @@ class Maturity:
     spread_by_age: bool
 
 
-def measure_maturity(samples: pd.DataFrame, control: str, random_state: int = 0) -> Maturity:
+def measure_maturity(samples: pd.DataFrame, control: str) -> Maturity:
     """Fit a curve and a spread on controls, and say how far each sample is from them.
 
     What is expected of a control, and its spread, come from other subjects: parts of the controls (each subject one, of
-    many up to 20) are left out in turn, and smoothness is chosen anew without them.
+    many up to 20) are left out in turn, and smoothness of the curve is chosen anew without them. How smooth the spread
+    is, is chosen once.
 
     Parameters
     ----------
@@ -61,8 +62,6 @@ def measure_maturity(samples: pd.DataFrame, control: str, random_state: int = 0)
         it is a subject of its own).
     control : str
         The cohort of the controls.
-    random_state : int
-        Seed of the bootstrap.
 
     Returns
     -------
@@ -93,13 +92,15 @@ def measure_maturity(samples: pd.DataFrame, control: str, random_state: int = 0)
     counts, inside = support(true, parts, near, *makers)
     enough = inside & (counts >= FEWEST_NEAR)
     residuals = predicted - expected
-    refuse_unspread(residuals[controls & enough], np.abs(predicted[controls]).max(), control)
-    log_variances, at, by_age = spreads(design, residuals, parts, controls & enough, subjects)
+    known = controls & enough
+    refuse_unspread(residuals[known], parts[known], np.abs(predicted[controls]).max(), control)
+    others = [predicted - without(sums, design, parts, part, smoothness[part]) for part in range(len(smoothness) - 1)]
+    log_variances, at, by_age = spreads(design, residuals, others, parts, known, subjects)
 
     grid = np.linspace(basis.low, basis.high, GRID)
     beside = support(grid, np.full(GRID, -1), near, *makers)[0]
     on_grid = basis(grid)
-    curve = pd.DataFrame({"expected": on_grid @ coefficients, "spread": np.exp(on_grid @ at / 2)})
+    curve = pd.DataFrame({"expected": on_grid @ coefficients, "spread": np.exp(on_grid @ at[-1] / 2)})
     curve = curve.where(pd.Series(beside >= FEWEST_NEAR), np.nan).assign(true=grid, control_subjects=beside)
     scored = samples.assign(
         control_subjects=counts,
@@ -109,7 +110,8 @@ def measure_maturity(samples: pd.DataFrame, control: str, random_state: int = 0)
         reason=np.where(enough, "", np.where(inside, GAP, OUTSIDE)),
     )
     scored["z"] = scored["difference"] / scored["spread"]
-    cohorts = Cohorts(scored, control, subjects, design, smoothness, random_state)
+    left_out = LeftOut(without_each(sums, smoothness[-1]), at[:-1], sums.shares(smoothness[-1]))
+    cohorts = Cohorts(scored, control, subjects, design, left_out)
     return Maturity(scored, curve, cohorts.compare(), cohorts.by_range(), float(near), by_age)
 
 
@@ -136,13 +138,14 @@ def refuse_few(true: np.ndarray, subjects: np.ndarray, control: str) -> None:
         )
 
 
-def refuse_unspread(residuals: np.ndarray, largest: float, control: str) -> None:
+def refuse_unspread(residuals: np.ndarray, parts: np.ndarray, largest: float, control: str) -> None:
     """Stop where nothing can be expected of controls themselves, or where they do not spread."""
-    if len(residuals) < FEWEST_SAMPLES:
+    count = len(np.unique(parts))
+    if len(residuals) < FEWEST_SAMPLES or count < FEWEST_SUBJECTS:
         raise ValueError(
-            f"Only {len(residuals)} controls ({control!r}) have a true value near which there are controls of "
-            f"{FEWEST_NEAR} other subjects: it takes {FEWEST_SAMPLES} to say how far controls spread. Add controls "
-            "whose true values are nearer to each other."
+            f"Only {len(residuals)} controls ({control!r}) of {count} subjects have a true value near which there are "
+            f"controls of {FEWEST_NEAR} other subjects: it takes {FEWEST_SAMPLES} of {FEWEST_SUBJECTS} to say how far "
+            "controls spread. Add controls whose true values are nearer to each other."
         )
     if np.abs(residuals).max() <= 1e-6 * largest:
         raise ValueError(
@@ -162,17 +165,33 @@ def parts_of(subjects: np.ndarray, controls: np.ndarray) -> np.ndarray:
     return np.array([of_subject.get(subject, -1) for subject in subjects])
 
 
-def expectations(sums: Sums, design: np.ndarray, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """What is expected of each sample, the curve of all controls, and its smoothness."""
-    every = np.ones(parts.max() + 1, dtype=bool)
-    smoothness = sums.smoothness(every)
-    coefficients = sums.coefficients(every.astype(np.float64), smoothness)
+def expectations(sums: Sums, design: np.ndarray, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[float]]:
+    """What is expected of each sample, the curve of all controls, and smoothness without each part and of all."""
+    every = np.ones(len(sums.samples), dtype=bool)
+    chosen = [sums.smoothness(np.arange(len(every)) != part) for part in range(len(every))]
+    chosen.append(sums.smoothness(every))
+    coefficients = sums.coefficients(every.astype(np.float64), chosen[-1])
     expected = design @ coefficients
     for part in range(len(every)):
-        others = np.arange(len(every)) != part
-        own = parts == part
-        expected[own] = design[own] @ sums.coefficients(others.astype(np.float64), sums.smoothness(others))
-    return expected, coefficients, smoothness
+        own, others = parts == part, np.arange(len(every)) != part
+        expected[own] = design[own] @ sums.coefficients(others.astype(np.float64), chosen[part])
+    return expected, coefficients, chosen
+
+
+def without_each(sums: Sums, smoothness: float, part: int | None = None) -> np.ndarray:
+    """Curves without each part in turn, and never with another one, float64 ``[P, K]``."""
+    weights = 1 - np.eye(len(sums.samples))
+    if part is not None:
+        weights[:, part] = 0
+    return sums.coefficients(weights, smoothness)
+
+
+def without(sums: Sums, design: np.ndarray, parts: np.ndarray, part: int, smoothness: float) -> np.ndarray:
+    """What is expected of each control by parts that are neither its own nor a given one, float64 ``[N]``.
+
+    Residuals from that say how controls spread without the given part having moved the curve.
+    """
+    return np.einsum("nk,nk->n", design, without_each(sums, smoothness, part)[parts])
 
 
 def support(places, parts, near, true, subjects, parts_of_controls) -> tuple[np.ndarray, np.ndarray]:
@@ -203,17 +222,40 @@ def support(places, parts, near, true, subjects, parts_of_controls) -> tuple[np.
     return counts, inside
 
 
-def spreads(design, residuals, parts, known, subjects) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Logarithm of the variance at each sample, its coefficients by all controls, and whether it changes."""
-    squares = residuals**2
+def spreads(design, residuals, others, parts, known, subjects) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Logarithm of the variance at each sample, its coefficients, and whether it changes with the true value.
+
+    Parameters
+    ----------
+    design : np.ndarray
+        float64 ``[N, K]``.
+    residuals : np.ndarray
+        float64 ``[N]``.
+    others : list of np.ndarray
+        Of each part, residuals ``[N]`` from curves that the part has no share in.
+    parts, subjects : np.ndarray
+        int ``[N]``.
+    known : np.ndarray
+        bool ``[N]``, controls of which something is expected.
+
+    Returns
+    -------
+    log_variances : np.ndarray
+        float64 ``[N]``; of a control, by other parts.
+    coefficients : np.ndarray
+        float64 ``[P + 1, K]``: without each part, and of all.
+    by_age : bool
+    """
     # On the curve by chance; the logarithm of nothing is not defined.
-    squares = np.maximum(squares, 1e-9 * squares[known].mean())
+    least = 1e-9 * (residuals[known] ** 2).mean()
+    squares = np.maximum(residuals**2, least)
     by_age = bool(len(np.unique(subjects[known])) >= SUBJECTS_FOR_SPREAD and known.sum() >= SAMPLES_FOR_SPREAD)
     smoothness = variance_smoothness(design[known], squares[known], parts[known]) if by_age else PENALTIES[-1]
-    at = log_variance(design[known], squares[known], smoothness)
-    values = design @ at
-    for part in np.unique(parts[known]):
-        own, others = parts == part, known & (parts != part)
-        others = others if others.any() else known
-        values[own] = design[own] @ log_variance(design[others], squares[others], smoothness)
-    return values, at, by_age
+    found = []
+    for part, without_it in enumerate(others):
+        rest = known & (parts != part)
+        found.append(log_variance(design[rest], np.maximum(without_it[rest] ** 2, least), smoothness))
+    found.append(log_variance(design[known], squares[known], smoothness))
+    coefficients = np.array(found)
+    # Of samples in no part (-1) the last ones, of all.
+    return np.einsum("nk,nk->n", design, coefficients[parts]), coefficients, by_age

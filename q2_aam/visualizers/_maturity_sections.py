@@ -20,7 +20,7 @@ def curve(page, comparison) -> None:
     page.section(
         "Predicted and expected",
         "The line is what is expected: a curve through the predictions of controls, as smooth as predicts other "
-        f"{comparison.unit}s best. In the grey band 95% of the controls should lie. A control would be its own "
+        f"{comparison.unit}s best. In the grey band 95% of the controls should lie; of few {comparison.unit}s it is not well known. A control would be its own "
         f"expectation, in part: for it another curve is taken, through the controls of other {comparison.unit}s, which "
         "may lie a little beside the line.",
         points=[check_of(own)],
@@ -58,9 +58,9 @@ def by_cohort(page, comparison) -> None:
     page.section(
         "Cohorts",
         f"Predicted minus expected, and z-scores (the same in standard deviations of controls), means in which each "
-        f"{unit} counts alike. From and to: 95% intervals, with the {unit}s of the cohort and of the controls drawn "
-        "anew, and the curve fitted again. A prediction below what is expected need not be a delay: whatever makes a "
-        "community unlike that of controls can move it.",
+        f"{unit} counts alike. From and to: 95% intervals, by how {unit}s of the cohort differ, and by how curve and "
+        f"spread change when {unit}s of the controls are left out. A prediction below what is expected need not be a "
+        "delay: whatever makes a community unlike that of controls can move it.",
     )
     frame = comparison.others.dropna(subset=["difference"]).head(MAX_BARS)
     if len(frame):

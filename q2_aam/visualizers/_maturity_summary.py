@@ -10,7 +10,9 @@ from q2_aam.types import AAMMaturityDirectoryFormat
 from ._page import number
 from ._samples import listed, some
 
-NEITHER = {
+ORIGINS = {
+    "out-of-fold": "The predictions are by models that learnt from all cohorts. Where a community shows which cohort it "
+    "is of, such models can make up for a difference between cohorts, in part: it may be larger than it seems here.",
     "new": "The predictions are of another table than the model was fitted to. Samples that are in both were learnt "
     "from: they are predicted too near to their true values, and delays are hidden. Leave them out, or give "
     "out-of-fold predictions of them.",
@@ -54,7 +56,7 @@ class Comparison:
 
     @property
     def unit(self) -> str:
-        """What is drawn anew, one of them."""
+        """What counts as independent, one of them."""
         return "sample" if self.about["subjects"] is None else "subject"
 
     @property
@@ -141,7 +143,7 @@ def sentence(row, comparison: Comparison) -> str:
 def notes_of(comparison: Comparison) -> list[str]:
     """What the reader should know of the samples, before anything else."""
     about, samples = comparison.about, comparison.samples
-    notes = [NEITHER[about["origin"]]] if about["origin"] in NEITHER else []
+    notes = [ORIGINS[about["origin"]]] if about["origin"] in ORIGINS else []
     notes += about["notes"]
     for reason, part in samples[samples["reason"] != ""].groupby("reason", sort=False):
         notes.append(f"Nothing is expected of {some(part, 'sample')}, {reason}: {listed(part['sample'])}.")

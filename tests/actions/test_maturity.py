@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from q2_aam.actions._origin import origin_of
+from q2_aam.actions._origin import folds_of_samples, origin_of
 from q2_aam.actions.maturity import maturity
 from q2_aam.evaluation.maturity import measure_maturity
 from q2_aam.framework import Artifact, qiime2
@@ -138,6 +138,22 @@ def test_subjects_in_two_cohorts():
     np.testing.assert_array_equal(before, after)
 
 
+def test_a_gap_that_is_most_of_the_range_is_said():
+    frame = simulate_cohorts(0)
+    controls = frame["cohort"] == "control"
+    low = frame.loc[controls, "true"].max()
+    frame.loc["adult"] = ("mother", 360.0, 17.0, "control")
+    assert run(frame).view(dict)["notes"] == [
+        f"No control (control) has a true value between {low:g} and 360, more than half of their range. Curves are as "
+        "fine, and controls count as near, by the whole range: what is expected beside such a gap may be far off. "
+        "Leave out the samples on one side."
+    ]
+    # Controls of two ages alone have no shape that could be lost.
+    two = simulate_cohorts(0)
+    two["true"] = two["true"].gt(12) * 24.0
+    assert run(two).view(dict)["notes"] == []
+
+
 def refused(sentence, frame, **changes):
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
         maturity(**given(frame, **changes))
@@ -184,6 +200,28 @@ def artifact_of(folder, action, plugin="aam", artifacts=None, **inputs):
 @pytest.mark.parametrize("action", ["fit", "fine_tune", "cross_validate", "merge_folds"])
 def test_these_predictions_are_out_of_fold(tmp_path, action):
     assert origin_of(artifact_of(tmp_path, action, table="t1")) == "out-of-fold"
+
+
+@pytest.mark.parametrize("given_groups, known", [("!no-provenance 'x'", False), ("null", True)])
+def test_folds_that_part_samples_of_a_subject_are_known_and_said(tmp_path, given_groups, known):
+    frame = simulate_cohorts(0)
+    data = artifact_of(tmp_path, "fit", table="t1")
+    path = tmp_path / "provenance" / "action" / "action.yaml"
+    path.write_text(path.read_text().replace("!no-provenance 'x'", given_groups))
+    assert folds_of_samples(data) == known
+    predictions = predictions_of(frame["predicted"].to_dict())
+    (data / "predictions.tsv").write_bytes((predictions.path / "predictions.tsv").read_bytes())
+    own = type(predictions)(str(data), "r")
+    note = (
+        "The model was fitted without groups: when a sample was predicted, other samples of its subject had been "
+        "learnt from. Predictions are too near to true values, and delays are hidden. Fit with groups."
+    )
+    assert run(frame, predictions=own).view(dict)["notes"] == [note] * known
+    assert note not in run(frame, predictions=own, groups=None).view(dict)["notes"]
+
+
+def test_what_has_no_provenance_is_not_known_to_have_such_folds(tmp_path):
+    assert not folds_of_samples(tmp_path / "imported" / "data")
 
 
 @pytest.mark.parametrize("table, origin", [("t1", "learnt"), ("t2", "new")])

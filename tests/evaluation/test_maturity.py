@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from q2_aam.evaluation.cohorts import half_width, range_edges
+from q2_aam.evaluation.cohorts import freedom_of, half_width, range_edges
 from q2_aam.evaluation.control_curve import PENALTIES, Basis, Sums, log_loss, log_variance
 from q2_aam.evaluation.maturity import GAP, OUTSIDE, measure_maturity, parts_of, support
 from q2_aam.simulation.cohorts import expected_at, simulate_cohorts, spread_at
@@ -80,6 +80,44 @@ def test_nor_their_spread():
     after = measure_maturity(frame, "control").samples
     assert after.loc[own, "spread"].max() < 5 * before.loc[own, "spread"].max()
     assert after.loc[frame["cohort"] == "late", "spread"].min() > 5 * before["spread"].max()
+
+
+def test_nor_does_a_control_move_its_own_spread_through_the_curves_of_others():
+    frame = simulate_cohorts(0, controls=4)
+    own = frame["subject"] == "subject 3"
+    before = measure_maturity(frame, "control").samples
+    after = measure_maturity(frame.assign(predicted=frame["predicted"] + 1000 * own), "control").samples
+    # As the residuals of the others grow with its own, |z| would be at most three.
+    np.testing.assert_allclose(after.loc[own, "spread"], before.loc[own, "spread"], rtol=1e-3)
+    assert after.loc[own, "z"].min() > 100
+
+
+def cohorts_of(seed, visits, others, delay, own_share):
+    """Controls with so many visits each, all of one spread, and a cohort of eight visits each."""
+    rng, rows = np.random.default_rng(seed), []
+    for number in range(len(visits) + others):
+        late = number >= len(visits)
+        age = rng.uniform(0, 24, 8 if late else visits[number])
+        noise = np.sqrt(own_share) * rng.normal() + np.sqrt(1 - own_share) * rng.normal(size=len(age))
+        cohort = "late" if late else "control"
+        values = expected_at(age) - delay * late + noise
+        rows += [(f"subject {number}", a, v, cohort) for a, v in zip(age, values, strict=True)]
+    frame = pd.DataFrame(rows, columns=["subject", "true", "predicted", "cohort"])
+    return frame.set_axis([f"S{row}" for row in range(len(frame))])
+
+
+@pytest.mark.parametrize("visits, delay, own_share", [((8,) * 6, 8.0, 0.4), ((28, 4, 4, 4, 4, 4), 0.0, 0.9)])
+def test_intervals_know_that_the_spread_is_not_known_and_that_few_controls_make_the_curve(visits, delay, own_share):
+    runs = []
+    for seed in range(60):
+        row = measure_maturity(cohorts_of(seed, visits, 8, delay, own_share), "control").cohorts.iloc[1]
+        runs.append(
+            {
+                "difference": row["difference_low"] <= -delay <= row["difference_high"],
+                "z": row["z_low"] <= -delay <= row["z_high"],
+            }
+        )
+    assert (means(runs) >= 0.9).all()
 
 
 def test_nothing_is_expected_beyond_the_controls_or_between_them():
@@ -198,8 +236,8 @@ def test_too_few_controls_are_refused():
     scattered = simulate_cohorts(0, controls=3, visits=4)
     scattered.loc[scattered["cohort"] == "control", "true"] = (np.arange(12).reshape(4, 3).T.ravel()) ** 3.0
     refused(
-        "Only 6 controls ('control') have a true value near which there are controls of 2 other subjects: it takes 10 "
-        "to say how far controls spread. Add controls whose true values are nearer to each other.",
+        "Only 6 controls ('control') of 3 subjects have a true value near which there are controls of 2 other subjects: "
+        "it takes 10 of 3 to say how far controls spread. Add controls whose true values are nearer to each other.",
         scattered,
     )
 
@@ -257,17 +295,35 @@ def test_the_variance_is_the_likeliest():
 
 
 def test_half_width_is_welchs():
-    from scipy.stats import ttest_ind
+    from scipy.stats import t, ttest_ind
 
     rng = np.random.default_rng(3)
     one, other = rng.normal(size=7), 2 * rng.normal(size=12)
-    drawn = [values[rng.integers(0, len(values), (200_000, len(values)))].mean(1) for values in (one, other)]
+    without = [one.mean() - np.delete(other, place).mean() for place in range(12)]
     interval = ttest_ind(one, other, equal_var=False)
-    freedom = welch(one, other)
-    from scipy.stats import t
+    expected = abs(one.mean() - other.mean()) / abs(interval.statistic) * t.ppf(0.975, welch(one, other))
+    assert half_width(one, np.array(without), np.full(12, 0.3)) == pytest.approx(expected)
 
-    expected = abs(one.mean() - other.mean()) / abs(interval.statistic) * t.ppf(0.975, freedom)
-    assert half_width(drawn[0], 7, drawn[1], 12) == pytest.approx(expected, rel=0.01)
+
+def test_degrees_of_freedom_fall_with_how_unequally_a_curve_follows_parts():
+    assert freedom_of(np.full(9, 0.2)) == pytest.approx(8)
+    assert 1 <= freedom_of(np.array([0.9, *np.full(9, 0.01)])) < 1.1
+    weights = np.array([0.4, 0.3, 0.1, 0.1, 0.05, 0.05])
+    values = np.random.default_rng(0).normal(size=(200_000, 6))
+    without = (values @ weights)[:, None] - weights * values
+    variances = 5 * (without / (1 - weights)).var(1)
+    assert freedom_of(weights) == pytest.approx(2 * variances.mean() ** 2 / variances.var(), rel=0.02)
+
+
+def test_shares_are_how_far_a_part_moves_the_curve():
+    rng = np.random.default_rng(4)
+    design, values, parts = Basis(0, 10)(rng.uniform(0, 10, 60)), rng.normal(size=60), np.arange(60) % 3
+    every, smoothness = np.ones(3), 0.01
+    before = Sums(design, values, parts).coefficients(every, smoothness)
+    after = Sums(design, values + (parts == 1), parts).coefficients(every, smoothness)
+    shares = Sums(design, values, parts).shares(smoothness)
+    np.testing.assert_allclose(shares[1], after - before, atol=1e-9)
+    np.testing.assert_allclose(shares.sum(0), 1, atol=1e-5)
 
 
 def welch(one, other):
