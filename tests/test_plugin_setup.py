@@ -118,6 +118,12 @@ def test_no_default_is_written_into_a_signature(action):
     assert literal == set()
 
 
+@pytest.mark.parametrize("action", ACTIONS)
+def test_messages_speak_the_language_of_the_interface(action):
+    called = plugin.actions[action]._callable
+    assert called is not function_of(action) and called.__wrapped__ is function_of(action)
+
+
 def test_seeds_are_those_that_the_dataclass_takes():
     seeds = parameters.SEED["random_seed"][0]
     assert LARGEST_SEED in seeds and LARGEST_SEED + 1 not in seeds

@@ -6,6 +6,7 @@ from q2_types.feature_data import FeatureData, Sequence
 from q2_types.ordination import PCoAResults
 from q2_types.sample_data import SampleData
 
+from q2_aam.actions._interface import spoken
 from q2_aam.actions.embed import embed, embed_vectors
 from q2_aam.framework import Choices, Str
 from q2_aam.registration import examples, parameters
@@ -53,7 +54,7 @@ def register_embedding(plugin, citations) -> None:
         "threads": RUNTIME["threads"],
     }
     plugin.methods.register_function(
-        function=embed,
+        function=spoken(embed),
         inputs=INPUTS,
         parameters={"metric": Str % Choices(METRIC_CHOICES), **types(common)},
         outputs=[
@@ -81,7 +82,7 @@ def register_embedding(plugin, citations) -> None:
         examples={"Distances without a phylogeny": examples.embed_example},
     )
     plugin.methods.register_function(
-        function=embed_vectors,
+        function=spoken(embed_vectors),
         inputs=INPUTS,
         parameters=types(common),
         outputs=[("sample_vectors", SampleData[AAMEmbedding]), ("asv_vectors", FeatureData[AAMEmbedding])],

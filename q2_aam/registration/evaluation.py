@@ -6,6 +6,7 @@ from q2_types.feature_table import FeatureTable, Frequency, PresenceAbsence, Rel
 from q2_types.sample_data import SampleData
 from q2_types.tree import Phylogeny, Rooted
 
+from q2_aam.actions._interface import spoken
 from q2_aam.actions.cross_validate import cross_validate
 from q2_aam.actions.merge_folds import merge_folds
 from q2_aam.actions.predict_baselines import predict_baselines
@@ -71,7 +72,7 @@ def register_evaluation(plugin) -> None:
 def register_split_samples(plugin) -> None:
     """Register `split_samples`."""
     plugin.methods.register_function(
-        function=split_samples,
+        function=spoken(split_samples),
         inputs={"table": FeatureTable[T_table]},
         parameters={
             "metadata": MetadataColumn[Numeric | Categorical],
@@ -104,7 +105,7 @@ def register_predict_baselines(plugin) -> None:
     """Register `predict_baselines`."""
     tables = (COVARIATE_READING, READING)
     plugin.methods.register_function(
-        function=predict_baselines,
+        function=spoken(predict_baselines),
         inputs={"train_table": ANY_TABLE, "table": ANY_TABLE, "phylogeny": Phylogeny[Rooted]},
         parameters={
             "metadata": MetadataColumn[Numeric | Categorical],
@@ -141,7 +142,7 @@ def register_predict_baselines(plugin) -> None:
 def register_merge_folds(plugin) -> None:
     """Register `merge_folds`."""
     plugin.methods.register_function(
-        function=merge_folds,
+        function=spoken(merge_folds),
         inputs={
             "predictions": List[SampleData[RegressorPredictions | ClassifierPredictions]],
             "certainty": List[SampleData[PredictionIntervals | Probabilities]],
@@ -190,7 +191,7 @@ def register_cross_validate(plugin) -> None:
     """Register `cross_validate`."""
     tables = (FOLDS, COVARIATE_READING, READING, FITTING, FOREIGN_READING, RUNTIME, SEED)
     plugin.pipelines.register_function(
-        function=cross_validate,
+        function=spoken(cross_validate),
         inputs={
             "table": ANY_TABLE,
             "sequences": FeatureData[Sequence],
@@ -241,7 +242,7 @@ def register_cross_validate(plugin) -> None:
 def register_pages(plugin) -> None:
     """Register `evaluate`, `summarize_training` and `summarize_model`."""
     plugin.visualizers.register_function(
-        function=evaluate,
+        function=spoken(evaluate),
         inputs={
             "predictions": SampleData[RegressorPredictions | ClassifierPredictions],
             "certainty": SampleData[PredictionIntervals | Probabilities],
@@ -276,7 +277,7 @@ def register_pages(plugin) -> None:
         examples={"Numeric column": examples.evaluate_example},
     )
     plugin.visualizers.register_function(
-        function=summarize_training,
+        function=spoken(summarize_training),
         inputs={"training_log": AAMTrainingLog},
         parameters={},
         input_descriptions={"training_log": "What pretrain or fine-tune left."},
@@ -286,7 +287,7 @@ def register_pages(plugin) -> None:
         examples={"Run of pretrain": examples.summarize_training_example},
     )
     plugin.visualizers.register_function(
-        function=summarize_model,
+        function=spoken(summarize_model),
         inputs={"model": AAMModel[Encoder | Regressor | Classifier]},
         parameters={},
         input_descriptions={"model": "What fit, fine-tune, pretrain or ready-encoder made, or a colleague gave you."},

@@ -5,6 +5,7 @@ from q2_types.feature_data import FeatureData, Sequence
 from q2_types.sample_data import SampleData
 from q2_types.tree import Phylogeny, Rooted
 
+from q2_aam.actions._interface import spoken
 from q2_aam.actions.explain import explain
 from q2_aam.framework import Bool, Categorical, Metadata, MetadataColumn, Numeric
 from q2_aam.registration import examples, parameters
@@ -30,7 +31,7 @@ def register_explaining(plugin) -> None:
     """
     common = {"missing_features": READING["missing_features"], **FOREIGN_PREDICTED_READING, **RUNTIME, **SEED}
     plugin.methods.register_function(
-        function=explain,
+        function=spoken(explain),
         inputs={
             "table": ANY_TABLE,
             "model": AAMModel[Regressor | Classifier],
@@ -96,7 +97,7 @@ def register_show_importance(plugin) -> None:
     plugin : Plugin
     """
     plugin.visualizers.register_function(
-        function=show_importance,
+        function=spoken(show_importance),
         inputs={
             "importance": FeatureData[Importance],
             "effects": SampleData[AAMEffects],

@@ -12,6 +12,7 @@ from q2_types.feature_table import FeatureTable, Frequency, PresenceAbsence, Rel
 from q2_types.sample_data import SampleData
 from q2_types.tree import Phylogeny, Rooted
 
+from q2_aam.actions._interface import spoken
 from q2_aam.actions.fine_tune import fine_tune
 from q2_aam.actions.fit import fit
 from q2_aam.actions.predict import predict
@@ -80,7 +81,7 @@ def register_learning(plugin, citations) -> None:
 def register_pretrain(plugin, citations) -> None:
     """Register `pretrain`."""
     plugin.methods.register_function(
-        function=pretrain,
+        function=spoken(pretrain),
         inputs={
             "table": FeatureTable[Frequency],
             "phylogeny": Phylogeny[Rooted],
@@ -121,7 +122,7 @@ def register_pretrain(plugin, citations) -> None:
 def register_ready_encoder(plugin, citations) -> None:
     """Register `ready_encoder`."""
     plugin.methods.register_function(
-        function=ready_encoder,
+        function=spoken(ready_encoder),
         inputs={},
         parameters={},
         outputs=[("model", AAMModel[Encoder])],
@@ -142,7 +143,7 @@ def register_fit(plugin) -> None:
     """Register `fit`."""
     tables = (COVARIATE_READING, READING, FITTING, FOREIGN_READING, RUNTIME, SEED)
     plugin.methods.register_function(
-        function=fit,
+        function=spoken(fit),
         inputs={"table": ANY_TABLE, "sequences": FeatureData[Sequence], "encoder": AAMModel[Encoder]},
         parameters={
             "metadata": MetadataColumn[T_column],
@@ -184,7 +185,7 @@ def register_fine_tune(plugin) -> None:
     """Register `fine_tune`."""
     tables = (COVARIATE_READING, READING, FOREIGN_READING, OPTIMIZATION, TRAINING, RUNTIME, SEED)
     plugin.methods.register_function(
-        function=fine_tune,
+        function=spoken(fine_tune),
         inputs={
             "table": ANY_TABLE,
             "sequences": FeatureData[Sequence],
@@ -247,7 +248,7 @@ def register_fine_tune(plugin) -> None:
 def register_predict(plugin) -> None:
     """Register `predict`."""
     plugin.methods.register_function(
-        function=predict,
+        function=spoken(predict),
         inputs={"table": ANY_TABLE, "model": AAMModel[T_variant], "sequences": FeatureData[Sequence]},
         parameters={
             "covariates": parameters.COVARIATES[0],

@@ -3,6 +3,7 @@
 from q2_sample_classifier import RegressorPredictions
 from q2_types.sample_data import SampleData
 
+from q2_aam.actions._interface import spoken
 from q2_aam.actions.maturity import maturity
 from q2_aam.framework import Categorical, MetadataColumn, Numeric, Str
 from q2_aam.registration import example_data, parameters
@@ -20,7 +21,7 @@ def register_maturity(plugin, citations) -> None:
     citations : Citations
     """
     plugin.methods.register_function(
-        function=maturity,
+        function=spoken(maturity),
         inputs={"predictions": SampleData[RegressorPredictions]},
         parameters={
             "metadata": MetadataColumn[Numeric],
@@ -58,7 +59,7 @@ def register_maturity(plugin, citations) -> None:
         examples={"Two treatments": maturity_example},
     )
     plugin.visualizers.register_function(
-        function=show_maturity,
+        function=spoken(show_maturity),
         inputs={"maturity": SampleData[AAMMaturity]},
         parameters={},
         input_descriptions={"maturity": "What maturity made."},

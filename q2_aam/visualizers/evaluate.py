@@ -5,7 +5,7 @@ from q2_sample_classifier._format import PredictionsDirectoryFormat
 
 from q2_aam.framework import qiime2
 from q2_aam.settings import Reading
-from q2_aam.study.cautions import cautions, distance_caution
+from q2_aam.study.cautions import cautions, distance_caution, learnt_caution
 from q2_aam.study.predictions_file import read_predictions
 
 from ._baselines import add_baselines
@@ -70,6 +70,7 @@ def evaluate(
     page.notes += evaluation.notes
     truth = evaluation.frame["true"].rename(evaluation.name)
     page.cautions = cautions(truth, None if groups is None else groups.to_series())
+    own = None if novelty is None else learnt_caution(novelty.reindex(evaluation.frame.index))
     if novelty is not None and (far := distance_caution(novelty)):
         page.cautions.append(far)
     if scores is not None:
@@ -79,6 +80,8 @@ def evaluate(
         regression_page(page, evaluation)
     else:
         classification_page(page, evaluation)
+    if own:
+        page.verdict("No verdict: there are samples that were learnt from.", own, "warning")
     page.render()
 
 

@@ -293,3 +293,15 @@ def test_samples_of_another_study_are_told_of_at_the_top(tmp_path, far, said):
     )
     text = f"{far} of 10 samples lie farther from the samples that were learnt from than 90% of these from each other"
     assert (text in read_page(tmp_path).text) == said
+
+
+def test_of_samples_that_were_learnt_from_there_is_no_verdict(tmp_path):
+    ids, truth, predicted, intervals, novelty, _ = regression(n=60)
+    novelty = novelty.assign(nearest_distance=0.1, nearest_percentile=50.0, learnt_from=[1.0] * 3 + [0.0] * 57)
+    columns = predictions_of(dict(zip(ids, predicted, strict=True))), numeric(dict(zip(ids, truth, strict=True)))
+    evaluate(str(tmp_path / "own"), *columns, intervals, novelty)
+    text = read_page(tmp_path / "own").text
+    assert "No verdict: there are samples that were learnt from." in text
+    assert f"3 of 60 samples are the very communities that the model was fitted to: {', '.join(ids[:3])}." in text
+    evaluate(str(tmp_path / "new"), *columns, intervals, novelty.assign(learnt_from=0.0))
+    assert "No verdict" not in read_page(tmp_path / "new").text
