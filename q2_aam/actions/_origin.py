@@ -40,7 +40,7 @@ def folds_of_samples(directory) -> bool:
 
 
 def _action(folder: Path) -> dict:
-    """What an action was, with its inputs and parameters by name; empty where nothing is written, or of other plugins."""
+    """What an action was, its inputs and parameters by name; empty where nothing is written, or of other plugins."""
     import yaml
 
     class Plain(yaml.SafeLoader):

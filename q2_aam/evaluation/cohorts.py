@@ -99,7 +99,8 @@ class Cohorts:
         predicted, design = self.samples["predicted"].to_numpy()[own], self.design[own]
         spread = self.samples["spread"].to_numpy()[own]
         # The spread by all controls, and with each part of them left out.
-        scales = {"difference": (np.ones(len(spread)), 1), "z": (spread, np.exp(design @ self.left_out.log_variances.T / 2))}
+        without_parts = np.exp(design @ self.left_out.log_variances.T / 2)
+        scales = {"difference": (np.ones(len(spread)), 1), "z": (spread, without_parts)}
         for name, (scale, without) in scales.items():
             row |= dict.fromkeys((name, f"{name}_low", f"{name}_high"), np.nan)
             if not own.any():
@@ -160,18 +161,16 @@ def half_width(values: np.ndarray, estimates: np.ndarray, shares: np.ndarray) ->
 
 
 def freedom_of(shares: np.ndarray) -> float:
-    """Degrees of freedom of a jackknife's variance: one less than parts if all count alike, else fewer.
-
-    Satterthwaite's, were parts independent, of one variance, and the estimate their mean, weighted by the shares.
+    """Degrees of freedom of the controls: how many parts that count alike would say as much, less one.
 
     Parameters
     ----------
     shares : np.ndarray
         float64 ``[P]``.
+
+    References
+    ----------
+    Kish L (1965). Survey Sampling. Wiley; the effective number of weighted samples.
     """
     weights = np.abs(shares) / np.abs(shares).sum()
-    # A part left out moves the mean by its weight, and the other weights grow to one again.
-    moves = (weights / (1 - np.minimum(weights, 0.999)))[:, None] * (np.eye(len(weights)) - weights)
-    moves -= moves.mean(0)
-    products = moves @ moves.T
-    return float(np.trace(products) ** 2 / (products**2).sum())
+    return max(1 / (weights**2).sum() - 1, 1.0)

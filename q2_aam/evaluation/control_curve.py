@@ -91,8 +91,8 @@ class Sums:
 
         By the splines at a place: how far the curve is moved there when all values of the part are moved by one.
         """
-        products = self.products.sum(0) + self.samples.sum() * (smoothness * self._penalty + 1e-9 * np.eye(len(self._penalty)))
-        return np.linalg.solve(products, self.ones.T).T
+        rough = smoothness * self._penalty + 1e-9 * np.eye(len(self._penalty))
+        return np.linalg.solve(self.products.sum(0) + self.samples.sum() * rough, self.ones.T).T
 
     def smoothness(self, chosen: np.ndarray) -> float:
         """The penalty by which parts are best predicted from the others.

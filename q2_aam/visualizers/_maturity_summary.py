@@ -11,8 +11,8 @@ from ._page import number
 from ._samples import listed, some
 
 ORIGINS = {
-    "out-of-fold": "The predictions are by models that learnt from all cohorts. Where a community shows which cohort it "
-    "is of, such models can make up for a difference between cohorts, in part: it may be larger than it seems here.",
+    "out-of-fold": "The predictions are by models that learnt from all cohorts. Where a community shows which cohort "
+    "it is of, such models can make up for a difference between cohorts, in part: it may be larger than it seems here.",
     "new": "The predictions are of another table than the model was fitted to. Samples that are in both were learnt "
     "from: they are predicted too near to their true values, and delays are hidden. Leave them out, or give "
     "out-of-fold predictions of them.",
