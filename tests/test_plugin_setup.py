@@ -118,7 +118,7 @@ def test_no_default_is_written_into_a_signature(action):
     assert literal == set()
 
 
-@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("action", METHODS)
 def test_messages_speak_the_language_of_the_interface(action):
     called = plugin.actions[action]._callable
     assert called is not function_of(action) and called.__wrapped__ is function_of(action)

@@ -8,6 +8,7 @@ import pandas as pd
 from q2_aam.actions._reading import foreign_cautions, refuse_columns_of_nothing, refuse_id_headers
 from q2_aam.actions._reporting import readable_warnings, say
 from q2_aam.framework import qiime2
+from q2_aam.interface import speaking
 from q2_aam.settings import LARGEST_SEED, CrossValidation, Fitting, Reading, of_arguments
 
 
@@ -39,12 +40,12 @@ def cross_validate(
 ):
     """Cross-validate; the parameters are described where they are registered."""
     arguments = dict(locals())
-    of_arguments(CrossValidation, arguments)
-    of_arguments(Fitting, arguments)
-    refuse_columns_of_nothing(covariates, covariate_columns)
-    refuse_contradictions(pretraining, phylogeny, pretrain_epochs)
-    refuse_no_counts(pretraining, table)
-    with readable_warnings():
+    with speaking(cross_validate), readable_warnings():
+        of_arguments(CrossValidation, arguments)
+        of_arguments(Fitting, arguments)
+        refuse_columns_of_nothing(covariates, covariate_columns)
+        refuse_contradictions(pretraining, phylogeny, pretrain_epochs)
+        refuse_no_counts(pretraining, table)
         warn_of_seen_samples(pretraining, encoder)
         pipeline = Pipeline(ctx, arguments)
         pipeline.run_repeats()

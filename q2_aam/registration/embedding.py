@@ -6,9 +6,9 @@ from q2_types.feature_data import FeatureData, Sequence
 from q2_types.ordination import PCoAResults
 from q2_types.sample_data import SampleData
 
-from q2_aam.actions._interface import spoken
 from q2_aam.actions.embed import embed, embed_vectors
 from q2_aam.framework import Choices, Str
+from q2_aam.interface import spoken
 from q2_aam.registration import examples, parameters
 from q2_aam.registration.learning import ANY_TABLE
 from q2_aam.registration.parameters import (

@@ -6,12 +6,12 @@ from q2_types.feature_table import FeatureTable, Frequency, PresenceAbsence, Rel
 from q2_types.sample_data import SampleData
 from q2_types.tree import Phylogeny, Rooted
 
-from q2_aam.actions._interface import spoken
 from q2_aam.actions.cross_validate import cross_validate
 from q2_aam.actions.merge_folds import merge_folds
 from q2_aam.actions.predict_baselines import predict_baselines
 from q2_aam.actions.split_samples import split_samples
 from q2_aam.framework import Categorical, List, Metadata, MetadataColumn, Numeric, TypeMap, TypeMatch, Visualization
+from q2_aam.interface import spoken
 from q2_aam.registration import examples, parameters
 from q2_aam.registration.learning import ANY_TABLE
 from q2_aam.registration.parameters import (
@@ -191,7 +191,7 @@ def register_cross_validate(plugin) -> None:
     """Register `cross_validate`."""
     tables = (FOLDS, COVARIATE_READING, READING, FITTING, FOREIGN_READING, RUNTIME, SEED)
     plugin.pipelines.register_function(
-        function=spoken(cross_validate),
+        function=cross_validate,
         inputs={
             "table": ANY_TABLE,
             "sequences": FeatureData[Sequence],
@@ -242,7 +242,7 @@ def register_cross_validate(plugin) -> None:
 def register_pages(plugin) -> None:
     """Register `evaluate`, `summarize_training` and `summarize_model`."""
     plugin.visualizers.register_function(
-        function=spoken(evaluate),
+        function=evaluate,
         inputs={
             "predictions": SampleData[RegressorPredictions | ClassifierPredictions],
             "certainty": SampleData[PredictionIntervals | Probabilities],
@@ -277,7 +277,7 @@ def register_pages(plugin) -> None:
         examples={"Numeric column": examples.evaluate_example},
     )
     plugin.visualizers.register_function(
-        function=spoken(summarize_training),
+        function=summarize_training,
         inputs={"training_log": AAMTrainingLog},
         parameters={},
         input_descriptions={"training_log": "What pretrain or fine-tune left."},
@@ -287,7 +287,7 @@ def register_pages(plugin) -> None:
         examples={"Run of pretrain": examples.summarize_training_example},
     )
     plugin.visualizers.register_function(
-        function=spoken(summarize_model),
+        function=summarize_model,
         inputs={"model": AAMModel[Encoder | Regressor | Classifier]},
         parameters={},
         input_descriptions={"model": "What fit, fine-tune, pretrain or ready-encoder made, or a colleague gave you."},

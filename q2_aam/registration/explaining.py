@@ -5,9 +5,9 @@ from q2_types.feature_data import FeatureData, Sequence
 from q2_types.sample_data import SampleData
 from q2_types.tree import Phylogeny, Rooted
 
-from q2_aam.actions._interface import spoken
 from q2_aam.actions.explain import explain
 from q2_aam.framework import Bool, Categorical, Metadata, MetadataColumn, Numeric
+from q2_aam.interface import spoken
 from q2_aam.registration import examples, parameters
 from q2_aam.registration.learning import ANY_TABLE
 from q2_aam.registration.parameters import (
@@ -97,7 +97,7 @@ def register_show_importance(plugin) -> None:
     plugin : Plugin
     """
     plugin.visualizers.register_function(
-        function=spoken(show_importance),
+        function=show_importance,
         inputs={
             "importance": FeatureData[Importance],
             "effects": SampleData[AAMEffects],

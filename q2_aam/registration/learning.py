@@ -12,13 +12,13 @@ from q2_types.feature_table import FeatureTable, Frequency, PresenceAbsence, Rel
 from q2_types.sample_data import SampleData
 from q2_types.tree import Phylogeny, Rooted
 
-from q2_aam.actions._interface import spoken
 from q2_aam.actions.fine_tune import fine_tune
 from q2_aam.actions.fit import fit
 from q2_aam.actions.predict import predict
 from q2_aam.actions.pretrain import pretrain
 from q2_aam.actions.ready_encoder import ready_encoder
 from q2_aam.framework import Categorical, Choices, MetadataColumn, Numeric, Str, TypeMap
+from q2_aam.interface import spoken
 from q2_aam.registration import examples, parameters
 from q2_aam.registration.parameters import (
     ARCHITECTURE,

@@ -3,9 +3,9 @@
 from q2_sample_classifier import RegressorPredictions
 from q2_types.sample_data import SampleData
 
-from q2_aam.actions._interface import spoken
 from q2_aam.actions.maturity import maturity
 from q2_aam.framework import Categorical, MetadataColumn, Numeric, Str
+from q2_aam.interface import spoken
 from q2_aam.registration import example_data, parameters
 from q2_aam.registration.parameters import READING
 from q2_aam.types import AAMMaturity
@@ -59,7 +59,7 @@ def register_maturity(plugin, citations) -> None:
         examples={"Two treatments": maturity_example},
     )
     plugin.visualizers.register_function(
-        function=spoken(show_maturity),
+        function=show_maturity,
         inputs={"maturity": SampleData[AAMMaturity]},
         parameters={},
         input_descriptions={"maturity": "What maturity made."},

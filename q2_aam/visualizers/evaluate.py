@@ -4,6 +4,7 @@ import pandas as pd
 from q2_sample_classifier._format import PredictionsDirectoryFormat
 
 from q2_aam.framework import qiime2
+from q2_aam.interface import speaking
 from q2_aam.settings import Reading
 from q2_aam.study.cautions import cautions, distance_caution, learnt_caution
 from q2_aam.study.predictions_file import read_predictions
@@ -59,11 +60,12 @@ def evaluate(
     ValueError
         A sentence that names the samples and columns that do not fit, and what to do.
     """
-    predicted = read_predictions(predictions.path / "predictions.tsv")
-    evaluation = match_samples(predicted, metadata, certainty, novelty, groups, missing_samples)
-    if baselines is not None:
-        add_baselines(evaluation, baselines, metadata.type)
-    add_columns(evaluation, sample_metadata, missing_samples)
+    with speaking(evaluate):
+        predicted = read_predictions(predictions.path / "predictions.tsv")
+        evaluation = match_samples(predicted, metadata, certainty, novelty, groups, missing_samples)
+        if baselines is not None:
+            add_baselines(evaluation, baselines, metadata.type)
+        add_columns(evaluation, sample_metadata, missing_samples)
     lead = f"{some(evaluation.frame, 'sample')} with a prediction and a true value."
     lead += without_prediction(predicted, metadata)
     page = Page(output_dir, f"How good are the predictions of '{evaluation.name}'?", lead)

@@ -239,7 +239,8 @@ def test_too_few_controls_are_refused():
     scattered.loc[scattered["cohort"] == "control", "true"] = (np.arange(12).reshape(4, 3).T.ravel()) ** 3.0
     refused(
         "Only 6 controls ('control') of 3 subjects have a true value near which there are controls of 2 other "
-        "subjects: it takes 10 of 3 to say how far controls spread. Add controls whose true values are nearer to each other.",
+        "subjects: it takes 10 of 3 to say how far controls spread. Add controls whose true values are nearer to each "
+        "other.",
         scattered,
     )
 

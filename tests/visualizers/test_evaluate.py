@@ -299,6 +299,8 @@ def test_of_samples_that_were_learnt_from_there_is_no_verdict(tmp_path):
     ids, truth, predicted, intervals, novelty, _ = regression(n=60)
     novelty = novelty.assign(nearest_distance=0.1, nearest_percentile=50.0, learnt_from=[1.0] * 3 + [0.0] * 57)
     columns = predictions_of(dict(zip(ids, predicted, strict=True))), numeric(dict(zip(ids, truth, strict=True)))
+    for name in ("own", "new"):
+        (tmp_path / name).mkdir()
     evaluate(str(tmp_path / "own"), *columns, intervals, novelty)
     text = read_page(tmp_path / "own").text
     assert "No verdict: there are samples that were learnt from." in text

@@ -1,41 +1,47 @@
 """Messages in the language of the interface: on the command line parameters are called `--p-name`."""
 
+import contextlib
 import functools
 import inspect
 import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+
+
+@contextlib.contextmanager
+def speaking(action: Callable) -> Iterator[None]:
+    """Errors and warnings call the parameters of an action as whoever runs it does."""
+    if not on_command_line():
+        yield
+        return
+    names, before = parameters_of(action), warnings.showwarning
+    try:
+        warnings.showwarning = lambda message, category, *rest, **further: before(
+            category(in_options(str(message), names)), category, *rest, **further
+        )
+        yield
+    except ValueError as error:
+        said = in_options(str(error), names)
+        if said == str(error):
+            raise
+        raise ValueError(said) from error
+    finally:
+        warnings.showwarning = before
 
 
 def spoken(action: Callable) -> Callable:
-    """An action whose errors and warnings call its parameters as whoever runs it does.
+    """A method that speaks so. Its signature stays as it is.
 
-    Parameters
-    ----------
-    action : callable
-        Function of an action. Its signature stays as it is.
+    Visualizers and pipelines cannot be wrapped: QIIME 2 takes their first argument off the function that it is given,
+    and would take it off the wrapper alone.
     """
 
     @functools.wraps(action)
     def run(*arguments, **options):
-        if not on_command_line():
+        with speaking(action):
             return action(*arguments, **options)
-        names = parameters_of(action)
-        before = warnings.showwarning
-        try:
-            warnings.showwarning = lambda message, category, *rest, **further: before(
-                category(in_options(str(message), names)), category, *rest, **further
-            )
-            return action(*arguments, **options)
-        except ValueError as error:
-            said = in_options(str(error), names)
-            if said == str(error):
-                raise
-            raise ValueError(said) from error
-        finally:
-            warnings.showwarning = before
 
     return run
 
@@ -62,7 +68,7 @@ def in_options(message: str, names: Iterable[str]) -> str:
 
     Examples
     --------
-    >>> from q2_aam.actions._interface import in_options
+    >>> from q2_aam.interface import in_options
     >>> in_options("Add them, or set missing_samples to 'ignore'.", ["missing_samples"])
     'Add them, or set --p-missing-samples ignore.'
     >>> in_options("folds must be 2 or more, but is 1.", ["folds"])

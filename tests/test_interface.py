@@ -6,10 +6,10 @@ import warnings
 
 import pytest
 
-from q2_aam.actions import _interface
-from q2_aam.actions._interface import in_options, parameters_of, spoken
+from q2_aam import interface
 from q2_aam.actions.cross_validate import cross_validate
 from q2_aam.actions.fit import fit
+from q2_aam.interface import in_options, parameters_of, spoken
 
 NAMES = ["folds", "foreign", "missing_samples", "missing_features", "covariate_columns", "max_length", "metric"]
 
@@ -80,4 +80,4 @@ def test_the_signature_stays():
 def test_the_name_of_the_command_is_all_that_tells(monkeypatch):
     for argv, told in ((["qiime"], True), (["/opt/x/qiime2"], True), (["pytest"], False), ([], False)):
         monkeypatch.setattr(sys, "argv", argv)
-        assert _interface.on_command_line() is told
+        assert interface.on_command_line() is told
