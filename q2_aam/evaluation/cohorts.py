@@ -10,6 +10,8 @@ from q2_aam.evaluation.bootstrap import CONFIDENCE
 # With fewer, how subjects differ is not known.
 FEWEST_OF_A_COHORT = 3
 MOST_RANGES = 8
+# With one, intervals hold the truth hardly more often (simulated), and are nearly twice as wide.
+FEWEST_FREEDOM = 2.0
 
 
 @dataclass
@@ -173,4 +175,4 @@ def freedom_of(shares: np.ndarray) -> float:
     Kish L (1965). Survey Sampling. Wiley; the effective number of weighted samples.
     """
     weights = np.abs(shares) / np.abs(shares).sum()
-    return max(1 / (weights**2).sum() - 1, 1.0)
+    return max(1 / (weights**2).sum() - 1, FEWEST_FREEDOM)

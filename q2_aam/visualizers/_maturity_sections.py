@@ -21,9 +21,8 @@ def curve(page, comparison) -> None:
         "Predicted and expected",
         "The line is what is expected: a curve through the predictions of controls, as smooth as predicts other "
         f"{comparison.unit}s best. In the grey band 95% of the controls should lie; of few {comparison.unit}s it is "
-        "not well known. A control would be its own "
-        f"expectation, in part: for it another curve is taken, through the controls of other {comparison.unit}s, which "
-        "may lie a little beside the line.",
+        "not well known. A control would be its own expectation, in part: for it another curve is "
+        f"taken, through the controls of other {comparison.unit}s, which may lie a little beside the line.",
         points=[check_of(own)],
     )
     frame, cohorts, note = coloured(comparison, comparison.samples)

@@ -106,13 +106,10 @@ def cohorts_of(seed, visits, others, delay, own_share):
     return frame.set_axis([f"S{row}" for row in range(len(frame))])
 
 
-@pytest.mark.parametrize(
-    "visits, others, delay, own_share", [((8,) * 6, 8, 8.0, 0.4), ((18, 16, 3, 3, 2, 2, 1, 1, 1, 1), 10, 0.0, 0.9)]
-)
-def test_intervals_know_that_spread_and_curve_are_of_few(visits, others, delay, own_share):
-    runs = []
+def test_intervals_of_z_know_that_the_spread_is_not_known():
+    runs, delay = [], 8.0
     for seed in range(40):
-        row = measure_maturity(cohorts_of(seed, visits, others, delay, own_share), "control").cohorts.iloc[1]
+        row = measure_maturity(cohorts_of(seed, (8,) * 6, 8, delay, 0.4), "control").cohorts.iloc[1]
         runs.append(
             {
                 "difference": row["difference_low"] <= -delay <= row["difference_high"],
@@ -120,6 +117,16 @@ def test_intervals_know_that_spread_and_curve_are_of_few(visits, others, delay, 
             }
         )
     assert (means(runs) >= 0.9).all()
+
+
+def test_one_control_with_most_samples_makes_intervals_wide():
+    even, uneven = (
+        measure_maturity(cohorts_of(1, visits, 8, 0.0, 0.9), "control").cohorts.iloc[1]
+        for visits in ((8,) * 6, (38, 2, 2, 2, 2, 2))
+    )
+    ends = ["difference_low", "difference_high"]
+    # A curve through 48 samples, either way.
+    assert np.diff(uneven[ends]) > 2 * np.diff(even[ends])
 
 
 def test_nothing_is_expected_beyond_the_controls_or_between_them():
@@ -239,8 +246,8 @@ def test_too_few_controls_are_refused():
     scattered.loc[scattered["cohort"] == "control", "true"] = (np.arange(12).reshape(4, 3).T.ravel()) ** 3.0
     refused(
         "Only 6 controls ('control') of 3 subjects have a true value near which there are controls of 2 other "
-        "subjects: it takes 10 of 3 to say how far controls spread. Add controls whose true values are nearer to each "
-        "other.",
+        "subjects: it takes 10 of 3 to say how far controls spread. Add controls whose true values are nearer to "
+        "each other.",
         scattered,
     )
 
@@ -311,7 +318,10 @@ def test_half_width_is_welchs():
 def test_degrees_of_freedom_fall_with_how_unequally_a_curve_follows_parts():
     assert freedom_of(np.full(9, 0.2)) == pytest.approx(8)
     assert freedom_of(np.array([0.4, 0.3, 0.1, 0.1, 0.05, 0.05])) == pytest.approx(1 / 0.275 - 1)
-    assert freedom_of(np.array([0.9, *np.full(9, 0.01)])) == 1
+    assert freedom_of(np.array([0.9, *np.full(9, 0.01)])) == 2
+    values, without = np.random.default_rng(5).normal(size=8), np.linspace(0, 1, 6)
+    equal, unequal = (half_width(values, without, np.array(shares)) for shares in ([1] * 6, [9, 1, 1, 1, 1, 1]))
+    assert unequal > 1.3 * equal
 
 
 def test_shares_are_how_far_a_part_moves_the_curve():
