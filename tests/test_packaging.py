@@ -43,7 +43,7 @@ def test_every_dependency_is_pinned_for_ci():
 # What a module is called where packages are installed.
 DISTRIBUTIONS = {
     "biom": "biom-format", "bp": "iow", "q2_sample_classifier": "q2-sample-classifier", "q2_types": "q2-types",
-    "skbio": "scikit-bio", "sklearn": "scikit-learn", "vl_convert": "vl-convert-python",
+    "skbio": "scikit-bio", "sklearn": "scikit-learn", "vl_convert": "vl-convert-python", "yaml": "pyyaml",
 }  # fmt: skip
 # From conda or Debian alone.
 NOT_FROM_PYPI = {"iow", "q2-sample-classifier", "q2-types", "q2templates", "unifrac"}

@@ -198,7 +198,7 @@ def test_bf16_on_a_cpu_is_really_used(study, encoder):
     # Training is coarse, validation is as exact as prediction: before the first step there is no difference.
     assert coarse.loc[0, "val/target_loss"] == exact.loc[0, "val/target_loss"]
     ours, theirs = coarse.loc[1, "train/target_loss"], exact.loc[1, "train/target_loss"]
-    assert ours != theirs and ours == pytest.approx(theirs, rel=0.3)
+    assert ours != theirs and ours == pytest.approx(theirs, rel=0.6)
 
 
 # Groups and seeds

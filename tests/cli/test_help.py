@@ -68,7 +68,7 @@ def test_refusal_is_a_sentence_and_leaves_nothing(qiime, survey):
     assert said.code == 1
     features = survey[0].table.shape[0]
     assert re.search(rf"{features} of {features} features have no sequence: \w{{32}}, ", plain(said.err))
-    assert "missing_features to 'ignore'" in plain(said.err)
+    assert "Give the sequences of all features." in plain(said.err)
     assert not (qiime.folder / "no.qza").exists()
 
 

@@ -82,7 +82,7 @@ def test_an_entry_is_in_the_table_of_folds(monkeypatch):
     table = score_table([run], pd.Series([1.0, 2, 7], index=ids), "numeric", None).set_index("method")
     assert table["worst"].to_dict() == {OURS: 4.0, "median": 5.0}
     assert table.loc[OURS, "inside"] == 0.25 and np.isnan(table.loc["median", "inside"])
-    assert list(table)[-2:] == ["worst", "inside"] and "right" not in table
+    assert list(table)[-4:] == ["worst", "inside", "mae_low", "mae_high"] and "right" not in table
     assert regression_scores([1, 2, 7], [1, 2, 3])["baseline"]["worst"] == 5
     assert interval_scores([1], [0], [2])["inside"] == 0.25
     scores = classification_scores(["a", "b"], ["a", "b"], np.full((2, 2), 0.5), ["a", "b"])

@@ -5,7 +5,7 @@ import pytest
 
 from q2_aam.framework import ValidationError, qiime2
 from q2_aam.types import AAMClassEffectsFormat, AAMMembersFormat
-from q2_aam.types._transformer import _25, _26
+from q2_aam.types._transformer import _30, _31
 
 
 def written(kind, folder, text):
@@ -17,7 +17,7 @@ def written(kind, folder, text):
 def test_members_are_metadata_of_features(tmp_path):
     members = written(AAMMembersFormat, tmp_path, "feature-id\tclade\n001\tclade-2\nNA\tclade-2\nb\tb\n")
     members.validate("max")
-    metadata = _25(members)
+    metadata = _30(members)
     assert isinstance(metadata, qiime2.Metadata)
     assert metadata.to_dataframe()["clade"].to_dict() == {"001": "clade-2", "NA": "clade-2", "b": "b"}
 
@@ -39,7 +39,7 @@ def test_effects_on_classes(tmp_path):
     text = "sample-id\tfeature-id\tyes\tno\n01\ta\t0.5\t-0.5\n01\tb\t0\t0\n"
     rows = written(AAMClassEffectsFormat, tmp_path, text)
     rows.validate("max")
-    frame = _26(rows)
+    frame = _31(rows)
     assert frame["sample-id"].tolist() == ["01", "01"] and frame["yes"].tolist() == [0.5, 0.0]
     assert pd.api.types.is_float_dtype(frame["no"])
     header = "must have the columns sample-id, feature-id, then"

@@ -13,7 +13,15 @@ from q2_aam.simulation.cohorts import simulate_cohorts
 from q2_aam.visualizers._page import number
 from q2_aam.visualizers._samples import some
 from q2_aam.visualizers.maturity import show_maturity
-from tests.visualizers.pages import assert_works_offline, categorical, numeric, predictions_of, read_page, read_table
+from tests.visualizers.pages import (
+    assert_works_offline,
+    categorical,
+    charts_of,
+    numeric,
+    predictions_of,
+    read_page,
+    read_table,
+)
 
 EVIL = "</script><b onclick=\"alert('x')\">it's</b> & {{ 7*7 }} ümlaut 菌 " + "x" * 240
 
@@ -38,13 +46,12 @@ def shown(folder, artifact):
     folder.mkdir(exist_ok=True)
     show_maturity(str(folder), artifact)
     page = read_page(folder)
-    scripts = {name: (folder / f"{name}.js").read_text(encoding="utf-8") for name in ("charts", "tables")}
-    charts = dict(re.findall(r'vegaEmbed\("#chart-(\w+)", (.*), \{"actions"', scripts["charts"]))
+    tables = (folder / "tables.js").read_text(encoding="utf-8")
     return SimpleNamespace(
         text=page.text,
         tables=page.tables,
-        charts={name: json.loads(text) for name, text in charts.items()},
-        searched=json.loads(scripts["tables"].removeprefix("const TABLES = ").rstrip(";\n"))["maturity"]["rows"],
+        charts=charts_of(folder),
+        searched=json.loads(tables.removeprefix("const TABLES = ").rstrip(";\n"))["maturity"]["rows"],
         samples=pd.read_csv(artifact.path / "maturity.tsv", sep="\t"),
         about=json.loads((artifact.path / "maturity.json").read_text()),
         level=re.search(r"alert-(\w+) verdict", (folder / "index.html").read_text())[1],
