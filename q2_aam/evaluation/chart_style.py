@@ -75,8 +75,9 @@ def palette(n):
 def legend(title, **more):
     """Legend that names everything."""
     # Vega cuts a legend at 30 entries and a name at 160 pixels by default, and draws its symbols as faint as the marks:
-    # those of thousands of points could not be seen.
-    return alt.Legend(title=title, symbolLimit=0, labelLimit=0, symbolOpacity=1, **more)
+    # those of thousands of points could not be seen. Names of hundreds of letters would widen the picture beyond any
+    # window; the tooltip has them whole.
+    return alt.Legend(title=title, symbolLimit=0, labelLimit=300, symbolOpacity=1, **more)
 
 
 def thinned(n):
