@@ -148,7 +148,8 @@ pip=(.venv/bin/python -m pip --disable-pip-version-check --no-input)
 say "installing PyTorch"
 run "${pip[@]}" install -c constraints.txt "torch==$(sed -n 's/^torch==//p' constraints.txt)"
 say "installing Lightning, TensorBoard, Altair and the test tools"
-run "${pip[@]}" install -c constraints.txt setuptools
+# setuptools reads our licence by packaging 24.2 or newer; Debian has 23.
+run "${pip[@]}" install -c constraints.txt setuptools packaging
 run "${pip[@]}" install -c constraints.txt --no-build-isolation -e '.[test]'
 
 .venv/bin/python - "$root/.venv" "${debian_only[@]}" <<'PYTHON' || fail "delete .venv and mend constraints.txt."
