@@ -86,7 +86,7 @@ def mean_interval(values, groups: list[np.ndarray], draws: int = TABLE_DRAWS, ra
     Returns
     -------
     tuple of float or None
-        Lower and upper end; None with fewer than ``FEWEST_GROUPS`` groups.
+        Lower and upper end; None with fewer than ``FEWEST_GROUPS`` groups, or where the draws do not differ.
 
     Examples
     --------
@@ -103,4 +103,5 @@ def mean_interval(values, groups: list[np.ndarray], draws: int = TABLE_DRAWS, ra
     drawn = [generator.integers(0, len(groups), len(groups)) for _ in range(draws)]
     means = [sums[numbers].sum() / sizes[numbers].sum() for numbers in drawn]
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    # A share of 1, as of samples that are all named right, would seem to be certain.
+    return (float(low), float(high)) if low < high else None

@@ -78,7 +78,9 @@ def table_intervals(kind: str, evaluation, arrays: dict) -> dict:
             found.update(values_of(kind, needs, *(part[rows] for part in parts)))
         return {name: found.get(name) for name in shown}
 
-    return score_intervals(scores, units, TABLE_DRAWS) if evaluation.enough_units() else {}
+    found = score_intervals(scores, units, TABLE_DRAWS) if evaluation.enough_units() else {}
+    # What does not differ, such as a share of 1, would seem to be certain.
+    return {name: None if ends is None or ends[0] == ends[1] else ends for name, ends in found.items()}
 
 
 def interval_note(evaluation, intervals: dict) -> str:
@@ -90,7 +92,10 @@ def interval_note(evaluation, intervals: dict) -> str:
             f" There are no intervals: they take {FEWEST_GROUPS} groups (or samples) or more, and "
             f"{FEWEST_OF_A_CLASS} of each class."
         )
-    return f" From and to: 95% intervals of the model's scores, with the {evaluation.described_units()} drawn anew."
+    return (
+        f" From and to: 95% intervals of the model's scores, with the {evaluation.described_units()} drawn anew. A "
+        "score that is the same in all draws has none."
+    )
 
 
 def own_outputs_note(evaluation) -> str:

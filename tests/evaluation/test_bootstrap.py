@@ -51,3 +51,10 @@ def test_the_interval_of_a_mean_is_that_of_any_score():
         score_intervals(lambda rows: {"mean": values[rows].mean()}, groups, TABLE_DRAWS)["mean"]
     )
     assert mean_interval(values, groups[:9]) is None
+
+
+def test_what_does_not_differ_has_no_interval():
+    """A share of 1 would seem to be certain."""
+    assert mean_interval(np.ones(40), rows_of_groups(range(40))) is None
+    low, high = mean_interval([*np.ones(39), 0], rows_of_groups(range(40)))
+    assert low < 0.975 <= high

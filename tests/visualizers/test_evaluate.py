@@ -307,3 +307,16 @@ def test_of_samples_that_were_learnt_from_there_is_no_verdict(tmp_path):
     assert f"3 of 60 samples are the very communities that the model was fitted to: {', '.join(ids[:3])}." in text
     evaluate(str(tmp_path / "new"), *columns, intervals, novelty.assign(learnt_from=0.0))
     assert "No verdict" not in read_page(tmp_path / "new").text
+
+
+def test_a_share_of_1_has_no_interval(tmp_path):
+    """It would seem to be certain."""
+    ids, truth, predicted, intervals, *_ = regression(n=40)
+    wide = intervals.assign(lower=-100.0, upper=100.0)
+    columns = predictions_of(dict(zip(ids, predicted, strict=True))), numeric(dict(zip(ids, truth, strict=True)))
+    evaluate(str(tmp_path), *columns, wide)
+    scores = read_table(tmp_path, "scores").set_index("score")
+    inside = scores.loc["share of true values inside the interval"]
+    assert inside["model"] == 1 and pd.isna(inside["low"]) and pd.isna(inside["high"])
+    assert scores.loc["mean absolute error", "low"] < scores.loc["mean absolute error", "high"]
+    assert "A score that is the same in all draws has none." in read_page(tmp_path).text
