@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from q2_aam.encoder.encoder import READY
+from q2_aam.simulation.cohorts import simulate_cohorts
 from q2_aam.types import AAMModelDirectoryFormat
 from q2_aam.visualizers.evaluate import evaluate
 from q2_aam.visualizers.importance import show_importance
+from q2_aam.visualizers.maturity import show_maturity
 from q2_aam.visualizers.model import summarize_model
 from q2_aam.visualizers.training import summarize_training
 from tests.tiny_predictors import predictor
@@ -22,6 +24,8 @@ from tests.visualizers.test_classification import classification
 from tests.visualizers.test_columns import metadata_of
 from tests.visualizers.test_evaluate import regression
 from tests.visualizers.test_importance_page import EVIL, made, trust_of
+from tests.visualizers.test_importance_page import of_clades as made_of_clades
+from tests.visualizers.test_maturity_page import made as matured
 from tests.visualizers.test_training import HISTORY, training_log
 
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
@@ -65,6 +69,16 @@ def importance_page(folder):
     show_importance(folder, importance, effects)
 
 
+def clades_page(folder):
+    show_importance(folder, *made_of_clades()[:2])
+
+
+def maturity_page(folder):
+    cohorts = simulate_cohorts(0)
+    cohorts.loc[cohorts["cohort"] == "late", "cohort"] = EVIL
+    show_maturity(folder, matured(cohorts, origin="out-of-fold"))
+
+
 def model_page(folder):
     model = AAMModelDirectoryFormat()
     predictor("ensemble", "numeric", True).save(model.path)
@@ -82,7 +96,8 @@ def training_page(folder):
 PAGES = {
     make.__name__: make
     for make in (
-        numbers_page, classes_page, two_classes_page, importance_page, model_page, encoder_page, training_page
+        numbers_page, classes_page, two_classes_page, importance_page, clades_page, maturity_page, model_page,
+        encoder_page, training_page,
     )  # fmt: skip
 }
 
