@@ -18,7 +18,7 @@ from q2_aam.visualizers.maturity import show_maturity
 from q2_aam.visualizers.model import summarize_model
 from q2_aam.visualizers.training import summarize_training
 from tests.tiny_predictors import predictor
-from tests.visualizers.browser import CHROMIUM, Browser
+from tests.visualizers.browser import CHROMIUM
 from tests.visualizers.pages import categorical, numeric, predictions_of
 from tests.visualizers.test_classification import classification
 from tests.visualizers.test_columns import metadata_of
@@ -35,13 +35,6 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
     pytest.mark.filterwarnings("ignore"),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 def numbers_page(folder):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from q2_aam.visualizers.evaluate import evaluate
-from tests.visualizers.browser import CHROMIUM, Browser
+from tests.visualizers.browser import CHROMIUM
 from tests.visualizers.pages import categorical, charts_of, numeric, predictions_of, read_table
 from tests.visualizers.test_columns import metadata_of
 from tests.visualizers.test_every_page import assert_fits
@@ -18,13 +18,6 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
     pytest.mark.filterwarnings("ignore"),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 def further(ids):
