@@ -17,10 +17,13 @@ def speaking(action: Callable) -> Iterator[None]:
         yield
         return
     names, before = parameters_of(action), warnings.showwarning
+
+    def show(message, category, *rest, **further) -> None:
+        said = in_options(str(message), names)
+        before(message if said == str(message) else category(said), category, *rest, **further)
+
     try:
-        warnings.showwarning = lambda message, category, *rest, **further: before(
-            category(in_options(str(message), names)), category, *rest, **further
-        )
+        warnings.showwarning = show
         yield
     except ValueError as error:
         said = in_options(str(error), names)

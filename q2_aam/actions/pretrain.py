@@ -1,5 +1,6 @@
 """`pretrain`: learn, without labels, sample embeddings whose distances are UniFrac distances."""
 
+import math
 from dataclasses import replace
 
 import biom
@@ -90,7 +91,11 @@ def pretrain(
 
 
 def as_long_as(study, sizes: Architecture) -> Architecture:
-    """Sizes for a study's longest sequence, which is read whole; said where that takes longer than usual."""
+    """Sizes for a study's longest sequence, which is read whole; said where that takes longer than usual.
+
+    A multiple of the usual length, which takes no longer: others' sequences, or those of another fold, may be a few
+    nucleotides longer.
+    """
     longest = study.communities.tokens.shape[1] - 1
     if longest <= sizes.max_length:
         return sizes
@@ -98,7 +103,7 @@ def as_long_as(study, sizes: Architecture) -> Architecture:
         f"Sequences of up to {longest} nucleotides are read whole (max_length), which takes some "
         f"{longest / sizes.max_length:.1f} times as long, and as much memory, as {sizes.max_length}."
     )
-    return replace(sizes, max_length=longest)
+    return replace(sizes, max_length=sizes.max_length * math.ceil(longest / sizes.max_length))
 
 
 def architecture_of(sizes: Architecture, encoder) -> Architecture:

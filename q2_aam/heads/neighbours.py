@@ -1,16 +1,18 @@
 """How far samples lie from their nearest training samples, and how that compares with these among themselves."""
 
+import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from q2_aam.encoder.distances import predicted_unifrac
-from q2_aam.heads.features import Features, squared_hellinger
+from q2_aam.heads.features import Features
 
 # Nearest training samples whose mean distance is taken: one alone may be a twin.
 NEAREST = 5
-# Squared Hellinger distance of what are the same shares, but for rounding: one read of a million elsewhere is more.
-SAME = 1e-9
+# Digits in which shares are the same, and ASVs of which a community is its own.
+SAME_DIGITS, FEWEST_ASVS = 7, 3
 # Samples at a time.
 ROWS = 1024
 
@@ -57,15 +59,26 @@ class Neighbours:
 
 
 def learnt_from(features: Features, landmarks: Features) -> np.ndarray:
-    """Whether samples hold the same ASVs in the same shares as one of the landmarks: boolean ``[M]``."""
-    known = np.isin(features.hashes, landmarks.hashes)
-    new = np.asarray(features.asv_shares[:, ~known].sum(1)).ravel() > 0
-    same = np.zeros(len(features), dtype=bool)
-    rows = np.flatnonzero(~new)
-    for start in range(0, len(rows), ROWS):
-        some = rows[start : start + ROWS]
-        same[some] = (squared_hellinger(features.subset(some), landmarks) < SAME).any(1)
-    return same
+    """Whether samples hold the same ASVs in the same shares as one of the landmarks: boolean ``[M]``.
+
+    Of communities of fewer than ``FEWEST_ASVS`` other samples may hold the same: they are not told.
+    """
+    known = set(_digests(landmarks))
+    richness = np.diff(features.asv_shares.indptr)
+    return np.array([digest in known for digest in _digests(features)], dtype=bool) & (richness >= FEWEST_ASVS)
+
+
+def _digests(features: Features) -> list[bytes]:
+    """What each sample's ASVs and shares are known again by; neither rounding nor other samples' ASVs change it."""
+    shares = features.asv_shares.sorted_indices()
+    parts = [slice(*ends) for ends in pairwise(shares.indptr)]
+    return [
+        hashlib.blake2b(
+            features.hashes[shares.indices[part]].tobytes() + np.round(shares.data[part], SAME_DIGITS).tobytes(),
+            digest_size=16,
+        ).digest()
+        for part in parts
+    ]
 
 
 def nearest_distances(

@@ -197,8 +197,8 @@ ARCHITECTURE = {
     ),
     "max_length": (
         COUNT | Str % Choices(["auto"]),
-        "Nucleotides read of each sequence; longer ones are cut to a number that is given. auto reads all whole: 512, or "
-        "as many as the longest has.",
+        "Nucleotides read of each sequence; longer ones are cut to a number that is given. auto reads all whole: 512, "
+        "1024, ..., as the longest asks for.",
     ),
 }
 

@@ -87,4 +87,4 @@ class ReadLength:
     """How much of each sequence an encoder is made to read."""
 
     max_length: int | str = "auto"
-    """Nucleotides, or 'auto' for those of the longest sequence, and 512 at least."""
+    """Nucleotides, or 'auto' for as many multiples of 512 as the longest sequence asks for."""

@@ -240,7 +240,8 @@ def test_longer_sequences_are_read_whole_and_what_that_costs_is_said(study, tmp_
         f"{length / 512:.1f} times as long, and as much memory, as 512."
     )
     facts = description(model)
-    assert facts["tokenizer"]["max_length"] == length == 620
+    # A little longer ones can be read, too.
+    assert (length, facts["tokenizer"]["max_length"]) == (620, 1024)
     assert facts["data"]["features_cut"] == 0
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from q2_aam.heads.neighbours import NEAREST, Neighbours, learnt_from, nearest_distances
 from tests.heads.made_up import changed, samples
@@ -71,6 +72,15 @@ def test_the_very_communities_of_landmarks_are_known_again():
     # And so is one with an ASV that no landmark holds.
     unknown = changed(landmarks, hashes=landmarks.hashes + 10**6)
     assert not learnt_from(unknown, landmarks).any()
+
+
+def test_communities_of_two_asvs_may_be_another_samples():
+    landmarks, _ = samples()
+    shares = sp.csr_matrix((len(landmarks), landmarks.asv_shares.shape[1]))
+    shares = shares.tolil()
+    shares[:, :2] = 0.5
+    few = changed(landmarks, asv_shares=shares.tocsr())
+    assert not learnt_from(few, few).any()
 
 
 def test_novelty_says_so():
