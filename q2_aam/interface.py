@@ -80,10 +80,11 @@ def in_options(message: str, names: Iterable[str]) -> str:
     one = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
     if not one:
         return message
-    # Set one to a value; one at the beginning; names with an underscore, which are no words. Not in quotes.
+    # Set one to a value; one at the beginning; names with an underscore, which are no words. Not in quotes, which
+    # the apostrophe of a word does not open.
     pattern = re.compile(
         rf"(?P<set>\b[Ss]et )(?P<a>{one}) to (?P<q>'?)(?P<value>[\w.]+)(?P=q)"
-        rf"|(?P<kept>'[^']*')|(?P<start>\A)(?P<b>{one})(?= (?:must|is|names) )|\b(?P<c>{one})\b"
+        rf"|(?P<kept>(?<!\w)'[^']*'(?!\w))|(?P<start>\A)(?P<b>{one})(?= (?:must|is|names) )|\b(?P<c>{one})\b"
     )
 
     def option(found: re.Match) -> str:

@@ -26,6 +26,7 @@ NAMES = ["folds", "foreign", "missing_samples", "missing_features", "covariate_c
         ("Sequences are foreign. All folds of it.", "Sequences are foreign. All folds of it."),
         ("covariate_columns names columns", "--p-covariate-columns names columns"),
         ("unmissing_samples and missing_samples_too", "unmissing_samples and missing_samples_too"),
+        ("The table's s1: set missing_samples to 'ignore'.", "The table's s1: set --p-missing-samples ignore."),
         ("", ""),
     ],
 )  # fmt: skip
