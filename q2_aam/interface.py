@@ -50,8 +50,9 @@ def spoken(action: Callable) -> Callable:
 
 
 def on_command_line() -> bool:
-    """Whether this process is the command `qiime`."""
-    return os.path.basename(sys.argv[0]).startswith("qiime") if sys.argv else False
+    """Whether this process is the command `qiime`, or `python -m q2cli`."""
+    folder, name = os.path.split(sys.argv[0] if sys.argv else "")
+    return name.startswith("qiime") or (os.path.basename(folder), name) == ("q2cli", "__main__.py")
 
 
 def parameters_of(action: Callable) -> set[str]:

@@ -79,6 +79,9 @@ def test_the_signature_stays():
 
 
 def test_the_name_of_the_command_is_all_that_tells(monkeypatch):
-    for argv, told in ((["qiime"], True), (["/opt/x/qiime2"], True), (["pytest"], False), ([], False)):
-        monkeypatch.setattr(sys, "argv", argv)
+    called = {"qiime": True, "/x/qiime2": True, "/x/q2cli/__main__.py": True, "/x/__main__.py": False, "pytest": False}
+    for name, told in called.items():
+        monkeypatch.setattr(sys, "argv", [name])
         assert interface.on_command_line() is told
+    monkeypatch.setattr(sys, "argv", [])
+    assert interface.on_command_line() is False

@@ -72,6 +72,16 @@ def test_refusal_is_a_sentence_and_leaves_nothing(qiime, survey):
     assert not (qiime.folder / "no.qza").exists()
 
 
+def test_a_way_out_is_named_as_the_option_that_it_is(qiime, survey):
+    (qiime.folder / "one.tsv").write_text("sample-id\tph\n" + f"{survey[0].table.ids()[0]}\t7\n")
+    said = qiime(
+        "qiime aam split-samples --i-table T.qza --m-metadata-file one.tsv --m-metadata-column ph "
+        "--o-train-table no.qza --o-test-table no-test.qza",
+        ok=False,
+    )
+    assert "filter them from the table, or set --p-missing-samples ignore." in plain(said.err)
+
+
 def test_parameters_are_refused_before_anything_is_loaded(qiime, survey):
     said = qiime(
         "qiime aam fit --i-table T.qza --i-sequences S.qza --m-metadata-file md.tsv --m-metadata-column ph "
