@@ -5,6 +5,7 @@ from q2_aam.framework import Citations, Plugin
 from q2_aam.registration.embedding import register_embedding
 from q2_aam.registration.evaluation import register_evaluation
 from q2_aam.registration.explaining import register_explaining, register_show_importance
+from q2_aam.registration.harmonizing import register_harmonizing
 from q2_aam.registration.learning import register_learning
 from q2_aam.registration.maturing import register_maturity
 from q2_aam.types import register_types
@@ -29,6 +30,7 @@ plugin = Plugin(
 register_types(plugin)
 register_learning(plugin, citations)
 register_embedding(plugin, citations)
+register_harmonizing(plugin, citations)
 register_explaining(plugin)
 register_show_importance(plugin)
 register_evaluation(plugin)

@@ -55,6 +55,10 @@ TYPES = {
         "sample_vectors": "SampleData[AAMEmbedding]",
         "asv_vectors": "FeatureData[AAMEmbedding]",
     },
+    ("harmonize_regions", "References of simulated genes"): {
+        "harmonized_table": "FeatureTable[Frequency]",
+        "harmonized_sequences": "FeatureData[Sequence]",
+    },
     ("predict_baselines", "Numeric column"): {"ph_baselines": "SampleData[BaselinePredictions]"},
     ("merge_folds", "Two folds"): {
         "ph_out_of_fold": "SampleData[RegressorPredictions]",

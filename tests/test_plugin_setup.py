@@ -33,6 +33,7 @@ from q2_aam.settings import (
     FineTuning,
     FineTuningOptimization,
     Fitting,
+    Harmonizing,
     Optimization,
     PretrainingSampling,
     Reading,
@@ -64,10 +65,11 @@ SETTINGS = {
     "explain": (Explaining, Reading),
     "embed": (Embedding, Training, Reading),
     "embed_vectors": (Embedding, Reading),
+    "harmonize_regions": (Harmonizing,),
 }
 METHODS = (
     "split_samples", "predict_baselines", "merge_folds", "pretrain", "ready_encoder", "fit", "fine_tune", "predict",
-    "embed", "embed_vectors", "explain", "maturity",
+    "embed", "embed_vectors", "explain", "harmonize_regions", "maturity",
 )  # fmt: skip
 VISUALIZERS = ("evaluate", "summarize_training", "summarize_model", "show_importance", "show_maturity")
 PIPELINES = ("cross_validate",)

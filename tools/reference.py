@@ -7,7 +7,8 @@ PAGE = ROOT / "docs" / "reference" / "actions.md"
 KINDS = {"methods": "method", "pipelines": "pipeline", "visualizers": "visualizer"}
 ORDER = (
     "fit", "predict", "evaluate", "explain", "show_importance", "summarize_model", "split_samples", "cross_validate",
-    "maturity", "show_maturity", "embed", "embed_vectors", "ready_encoder", "pretrain", "fine_tune",
+    "maturity", "show_maturity", "embed", "embed_vectors", "harmonize_regions", "ready_encoder", "pretrain",
+    "fine_tune",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ root=$PWD
 # chromium: the tests open .qzv pages in it.
 debian_packages=(
   q2cli q2-types q2-feature-table q2-metadata q2-sample-classifier q2-phylogeny q2-emperor
-  python3-unifrac python3-venv make git chromium
+  python3-unifrac python3-venv make git chromium vsearch
 )
 # Replaced by another version, these would break Debian's QIIME 2.
 debian_only=(numpy pandas scipy sklearn matplotlib skbio biom h5py unifrac)

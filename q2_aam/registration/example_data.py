@@ -4,6 +4,7 @@ import contextlib
 import io
 import tempfile
 from functools import lru_cache
+from pathlib import Path
 
 from q2_aam.framework import Artifact, qiime2, sdk
 
@@ -42,6 +43,20 @@ def phylogeny():
 def _imported(semantic_type: str, file: str):
     with tempfile.TemporaryDirectory() as directory:
         return Artifact.import_data(semantic_type, str(_parts()[0].write(directory) / file))
+
+
+def genes():
+    """Genes that hold all sequences, and behind them primer 515F and something of V4's length."""
+    from q2_aam.settings import Harmonizing
+
+    lines = []
+    for name, text in _parts()[0].sequences.items():
+        behind = (text[::-1] * (1 + Harmonizing.length // len(text)))[: Harmonizing.length]
+        lines.append(f">gene-of-{name}\n{text}GTGCCAGCAGCCGCGGTAA{behind}\n")
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "genes.fasta"
+        path.write_text("".join(lines))
+        return Artifact.import_data("FeatureData[Sequence]", str(path))
 
 
 def metadata():

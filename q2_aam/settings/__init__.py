@@ -44,7 +44,16 @@ from q2_aam.settings.choices import (
     check_least,
     check_seed,
 )
-from q2_aam.settings.fitting import Baselines, CrossValidation, Embedding, Explaining, Fitting, Reading, Splitting
+from q2_aam.settings.fitting import (
+    Baselines,
+    CrossValidation,
+    Embedding,
+    Explaining,
+    Fitting,
+    Harmonizing,
+    Reading,
+    Splitting,
+)
 from q2_aam.settings.training import (
     FineTuning,
     FineTuningOptimization,
@@ -78,6 +87,7 @@ __all__ = [
     "FineTuning",
     "FineTuningOptimization",
     "Fitting",
+    "Harmonizing",
     "HEADS",
     "LARGEST_SEED",
     "LOSS_TERMS",

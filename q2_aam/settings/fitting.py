@@ -126,6 +126,38 @@ class Explaining(Embedding):
 
 
 @dataclass(frozen=True)
+class Harmonizing:
+    """How references take the place of ASVs."""
+
+    min_identity: float = 0.9
+    """Share of nucleotides that an ASV and its reference have in common, at least."""
+
+    min_matched: float = 0.5
+    """Share of a sample's reads that have a reference, at least; 0 keeps all samples of which anything is left."""
+
+    primer: str = "GTGYCAGCMGCCGCGGTAA"
+    """What stands before the region that is read of a reference: 515F, before V4."""
+
+    length: int = 150
+    """Nucleotides that are read of it: what most studies have that the ready encoder has learnt from."""
+
+    threads: int | str = Runtime.threads
+    """Threads; ``auto`` takes all cores."""
+
+    def __post_init__(self):
+        check_least(self, length=1)
+        if self.threads != "auto":
+            check_least(self, threads=1)
+        if not self.primer:
+            raise ValueError("primer is empty. Give nucleotides, such as GTGYCAGCMGCCGCGGTAA.")
+        if not (0 < self.min_identity <= 1 and 0 <= self.min_matched <= 1):
+            raise ValueError(
+                "min_identity must be above 0 and at most 1, and min_matched from 0 to 1, but they are "
+                f"{self.min_identity} and {self.min_matched}."
+            )
+
+
+@dataclass(frozen=True)
 class Baselines:
     """How baselines are computed."""
 

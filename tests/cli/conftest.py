@@ -88,6 +88,9 @@ def survey(qiime):
     for part, name in ((train, "T.qza"), (new, "new.qza")):
         Artifact.import_data("FeatureTable[Frequency]", part.table).save(str(folder / name))
     Artifact.import_data("FeatureData[Sequence]", str(folder / "sequences.fasta")).save(str(folder / "S.qza"))
+    genes = [f">{name}\n{text}GTGCCAGCAGCCGCGGTAA{(text[::-1] * 3)[:150]}\n" for name, text in survey.sequences.items()]
+    (folder / "genes.fasta").write_text("".join(genes))
+    Artifact.import_data("FeatureData[Sequence]", str(folder / "genes.fasta")).save(str(folder / "genes.qza"))
     qiime("qiime tools import --type 'Phylogeny[Rooted]' --input-path tree.nwk --output-path P.qza")
     return train, new
 
@@ -130,6 +133,10 @@ def flow(qiime, survey):
     said["embed-vectors"] = qiime(
         r"""qiime aam embed-vectors --i-table new.qza --i-sequences S.qza --i-model ph-model.qza \
         --o-sample-vectors new-vectors.qza --o-asv-vectors asv-vectors.qza"""
+    )
+    said["harmonize-regions"] = qiime(
+        r"""qiime aam harmonize-regions --i-table T.qza --i-sequences S.qza --i-reference genes.qza \
+        --o-harmonized-table harmonized.qza --o-harmonized-sequences harmonized-seqs.qza --p-threads 1 --verbose"""
     )
     said["evaluate"] = qiime(
         r"""qiime aam evaluate --i-predictions ph-pred.qza --i-certainty ph-cert.qza --m-metadata-file md.tsv \

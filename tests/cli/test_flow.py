@@ -54,7 +54,7 @@ def test_outputs_are_of_their_types(flow, qiime):
 
 def test_every_command_says_what_it_saved(flow):
     sizes = {"split-samples": 2, "pretrain": 2, "fit": 3, "predict": 3, "fine-tune": 4, "embed": 3}
-    sizes |= {"embed-vectors": 2, "explain": 2}
+    sizes |= {"embed-vectors": 2, "explain": 2, "harmonize-regions": 2}
     for name, said in flow.items():
         saved = [line for line in said.lines if line.startswith("Saved ")]
         assert len(saved) == sizes.get(name if isinstance(name, str) else name[0], 1)
@@ -93,6 +93,15 @@ def test_verbose_lines_of_split_samples(flow, survey, qiime):
     assert body(flow["split-samples"]) == [f"Samples to learn from: {len(train)}, to judge by: {len(test)}."]
     site = survey[0].metadata["site"]
     assert set(train) | set(test) == set(site.index) and not set(site[train]) & set(site[test])
+
+
+def test_verbose_lines_of_harmonize_regions(flow):
+    [line] = body(flow["harmonize-regions"])
+    assert re.fullmatch(
+        r"\d+ features are \d+ references now\. Of a sample's reads 100\.0% have one "
+        r"\(median; lowest [\d.]+%, sample \S+\)\.",
+        line,
+    ), line
 
 
 def test_verbose_lines_of_embed(flow):
