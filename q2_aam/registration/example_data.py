@@ -46,16 +46,11 @@ def _imported(semantic_type: str, file: str):
 
 
 def genes():
-    """Genes that hold all sequences, and behind them primer 515F and something of V4's length."""
-    from q2_aam.settings import Harmonizing
+    """Genes that hold all sequences."""
+    from q2_aam.simulation.genes import write_genes
 
-    lines = []
-    for name, text in _parts()[0].sequences.items():
-        behind = (text[::-1] * (1 + Harmonizing.length // len(text)))[: Harmonizing.length]
-        lines.append(f">gene-of-{name}\n{text}GTGCCAGCAGCCGCGGTAA{behind}\n")
     with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "genes.fasta"
-        path.write_text("".join(lines))
+        path = write_genes(_parts()[0].sequences, Path(directory) / "genes.fasta")
         return Artifact.import_data("FeatureData[Sequence]", str(path))
 
 

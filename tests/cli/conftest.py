@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from q2_aam.framework import Artifact, sdk
+from q2_aam.simulation.genes import write_genes
 from q2_aam.simulation.survey import keep_sites_apart, simulate_survey, write_metadata
 
 SIZES = "--p-dim 16 --p-lineages 16 --p-epochs 2 --p-threads 1 --p-precision 32"
@@ -88,9 +89,8 @@ def survey(qiime):
     for part, name in ((train, "T.qza"), (new, "new.qza")):
         Artifact.import_data("FeatureTable[Frequency]", part.table).save(str(folder / name))
     Artifact.import_data("FeatureData[Sequence]", str(folder / "sequences.fasta")).save(str(folder / "S.qza"))
-    genes = [f">{name}\n{text}GTGCCAGCAGCCGCGGTAA{(text[::-1] * 3)[:150]}\n" for name, text in survey.sequences.items()]
-    (folder / "genes.fasta").write_text("".join(genes))
-    Artifact.import_data("FeatureData[Sequence]", str(folder / "genes.fasta")).save(str(folder / "genes.qza"))
+    genes = write_genes(survey.sequences, folder / "genes.fasta")
+    Artifact.import_data("FeatureData[Sequence]", str(genes)).save(str(folder / "genes.qza"))
     qiime("qiime tools import --type 'Phylogeny[Rooted]' --input-path tree.nwk --output-path P.qza")
     return train, new
 

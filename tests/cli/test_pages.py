@@ -11,6 +11,7 @@ import pytest
 import skbio
 
 from q2_aam.framework import Artifact
+from q2_aam.simulation.genes import write_genes
 from q2_aam.simulation.survey import keep_sites_apart, simulate_survey, write_metadata
 
 from ..test_readme import BLOCK, README, ROOT, name_of
@@ -103,6 +104,8 @@ def readme_folder(qiime, survey, tmp_path_factory):
     sequences = Artifact.import_data("FeatureData[Sequence]", str(folder / "sequences.fasta"))
     for name in ("rep-seqs.qza", "new-rep-seqs.qza"):
         sequences.save(str(folder / name))
+    genes = Artifact.import_data("FeatureData[Sequence]", str(write_genes(survey.sequences, folder / "genes.fasta")))
+    genes.save(str(folder / "16s-genes.qza"))
     Artifact.import_data("Phylogeny[Rooted]", str(folder / "tree.nwk")).save(str(folder / "rooted-tree.qza"))
     taxa = [f"k__Bacteria; p__{n % 2}; c__{n % 6}" for n in range(len(train.table.ids("observation")))]
     taxonomy = pd.DataFrame({"Taxon": taxa}, index=pd.Index(train.table.ids("observation"), name="Feature ID"))
