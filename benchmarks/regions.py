@@ -61,7 +61,7 @@ def trimmed(folder: Path, trim: tuple[int, int] | None, references: dict | None 
         table = table.collapse(lambda feature, _: sequences[feature][slice(*trim)], axis="observation", norm=False)
         sequences = None
     if references is not None:
-        harmonized = harmonize(table, sequences, references, Harmonizing(threads=1))
+        harmonized = harmonize(table, sequences, references, Harmonizing(threads=1, unmatched_samples="ignore"))
         table, sequences = harmonized.table, harmonized.sequences
         print(f"{folder.name} {trim}: {harmonized.matched.mean():.1%} of the reads have a reference", flush=True)
     return read_study(table, sequences, metadata=folder / "metadata.tsv", **columns)

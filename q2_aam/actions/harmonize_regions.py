@@ -13,6 +13,7 @@ def harmonize_regions(
     sequences: DNAFASTAFormat = None,
     min_identity: float = Harmonizing.min_identity,
     min_matched: float = Harmonizing.min_matched,
+    unmatched_samples: str = Harmonizing.unmatched_samples,
     primer: str = Harmonizing.primer,
     length: int = Harmonizing.length,
     threads: str = Harmonizing.threads,
@@ -29,7 +30,9 @@ def harmonize_regions(
     with readable_warnings(), use_threads(settings) as threads:
         known = None if sequences is None else read_sequences(str(sequences))
         harmonized = harmonize(table, known, read_sequences(str(reference)), replace(settings, threads=threads))
-        matched = harmonized.matched
+        matched, left_out = harmonized.matched, table.shape[1] - harmonized.table.shape[1]
+        if left_out:
+            say(f"{left_out} of {table.shape[1]} samples are left out: too few of their reads have a reference.")
         say(
             f"{table.shape[0]} features are {harmonized.table.shape[0]} references now. Of a sample's reads "
             f"{matched.median():.1%} have one (median; lowest {matched.min():.1%}, sample {matched.idxmin()})."

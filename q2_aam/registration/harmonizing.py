@@ -4,10 +4,11 @@ from q2_types.feature_data import FeatureData, Sequence
 from q2_types.feature_table import FeatureTable, Frequency, PresenceAbsence, RelativeFrequency
 
 from q2_aam.actions.harmonize_regions import harmonize_regions
-from q2_aam.framework import Float, Range, Str, TypeMatch
+from q2_aam.framework import Choices, Float, Range, Str, TypeMatch
 from q2_aam.interface import spoken
 from q2_aam.registration import examples, parameters
 from q2_aam.registration.parameters import COUNT, RUNTIME
+from q2_aam.settings import MISSING_SAMPLES
 
 T_table = TypeMatch([Frequency, RelativeFrequency, PresenceAbsence])
 
@@ -30,6 +31,7 @@ def register_harmonizing(plugin, citations) -> None:
         parameters={
             "min_identity": Float % Range(0, 1, inclusive_start=False, inclusive_end=True),
             "min_matched": Float % Range(0, 1, inclusive_end=True),
+            "unmatched_samples": Str % Choices(MISSING_SAMPLES),
             "primer": Str,
             "length": COUNT,
             "threads": RUNTIME["threads"][0],
@@ -44,8 +46,8 @@ def register_harmonizing(plugin, citations) -> None:
         parameter_descriptions={
             "min_identity": "Share of nucleotides that an ASV and its reference have in common, at least. ASVs without a "
             "reference are left out.",
-            "min_matched": "Share of a sample's reads that have a reference, at least: a table with samples below is refused, by "
-            "name.",
+            "min_matched": "Share of a sample's reads that have a reference, at least.",
+            "unmatched_samples": "Samples of which less has one: refuse them by name, or leave them out.",
             "primer": "What stands before the region that is read of a reference. By default 515F, before V4, which the "
             "encoder that comes with q2-aam knows best.",
             "length": "Nucleotides that are read of it.",

@@ -135,6 +135,9 @@ class Harmonizing:
     min_matched: float = 0.5
     """Share of a sample's reads that have a reference, at least; 0 keeps all samples of which anything is left."""
 
+    unmatched_samples: str = ON_MISSING
+    """What samples below that do: stop, or be left out."""
+
     primer: str = "GTGYCAGCMGCCGCGGTAA"
     """What stands before the region that is read of a reference: 515F, before V4."""
 
@@ -145,6 +148,7 @@ class Harmonizing:
     """Threads; ``auto`` takes all cores."""
 
     def __post_init__(self):
+        check_choice(self, "unmatched_samples", MISSING_SAMPLES)
         check_least(self, length=1)
         if self.threads != "auto":
             check_least(self, threads=1)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from q2_aam.simulation.phylogeny import NUCLEOTIDES, profile
+
 PRIMER = "GTGCCAGCAGCCGCGGTAA"
 # Nucleotides behind it.
 REGION = 150
@@ -21,10 +23,9 @@ def write_genes(sequences: dict[str, str], path: str | Path) -> Path:
     Path
         `path`.
     """
-    genes = {}
-    for name, text in sequences.items():
-        behind = text[::-1] * (1 + REGION // len(text))
-        genes[f"gene-{name}"] = text + PRIMER + behind[:REGION]
+    usual = NUCLEOTIDES[profile(REGION).argmax(1)].tobytes().decode()
+    # Simulated sequences are of V4: where one ends, what is most frequent there follows.
+    genes = {f"gene-{name}": text + PRIMER + text[:REGION] + usual[len(text) :] for name, text in sequences.items()}
     path = Path(path)
     path.write_text("".join(f">{name}\n{text}\n" for name, text in genes.items()))
     return path

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from q2_aam.settings import LONGEST, Harmonizing
 from q2_aam.study.communities import Communities, read_communities
-from q2_aam.study.tables import check_table, name_ids, refuse_empty_samples
+from q2_aam.study.tables import check_table, name_ids
 from q2_aam.study.tokenizer import VOCABULARY
 
 # References that vsearch compares with an ASV in full, those with most 8-mers in common first: it takes the closest of
@@ -34,12 +34,12 @@ class Harmonized:
     Attributes
     ----------
     table : biom.Table
-        References x samples: what the ASVs that are closest to each reference had, summed up (of presence, whether one
-        is there).
+        References x the samples that are kept: what the ASVs that are closest to each reference had, summed up (of
+        presence, whether one is there).
     sequences : dict of str to str
         What is read of each of these references.
     matched : pd.Series
-        float64 ``[N]``, share of each sample's reads that have a reference, by sample ID.
+        float64, share of the reads of each of these samples that have a reference, by sample ID.
     """
 
     table: biom.Table
@@ -74,7 +74,7 @@ def harmonize(
     ------
     ValueError
         If a table or sequence cannot be read, if no reference holds the region, or if less than ``min_matched`` of the
-        reads of a sample have a reference.
+        reads of a sample have a reference (of all samples, where these are left out).
     RuntimeError
         If vsearch is not installed.
 
@@ -114,10 +114,12 @@ def harmonize(
     counts = table.matrix_data[pd.Index(table.ids("observation")).get_indexer(found.index)]
     ids, total = table.ids(), np.asarray(table.matrix_data.sum(0)).ravel()
     matched = np.asarray(counts.sum(0)).ravel() / total
-    refuse_unmatched(ids, matched, settings)
-    refuse_empty_samples(matched, ids, " left that have a reference")
+    kept = samples_with_references(ids, matched, settings)
+    counts, ids, matched = counts[:, kept], ids[kept], matched[kept]
     names, place = np.unique(np.array([closest[asv] for asv in found], dtype=object), return_inverse=True)
     summed = sp.csr_matrix((np.ones(len(found)), (place, np.arange(len(found)))), (len(names), len(found))) @ counts
+    held = np.flatnonzero(summed.getnnz(1))
+    names, summed = names[held], summed[held]
     if values == "presence":
         summed.data[:] = 1
     return Harmonized(
@@ -127,16 +129,17 @@ def harmonize(
     )
 
 
-def refuse_unmatched(ids: np.ndarray, matched: np.ndarray, settings: Harmonizing) -> None:
-    """Stop where too small a share of a sample's reads has a reference."""
-    few = np.flatnonzero(matched < settings.min_matched)
-    if len(few):
-        named = name_ids([f"{ids[row]} ({matched[row]:.0%})" for row in few])
+def samples_with_references(ids: np.ndarray, matched: np.ndarray, settings: Harmonizing) -> np.ndarray:
+    """Numbers of the samples of whose reads a large enough share has a reference; others stop it, or are left out."""
+    few = (matched < settings.min_matched) | (matched == 0)
+    if few.any() and (few.all() or settings.unmatched_samples == "error"):
+        named = name_ids([f"{ids[row]} ({matched[row]:.0%})" for row in np.flatnonzero(few)])
         raise ValueError(
-            f"Less than {settings.min_matched:.0%} of the reads have a reference in {len(few)} of {len(ids)} samples: "
-            f"{named}. What is left of them would be another community. "
-            "Give references that hold such microbes, leave these samples out, or lower min_matched or min_identity."
+            f"Less than {settings.min_matched:.0%} of the reads have a reference in {few.sum()} of {len(ids)} samples: "
+            f"{named}. What is left of them would be another community. Give references that hold such microbes, lower "
+            "min_matched or min_identity, or set unmatched_samples to 'ignore' to leave these samples out."
         )
+    return np.flatnonzero(~few)
 
 
 def regions_of(references: dict[str, str], primer: str, length: int) -> dict[str, str]:

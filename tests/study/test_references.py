@@ -94,14 +94,19 @@ def test_reads_without_a_reference_are_left_out_and_counted(genes):
         harmonize(table, None, genes, Harmonizing(threads=1))
     assert str(raised.value) == (
         "Less than 50% of the reads have a reference in 1 of 2 samples: s2 (10%). What is left of them would be another"
-        " community. Give references that hold such microbes, leave these samples out, or lower min_matched or "
-        "min_identity."
+        " community. Give references that hold such microbes, lower min_matched or min_identity, or set "
+        "unmatched_samples to 'ignore' to leave these samples out."
     )
+    left = harmonize(table, None, genes, Harmonizing(threads=1, unmatched_samples="ignore"))
+    assert list(left.table.ids()) == ["s1"] == list(left.matched.index) and frame(left).loc["gene 0"].tolist() == [60]
     kept = harmonize(table, None, genes, Harmonizing(threads=1, min_matched=0))
     assert kept.matched.tolist() == [0.6, 0.1] and frame(kept).loc["gene 0"].tolist() == [60, 10]
     alone = biom.Table(np.array([[60, 0], [40, 90]]), [genes["gene 0"][:150], foreign], ["s1", "s2"])
-    with pytest.raises(ValueError, match="s2"):
+    with pytest.raises(ValueError, match=r"in 1 of 2 samples: s2 \(0%\)"):
         harmonize(alone, None, genes, Harmonizing(threads=1, min_matched=0))
+    strict = Harmonizing(threads=1, min_matched=0.7, unmatched_samples="ignore")
+    with pytest.raises(ValueError, match="in 2 of 2 samples"):
+        harmonize(alone, None, genes, strict)
     with pytest.raises(ValueError, match="None of the 1 ASVs is at least 90% alike one of 12 references"):
         harmonize(biom.Table(np.array([[1]]), [foreign], ["s1"]), None, genes, Harmonizing(threads=1))
 
