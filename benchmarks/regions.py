@@ -19,11 +19,13 @@ from pathlib import Path
 import biom
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 from report import markdown, write_section
 from skill import DATA
 
 from q2_aam.cross_validation import folds_of
 from q2_aam.encoder.encoder import Encoder
+from q2_aam.evaluation.forests import random_forest
 from q2_aam.evaluation.metrics import classification_scores, regression_scores
 from q2_aam.predictor import Predictor
 from q2_aam.settings import CrossValidation, Embedding, Fitting, Harmonizing
@@ -100,6 +102,18 @@ def across_trims(encoder: Encoder, threads: int) -> list[dict]:
     return rows
 
 
+def by_forest(train: Study, new: Study) -> np.ndarray:
+    """What a random forest on the same features says of new samples."""
+    hashes = np.union1d(train.communities.hashes, new.communities.hashes)
+    counts = [
+        sp.csr_matrix((part.counts.data, np.searchsorted(hashes, part.hashes)[part.counts.indices], part.counts.indptr))
+        for part in (train.communities, new.communities)
+    ]
+    for part in counts:
+        part.resize(part.shape[0], len(hashes))
+    return random_forest(counts[0], train.target, counts[1], kind=train.kind).predicted
+
+
 def across_trims_harmonized(encoder: Encoder, references: dict, threads: int) -> list[dict]:
     """As `across_trims`, of harmonized tables."""
     rows = []
@@ -109,17 +123,20 @@ def across_trims_harmonized(encoder: Encoder, references: dict, threads: int) ->
         for trim in dict.fromkeys((learnt, *others)):
             studies[trim] = trimmed(DATA / name, trim, references, **columns)
         train = studies[learnt]
-        predicted = {trim: pd.Series(index=train.communities.sample_ids, dtype=object) for trim in others}
+        ways = [(trim, method) for trim in others for method in ("q2-aam", "random forest")]
+        predicted = {way: pd.Series(index=train.communities.sample_ids, dtype=object) for way in ways}
         for train_rows, test_rows in folds_of(train, CrossValidation(), 0):
-            predictor = Predictor.fit(encoder, train.subset(train_rows), Fitting(threads=threads))
-            ids = train.communities.sample_ids[test_rows]
+            part, ids = train.subset(train_rows), train.communities.sample_ids[test_rows]
+            predictor = Predictor.fit(encoder, part, Fitting(threads=threads))
             for trim in others:
-                place = np.flatnonzero(np.isin(studies[trim].communities.sample_ids, ids))
-                values = predictor.predict(studies[trim].subset(place), Embedding(threads=threads)).values
-                predicted[trim][values.index] = values
+                new = studies[trim].subset(np.flatnonzero(np.isin(studies[trim].communities.sample_ids, ids)))
+                values = predictor.predict(new, Embedding(threads=threads)).values
+                predicted[trim, "q2-aam"][values.index] = values
+                predicted[trim, "random forest"][new.communities.sample_ids] = by_forest(part, new)
         for trim in others:
             row = {"study": name, "target": target, "learnt from": "{} to {}".format(*learnt)}
-            row |= {"predicted": "{} to {}".format(*trim), "score": score_of(train, predicted[trim])}
+            row["predicted"] = "{} to {}".format(*trim)
+            row |= {method: score_of(train, predicted[trim, method]) for method in ("q2-aam", "random forest")}
             rows.append({**row, "of": "R2" if train.kind == "numeric" else "balanced accuracy"})
             print(rows[-1], flush=True)
     return rows
@@ -130,18 +147,20 @@ def sites_of_other_regions(encoder: Encoder, references: dict, threads: int) -> 
     rows = []
     learnt = DATA / "moving-pictures-bodysite"
     ways = {"as they are": None, "harmonized": references}
-    models = {}
+    models, learnt_from = {}, {}
     for way, known in ways.items():
         study = trimmed(learnt, (0, 150), known, target="body_site")
         some = np.sort(np.random.default_rng(0).permutation(len(study))[:SITE_SAMPLES])
-        models[way] = Predictor.fit(encoder, study.subset(some), Fitting(threads=threads))
+        learnt_from[way] = study.subset(some)
+        models[way] = Predictor.fit(encoder, learnt_from[way], Fitting(threads=threads))
     for name, site in SITES.items():
         folder = DATA / name if (DATA / name).exists() else DATA / "corpus" / name
         rows.append({"study": name, "site": site})
         for way, known in ways.items():
             settings = Embedding(threads=threads, foreign="ignore" if known is None else "error")
-            values = models[way].predict(trimmed(folder, (0, 150), known), settings).values
-            rows[-1][way] = (values == site).mean()
+            new = trimmed(folder, (0, 150), known)
+            rows[-1][way] = (models[way].predict(new, settings).values == site).mean()
+            rows[-1][f"random forest, {way}"] = (by_forest(learnt_from[way], new) == site).mean()
         print(rows[-1], flush=True)
     return rows
 
