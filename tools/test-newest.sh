@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Runs the tests that need no other program of QIIME 2 on the newest releases of everything, from PyPI.
+# Runs a selection of the tests, or those that are named, on the newest releases of everything from PyPI.
 #
 #   tools/test-newest.sh [arguments of pytest]
 #
 # In .venv-newest (delete it to take the releases of today): the framework (rachis), NumPy, pandas, SciPy, scikit-learn,
 # scikit-bio, biom-format, h5py, matplotlib, Altair, Lightning and what they need, as pyproject.toml asks for them. PyTorch
 # alone is that of constraints.txt: a newer one would bring several GB of CUDA. unifrac has no build on PyPI and is
-# played by tests/newest/unifrac.py. Debian's q2-types, q2-feature-table, q2-sample-classifier and q2templates, written
-# for the framework of 2022.11, run on rachis by its other name (tests/newest/qiime2).
+# played by tests/newest/unifrac.py. Debian's q2cli and plugins, written for the framework of 2022.11, run on rachis by
+# its other name (tests/newest/qiime2); what they cannot do there is said in tests/old_plugins.py.
 #
 # Without a connection, or where something cannot be had, this says what is missing and is no failure: the releases that
 # the project is built on are tested by `make test`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD venv=$PWD/.venv-newest python=${NEWEST_PYTHON:-/usr/bin/python3}
-plugins=(q2_types q2_feature_table q2_sample_classifier q2templates)
+plugins=(q2cli q2_types q2_feature_table q2_metadata q2_sample_classifier q2templates)
 debian=/usr/lib/python3/dist-packages
 
 say() { printf 'test-newest: %s\n' "$*"; }
@@ -35,13 +35,14 @@ if [ "$(cat "$venv/.q2-aam-setup" 2>/dev/null)" != "$wanted" ]; then
   : >"$log"
   say "making .venv-newest"
   run "$python" -m venv "$venv"
-  pip=("$venv/bin/python" -m pip --disable-pip-version-check --no-input)
-  run "${pip[@]}" install --upgrade pip
-  run "${pip[@]}" install "torch==$(sed -n 's/^torch==//p' constraints.txt)"
-  # ijson and seaborn for Debian's plugins; Cython for iow, which is no wheel.
-  run "${pip[@]}" install rachis 'setuptools<81' cython ijson seaborn pytest pytest-timeout pytest-xdist
-  run "${pip[@]}" install --no-build-isolation -e '.[library]'
-  run "${pip[@]}" install --no-build-isolation iow
+  # Few and short tries, and nothing compiled that no test imports.
+  pip=("$venv/bin/python" -m pip --disable-pip-version-check --no-input --retries 1 --timeout 30)
+  run "${pip[@]}" install --no-compile "torch==$(sed -n 's/^torch==//p' constraints.txt)"
+  # ijson and seaborn for Debian's plugins, and click as old as its q2cli; Cython for iow, which is no wheel.
+  run "${pip[@]}" install --no-compile rachis 'setuptools<81' wheel 'click<8.2' cython ijson seaborn \
+    pytest pytest-timeout pytest-xdist jinja2
+  run "${pip[@]}" install --no-compile --no-build-isolation -e '.[library]'
+  run env CFLAGS=-O0 "${pip[@]}" install --no-compile --no-build-isolation iow
   site=$("$venv/bin/python" -c 'import site; print(site.getsitepackages()[0])')
   for plugin in "${plugins[@]}"; do
     for part in "$debian/$plugin" "$debian/$plugin"-*.egg-info; do

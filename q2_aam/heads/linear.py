@@ -18,6 +18,8 @@ from q2_aam.settings import FEATURE_LIMIT
 FOLDS = 5
 RIDGE_ALPHAS = np.logspace(0, 6, 13)
 LOGISTIC_ALPHAS = 1 / np.logspace(-4, 1, 6)
+# scikit-learn's default stops before the minimum where the penalty is large, each release elsewhere.
+SOLVER = {"solver": "newton-cg", "tol": 1e-6, "max_iter": 1000}
 # Units in which covariates meet the penalty: as one lineage, or as good as free of it.
 COVARIATE_WEIGHTS = (1.0, 10.0, 100.0)
 
@@ -191,7 +193,7 @@ def _search_logistic(numbers: np.ndarray, target: np.ndarray, splits: list) -> t
     if not splits:
         alpha = float(LOGISTIC_ALPHAS[len(LOGISTIC_ALPHAS) // 2])
         return 0.0, alpha, *_solution(numbers, target, alpha)
-    settings = {"scoring": "balanced_accuracy", "class_weight": "balanced", "max_iter": 1000}
+    settings = {"scoring": "balanced_accuracy", "class_weight": "balanced", **SOLVER}
     logistic = LogisticRegressionCV(
         Cs=1 / LOGISTIC_ALPHAS, cv=splits, **settings, **ridge_alone(LogisticRegressionCV)
     )
@@ -207,7 +209,7 @@ def _search_logistic(numbers: np.ndarray, target: np.ndarray, splits: list) -> t
 def _solution(numbers: np.ndarray, target: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray]:
     """Weight ``[O, F]`` and bias ``[O]`` for one alpha; classes count alike."""
     if has_classes(target):
-        logistic = LogisticRegression(C=1 / alpha, class_weight="balanced", max_iter=1000).fit(numbers, target)
+        logistic = LogisticRegression(C=1 / alpha, class_weight="balanced", **SOLVER).fit(numbers, target)
         return logits_of_classes(logistic)
     ridge = Ridge(alpha).fit(numbers, target.astype(np.float64))
     return ridge.coef_[None, :], np.array([ridge.intercept_])

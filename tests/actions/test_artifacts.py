@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from q2_aam.framework import Artifact, qiime2, sdk
+from tests.old_plugins import tables_of_q2templates
 
 from .small import RUN, SHARE, SIZES
 
@@ -208,6 +209,7 @@ def test_provenance_cites_what_was_used(pretrained, fitted):
 # Other plugins take it
 
 
+@tables_of_q2templates
 def test_scatterplot_of_q2_sample_classifier(plugins, predicted, fitted):
     made = plugins["sample-classifier"].visualizers["scatterplot"](
         predictions=predicted["ph"].predictions, truth=fitted[1]["ph"], missing_samples="error"
@@ -215,6 +217,7 @@ def test_scatterplot_of_q2_sample_classifier(plugins, predicted, fitted):
     assert "Mean squared error" in (made.visualization._archiver.data_dir / "index.html").read_text()
 
 
+@tables_of_q2templates
 @pytest.mark.parametrize("column", ["habitat", "code"])
 def test_confusion_matrix_of_q2_sample_classifier(plugins, predicted, fitted, column):
     made = plugins["sample-classifier"].visualizers["confusion_matrix"](

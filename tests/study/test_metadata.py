@@ -113,13 +113,13 @@ def test_a_file_is_read_as_qiime2_reads_it(tmp_path):
     np.testing.assert_array_equal(frame["ph"], [6.5, np.nan, 0.5])
     np.testing.assert_array_equal(frame["batch"], [1, -25, 3])
     assert [frame[name].dtype.kind for name in frame] == list("fOffO")
-    qiime2 = pytest.importorskip("qiime2")
+    qiime2 = pytest.importorskip("q2_aam.framework").qiime2
     pd.testing.assert_frame_equal(frame, qiime2.Metadata.load(str(path)).to_dataframe(), check_names=False)
 
 
 @pytest.mark.parametrize("name", STUDY_NAMES)
 def test_real_files_are_read_as_qiime2_reads_them(study, name):
-    qiime2 = pytest.importorskip("qiime2")
+    qiime2 = pytest.importorskip("q2_aam.framework").qiime2
     path = study(name).fasta.parent / "metadata.tsv"
     pd.testing.assert_frame_equal(
         read_metadata(path), qiime2.Metadata.load(str(path)).to_dataframe(), check_names=False

@@ -1,6 +1,7 @@
 """The directory of a run: one that no other run writes into, and that holds nobody else's files."""
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,12 +30,16 @@ def run_directory(run_dir: str | Path | None, num_nodes: int = 1) -> Iterator[Pa
     Raises
     ------
     ValueError
-        If nothing can be written there, another run has it, or there are files of somebody else.
+        If nothing can be written there, another run has it, there are files of somebody else, or this is a job of
+        Galaxy.
     """
     if run_dir is None:
         with tempfile.TemporaryDirectory(prefix="q2-aam-") as temporary:
             yield Path(temporary)
         return
+    # Every job of Galaxy has it; who fills in its form is not to write anywhere on the server.
+    if "GALAXY_SLOTS" in os.environ:
+        raise ValueError(f"run_dir {run_dir} would be a directory of the Galaxy server. Leave run_dir empty in Galaxy.")
     directory, node = Path(run_dir), meeting_of(num_nodes).node if num_nodes > 1 else 0
     if directory.exists() and not directory.is_dir():
         raise ValueError(f"run_dir {run_dir} is a file. Give a directory; it is made where it is not there.")

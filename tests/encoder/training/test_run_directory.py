@@ -38,6 +38,16 @@ def test_a_file(tmp_path):
     refused(f"run_dir {path} is a file. Give a directory; it is made where it is not there.", path)
 
 
+def test_in_galaxy_none_may_be_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("GALAXY_SLOTS", "4")
+    with pytest.raises(ValueError, match="would be a directory of the Galaxy server. Leave run_dir empty in Galaxy."):
+        with run_directory(tmp_path / "run"):
+            pass
+    assert not (tmp_path / "run").exists()
+    with run_directory(None) as directory:
+        assert directory.is_dir()
+
+
 def test_one_that_cannot_be_written_to(tmp_path):
     (tmp_path / "file").write_text("")
     path = tmp_path / "file" / "run"
