@@ -10,7 +10,7 @@ from q2_aam.encoder.device import use_threads
 from q2_aam.encoder.encoder import Encoder
 from q2_aam.encoder.files import MISFIT, as_arrays, as_tensors, package_versions, read_model, tokenizer_of, write_model
 from q2_aam.encoder.foreign import cautions_to_learn, judged
-from q2_aam.heads import check_head, head_class
+from q2_aam.heads import check_head, finite_outputs, head_class
 from q2_aam.heads.features import Features, known_to_others
 from q2_aam.heads.folds import inner_folds
 from q2_aam.heads.neighbours import Neighbours
@@ -196,7 +196,7 @@ class Predictor:
         with use_threads(settings):
             study, known, foreign = self.read(study, settings)
             features = features_of(self.encoder, study, self.covariates, known, settings)
-            outputs = self.head.outputs(features)
+            outputs = finite_outputs(self.head, features)
         communities = study.communities
         novelty = novelty_of(communities, ~np.isin(communities.hashes, self.seen_asvs))
         if self.neighbours is not None:

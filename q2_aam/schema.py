@@ -1,19 +1,15 @@
 """What ``model.json`` says, and what is refused in it: formats check by it, the core writes and reads by it."""
 
 import json
-import sys
 from dataclasses import asdict, dataclass, fields
 
 from q2_aam.settings import DECISIONS, HEADS, TRANSFORMS, Architecture
+from q2_aam.untrusted import SchemaError, is_finite, is_integer, is_number, printable
 
 # 5: probabilities refer to the classes' shares, and the decision is said. 4: one encoder and one head, as today. 1 to 3
 # had the network's own head in the weights, and trees and kernels under names of their own. Encoders of all are read.
 SCHEMA_VERSION = 5
 FIRST_OF_THESE_KEYS = 4
-
-
-class SchemaError(ValueError):
-    """A description that is no description of this q2-aam."""
 
 
 def check_schema_version(name: str, content: dict, known: int):
@@ -41,23 +37,8 @@ def check_keys(name: str, content: dict, keys: tuple, within: str = ""):
 
 def wrong_value(name: str, key: str, value, must: str):
     """Refuse a value of a JSON object, saying what it must be."""
-    raise SchemaError(f"{name}: {key} is {json.dumps(value)}; it must be {must}. Make the artifact again with q2-aam.")
-
-
-def is_integer(value) -> bool:
-    """Whether a value of JSON is a whole number (in Python, true and false would be, too)."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def is_number(value) -> bool:
-    """Whether a value of JSON is a number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def is_finite(value) -> bool:
-    """Whether a value of JSON is a number, and neither NaN nor infinite, which Python's JSON may hold."""
-    # Whole numbers of JSON have no largest one; those beyond this are no float.
-    return is_number(value) and abs(value) <= sys.float_info.max
+    said = printable(json.dumps(value))
+    raise SchemaError(f"{name}: {key} is {said}; it must be {must}. Make the artifact again with q2-aam.")
 
 
 # The kind of target that each kind of model has.
@@ -78,7 +59,7 @@ def check_target(name: str, kind, target):
             wrong_value(name, "target", target, "null, as kind is encoder")
         return
     if not isinstance(target, dict):
-        unknown = f"kind is {kind}, but target is {json.dumps(target)}: what it predicts is unknown."
+        unknown = f"kind is {kind}, but target is {printable(json.dumps(target))}: what it predicts is unknown."
         raise SchemaError(f"{name}: {unknown} Train the model again with `qiime aam fit`.")
     check_keys(name, target, TARGET_KEYS, "target")
     if target["kind"] != expected:
@@ -181,6 +162,16 @@ def check_head(name: str, kind: str, head):
         wrong_value(name, "head", head, f"one of {', '.join(HEADS)}")
 
 
+def check_data(name: str, data: dict):
+    """What predictions are compared with of the samples that were learnt from; earlier models lack some of it."""
+    depth, values = data.get("depth"), data.get("values", "counts")
+    if not (isinstance(values, str) and values in ("counts", "shares", "presence")):
+        wrong_value(name, "data.values", values, "one of counts, shares, presence")
+    ends = [depth.get(key) for key in ("lowest", "highest")] if isinstance(depth, dict) else [depth]
+    if depth is not None and not (len(ends) == 2 and all(map(is_finite, ends))):
+        wrong_value(name, "data.depth", depth, "null or the lowest, median and highest number of reads")
+
+
 def check_scores(name: str, scores: dict):
     """Scores are numbers, or null where they are not defined."""
     for score, value in scores.items():
@@ -266,6 +257,8 @@ def check_description(content: dict, name: str = "model.json") -> None:
     if old:
         return
     check_covariates(name, kind, content["covariates"])
+    if kind != "encoder":
+        check_data(name, content["data"])
     check_certainty(name, kind, content)
     check_head(name, kind, content["head"])
     _check_count(name, "token_limit", content["token_limit"])

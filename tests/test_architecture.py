@@ -34,7 +34,7 @@ def test_a_broken_arrow_is_seen(tmp_path):
     # the same contracts on an empty house of the same plan, in which `study` imports `encoder` and the framework
     package = tmp_path / "q2_aam"
     rooms = ("actions", "visualizers", "registration", "encoder", "heads", "explain", "evaluation", "study", "types")
-    rooms += ("simulation",)
+    rooms += ("simulation", "untrusted")
     for name in rooms:
         (package / name).mkdir(parents=True)
         (package / name / "__init__.py").touch()

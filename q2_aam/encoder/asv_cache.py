@@ -18,6 +18,24 @@ from q2_aam.study.communities import Communities
 CHUNK = 2**13
 
 
+NOT_FINITE = (
+    "The model computes numbers of these samples that are not finite: its weights are damaged, or beyond reason. Use "
+    "an unaltered copy of the model, or another one."
+)
+
+
+def finite(*computed: Tensor) -> Tensor:
+    """The first of some tensors, if all numbers of all are finite.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not all(torch.isfinite(each).all() for each in computed):
+        raise ValueError(NOT_FINITE)
+    return computed[0]
+
+
 @contextmanager
 def asv_embeddings(
     network: AAM, communities: Communities, *, cache: str, device: str
@@ -38,7 +56,7 @@ def asv_embeddings(
     Raises
     ------
     ValueError
-        If the file cannot be written.
+        If the file cannot be written, or embeddings are not finite.
 
     Yields
     ------
@@ -53,7 +71,7 @@ def asv_embeddings(
     def chunks() -> Iterator[tuple[slice, Tensor]]:
         for start in range(0, len(present), CHUNK):
             tokens = torch.from_numpy(communities.tokens[present[start : start + CHUNK]])
-            yield slice(start, start + len(tokens)), network.asv_encoder(tokens.to(device))
+            yield slice(start, start + len(tokens)), finite(network.asv_encoder(tokens.to(device)))
 
     width = network.architecture.dim
     if cache == "memory":

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 import torch
 
 from q2_aam.encoder.aam import AAM
-from q2_aam.encoder.asv_cache import asv_embeddings
+from q2_aam.encoder.asv_cache import asv_embeddings, finite
 from q2_aam.encoder.batches import CommunityDataset, batch_loader
 from q2_aam.encoder.device import resolve_device
 from q2_aam.encoder.distances import predicted_unifrac, predicted_weighted_unifrac
@@ -113,6 +113,11 @@ def embed_tables(network: AAM, tables: list[Communities], settings: Settings) ->
     -------
     list of Embedding
         One a table.
+
+    Raises
+    ------
+    ValueError
+        If what the network computes is not finite.
     """
     # In float32: it is quick, and gives the same numbers on every machine.
     device = resolve_device(settings.device)
@@ -134,8 +139,9 @@ def embed_tables(network: AAM, tables: list[Communities], settings: Settings) ->
             counts = communities.counts
             reads = np.repeat(np.asarray(counts.sum(1)).ravel(), np.diff(counts.indptr))
             shares = _with_data(counts, (counts.data / reads).astype(np.float32))
-            lineages = network.sample_encoder.log_branch_length.exp().cpu().numpy()
-            parts = presence.numpy(), share.numpy(), lineages, shares, lengths, communities.hashes
+            lineages = network.sample_encoder.log_branch_length.exp().cpu()
+            finite(presence, share, lineages, torch.from_numpy(lengths))
+            parts = presence.numpy(), share.numpy(), lineages.numpy(), shares, lengths, communities.hashes
             embeddings.append(Embedding(*parts))
     network.cpu()
     return embeddings

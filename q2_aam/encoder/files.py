@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import zipfile
 from importlib import metadata
@@ -15,6 +16,8 @@ from q2_aam.encoder.aam import AAM
 from q2_aam.schema import ModelDescription
 from q2_aam.settings import Architecture
 from q2_aam.study.tokenizer import VOCABULARY
+from q2_aam.untrusted import read_object, refuse_no_file
+from q2_aam.untrusted.tensor_file import check_tensor_file
 
 WEIGHTS = "best_model.pt"
 DESCRIPTION = "model.json"
@@ -50,16 +53,37 @@ def read_tensors(path: str | Path) -> dict:
     Raises
     ------
     ValueError
-        If it is no such file, is cut short, or holds anything but tensors and plain values.
+        If it is no such file, is cut short, claims more than it has, or holds anything but tensors and plain values.
     """
+    check_tensor_file(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, EOFError, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as a model's weights; it is cut short or no such file.") from error
     except Exception as error:  # torch raises pickle.UnpicklingError; importing pickle for it would suggest its use
         raise ValueError(f"{path} holds something other than weights and was not loaded.") from error
+    _refuse_odd_content(content, Path(path))
+    return content
+
+
+def _refuse_odd_content(content, path: Path) -> None:
+    """Stop where walking through what was loaded would never end, or copies of its tensors would fill all memory."""
+    parts, met, size = [content], set(), path.stat().st_size
+    while parts:
+        part = parts.pop()
+        if isinstance(part, torch.Tensor):
+            plain = part.layout == torch.strided and part.device.type == "cpu" and not part.requires_grad
+            own = plain and part.nbytes <= part.untyped_storage().nbytes()
+            # Several may be parts of one storage, but not all of all of it.
+            size -= part.nbytes if own else math.inf
+        elif isinstance(part, dict | list | tuple | set):
+            if part and id(part) in met and not isinstance(part, tuple):
+                size = -math.inf
+            elif id(part) not in met:
+                met.add(id(part))
+                parts += [*part.keys(), *part.values()] if isinstance(part, dict) else part
+        if size < 0:
+            raise ValueError(f"{path} holds more than its bytes can say and was not loaded.")
 
 
 def package_versions() -> dict[str, str]:
@@ -114,8 +138,9 @@ def read_model(directory: str | Path) -> tuple[dict, ModelDescription]:
         If a checksum, the alphabet or the schema do not fit.
     """
     directory = Path(directory)
-    stated = json.loads((directory / DESCRIPTION).read_text())
+    stated = read_object(directory / DESCRIPTION)
     description = ModelDescription.from_dict(stated)
+    refuse_no_file(directory / WEIGHTS)
     if sha256_of(directory / WEIGHTS) != description.sha256:
         raise ValueError(
             f"{WEIGHTS} is not the file that {DESCRIPTION} describes (its SHA-256 differs). "
@@ -126,6 +151,10 @@ def read_model(directory: str | Path) -> tuple[dict, ModelDescription]:
     content = read_tensors(directory / WEIGHTS)
     if not (isinstance(content, dict) and isinstance(content.get("model"), dict)):
         raise ValueError(MISFIT)
+    for name in ("seen_asvs", "encoder_asvs"):
+        hashes = content.get(name)
+        if isinstance(hashes, torch.Tensor) and (hashes.dtype, hashes.ndim) != (torch.int64, 1):
+            raise ValueError(MISFIT)
     # Models of the first versions lack it.
     if content.get("description_sha256", digest_of(stated)) != digest_of(stated):
         raise ValueError(
@@ -153,7 +182,7 @@ def network_of(content: dict, architecture: Architecture) -> AAM:
         If the weights are not those of such a network.
     """
     state = with_terminal_branches(content["model"])
-    shapes = {name: value.shape for name, value in state.items() if isinstance(value, torch.Tensor)}
+    shapes = {name: (value.shape, value.dtype) for name, value in state.items() if isinstance(value, torch.Tensor)}
     # Each layer has weights of its own; without that many, not even an empty network of so many layers is made.
     if architecture.nucleotide_layers + architecture.sample_layers > len(shapes):
         raise ValueError(MISFIT)
@@ -161,7 +190,7 @@ def network_of(content: dict, architecture: Architecture) -> AAM:
         # Networks on this device take no memory: sizes that are not those of the weights are never made.
         with torch.device("meta"), _NoDraws():
             expected = AAM(architecture).state_dict()
-        if any(shapes.get(name) != tensor.shape for name, tensor in expected.items()):
+        if any(shapes.get(name) != (tensor.shape, tensor.dtype) for name, tensor in expected.items()):
             raise ValueError(MISFIT)
         # What is drawn for it is thrown away, and must not be missing from the generator of whoever loads a model.
         with torch.random.fork_rng(devices=[]):
@@ -169,6 +198,9 @@ def network_of(content: dict, architecture: Architecture) -> AAM:
         network.load_state_dict(state)
     except (RuntimeError, OverflowError, TypeError) as error:
         raise ValueError(MISFIT) from error
+    for name, value in network.state_dict().items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise ValueError(f"{WEIGHTS} holds numbers that are not finite ({name}). Use an unaltered copy of it.")
     return network.eval()
 
 

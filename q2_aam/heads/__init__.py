@@ -3,6 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
+from q2_aam.encoder.asv_cache import NOT_FINITE
 from q2_aam.encoder.files import MISFIT
 from q2_aam.heads.ensemble import EnsembleHead
 from q2_aam.heads.features import Features, known_to_others
@@ -12,7 +13,8 @@ from q2_aam.heads.linear import LinearHead
 from q2_aam.heads.protocol import Fit, Folds, Head
 from q2_aam.heads.trees import TreesHead
 
-__all__ = ["HEADS", "Features", "Fit", "Folds", "Head", "check_head", "head_class", "inner_folds", "known_to_others"]
+__all__ = ["HEADS", "Features", "Fit", "Folds", "Head", "check_head", "finite_outputs", "head_class", "inner_folds"]
+__all__ += ["known_to_others"]
 
 HEADS: dict[str, type[Head]] = {
     "ensemble": EnsembleHead,
@@ -33,6 +35,21 @@ def head_class(name: str) -> type[Head]:
     if name not in HEADS:
         raise ValueError(f"head must be one of {', '.join(HEADS)}, but is {name!r}.")
     return HEADS[name]
+
+
+def finite_outputs(head: Head, features: Features) -> np.ndarray:
+    """What a head says of samples, float32 ``[M, O]``.
+
+    Raises
+    ------
+    ValueError
+        If a number of it is not finite.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        outputs = head.outputs(features)
+    if not np.isfinite(outputs).all():
+        raise ValueError(NOT_FINITE)
+    return outputs
 
 
 def check_head(head: Head, target, covariates, encoder) -> None:

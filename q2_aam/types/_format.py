@@ -6,16 +6,18 @@ found; at level 'max' (`qiime tools import`, `qiime tools validate`) every row a
 
 from q2_aam import schema
 from q2_aam.framework import ValidationError, model
-from q2_aam.schema import is_integer
 from q2_aam.types._checks import (
+    check_is_file,
     check_sample_rows,
     check_torch_file,
+    listed,
     number,
     read_json,
     read_rows,
     refusals,
     sha256,
 )
+from q2_aam.untrusted import is_integer
 
 LOG_SCHEMA_VERSION = 1
 
@@ -41,7 +43,7 @@ class TorchFileFormat(model.BinaryFileFormat):
     """A file of torch.save that holds tensors and plain values."""
 
     def _validate_(self, level):
-        check_torch_file(self.path, level)
+        check_torch_file(self.path)
 
 
 class AAMModelDescriptionFormat(model.TextFileFormat):
@@ -115,7 +117,7 @@ class AAMTrainingHistoryFormat(model.TextFileFormat):
         odd = [name for name in header[3:] if not name.startswith(("train/", "val/")) or name.endswith("/")]
         if tuple(header[:3]) != LOG_COLUMNS or odd or len(set(header)) != len(header):
             raise ValidationError(
-                f"{self.path.name} line 1 has the columns {', '.join(header)}; they must be "
+                f"{self.path.name} line 1 has the columns {listed(header)}; they must be "
                 f"{', '.join(LOG_COLUMNS)}, then train/NAME and val/NAME, each once."
             )
 
@@ -124,6 +126,7 @@ class EventFileFormat(model.BinaryFileFormat):
     """An event file of TensorBoard."""
 
     def _validate_(self, level):
+        check_is_file(self.path)
         with self.open() as file:
             start = file.read(64)
         # The first record states the version of the format.
@@ -135,9 +138,11 @@ class PNGFormat(model.BinaryFileFormat):
     """A picture."""
 
     def _validate_(self, level):
+        check_is_file(self.path)
         with self.open() as file:
             start = file.read(8)
-            end = file.read()[-12:]
+            file.seek(max(8, self.path.stat().st_size - 12))
+            end = file.read()
         if start != b"\x89PNG\r\n\x1a\n":
             raise ValidationError(f"plots/{self.path.name} is not a PNG picture. Remove it.")
         if level == "max" and b"IEND" not in end:

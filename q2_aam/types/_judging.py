@@ -1,7 +1,8 @@
 """Formats of what predictions are judged by: those of baselines, and scores of both by folds."""
 
 from q2_aam.framework import ValidationError, model
-from q2_aam.types._checks import number, read_rows
+from q2_aam.types._checks import listed, number, read_rows
+from q2_aam.untrusted import printable
 
 # The answer that looks at no sample; by it a table of numbers is told from one of classes, whatever these are called.
 TRIVIAL = {"median": "numeric", "largest class": "categorical"}
@@ -36,8 +37,8 @@ class BaselinePredictionsFormat(model.TextFileFormat):
                     number(self.path, line, column, text)
                 elif not text or text != text.strip():
                     raise ValidationError(
-                        f"{self.path.name} line {line}, column {column}: {text!r} is no name of a class. Write one "
-                        "without blanks around it."
+                        f"{self.path.name} line {line}, column {printable(column)}: {text!r} is no name of a class. "
+                        "Write one without blanks around it."
                     )
 
     def _check_header(self, header):
@@ -45,7 +46,7 @@ class BaselinePredictionsFormat(model.TextFileFormat):
         methods = header[1:]
         if not methods or methods[0] not in TRIVIAL or len(set(methods)) < len(methods) or not all(methods):
             raise ValidationError(
-                f"{self.path.name} line 1 has the columns {', '.join(header)}; they must be SampleID, then median (of "
+                f"{self.path.name} line 1 has the columns {listed(header)}; they must be SampleID, then median (of "
                 "numbers) or largest class, then other methods, each once, separated by tabs."
             )
 
@@ -78,7 +79,7 @@ class AAMScoresFormat(model.TextFileFormat):
         scores = header[len(SCORE_KEYS) :]
         if tuple(header[: len(SCORE_KEYS)]) != SCORE_KEYS or not all(scores) or len(set(header)) < len(header):
             raise ValidationError(
-                f"{self.path.name} line 1 has the columns {', '.join(header)}; they must be {', '.join(SCORE_KEYS)}, "
+                f"{self.path.name} line 1 has the columns {listed(header)}; they must be {', '.join(SCORE_KEYS)}, "
                 "then scores, each once, separated by tabs."
             )
         if not scores:

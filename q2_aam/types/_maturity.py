@@ -3,7 +3,7 @@
 import math
 
 from q2_aam.framework import ValidationError, model
-from q2_aam.types._checks import number, read_json, read_rows
+from q2_aam.types._checks import listed, number, read_json, read_rows
 from q2_aam.types._judging import check_id
 
 MATURITY_COLUMNS = (
@@ -38,7 +38,7 @@ class AAMMaturityFormat(model.TextFileFormat):
     def _check_header(self, header):
         if tuple(header[1:]) != MATURITY_COLUMNS:
             raise ValidationError(
-                f"{self.path.name} line 1 has the columns {', '.join(header)}; they must be SampleID, "
+                f"{self.path.name} line 1 has the columns {listed(header)}; they must be SampleID, "
                 f"{', '.join(MATURITY_COLUMNS)}, separated by tabs."
             )
 

@@ -3,7 +3,7 @@
 from q2_types.tree import NewickFormat
 
 from q2_aam.framework import ValidationError, model
-from q2_aam.types._checks import number, read_json, read_rows
+from q2_aam.types._checks import listed, number, read_json, read_rows
 from q2_aam.types._judging import check_id
 
 
@@ -22,7 +22,7 @@ class AAMVectorsFormat(model.TextFileFormat):
         if len(header) < 2 or len(set(header)) < len(header) or not all(header):
             raise ValidationError(
                 f"{self.path.name} line 1 must have a name for the IDs, then one for each dimension, all different and "
-                f"separated by tabs; it begins with {', '.join(header[:5])}."
+                f"separated by tabs; it begins with {listed(header[:5])}."
             )
 
 
@@ -60,7 +60,7 @@ class AAMMembersFormat(model.TextFileFormat):
     def _check_header(self, header):
         if header != ["feature-id", "clade"]:
             raise ValidationError(
-                f"{self.path.name} line 1 has the columns {', '.join(header)}; they must be feature-id and clade."
+                f"{self.path.name} line 1 has the columns {listed(header)}; they must be feature-id and clade."
             )
 
 
@@ -76,7 +76,7 @@ class AAMClassEffectsFormat(model.TextFileFormat):
         if header[:2] != ["sample-id", "feature-id"] or len(header) < 3 or len(set(header)) < len(header):
             raise ValidationError(
                 f"{self.path.name} line 1 must have the columns sample-id, feature-id, then one for each class; it "
-                f"begins with {', '.join(header[:5])}."
+                f"begins with {listed(header[:5])}."
             )
 
 

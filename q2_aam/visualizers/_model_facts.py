@@ -5,9 +5,9 @@ import shlex
 
 import pandas as pd
 
-from q2_aam.schema import is_finite
 from q2_aam.study.trims import Lengths
 from q2_aam.types._transformer import flattened
+from q2_aam.untrusted import is_finite
 
 from ._page import fact, number
 

@@ -6,7 +6,7 @@ import shutil
 from numbers import Integral, Number
 from pathlib import Path
 
-from q2_aam.schema import is_number
+from q2_aam.untrusted import is_number
 
 from ._vega import is_large, pictures, rounded, vega_bundle
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from q2_aam.schema import is_finite, is_integer
 from q2_aam.study.trims import Lengths
+from q2_aam.untrusted import is_finite, is_integer
 
 from ._model_facts import HASHES, VALUES
 from ._page import number

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from q2_aam.schema import is_integer
+from q2_aam.untrusted import is_integer
 
 from ._model_facts import agreement, command, distances_of, lengths_facts, quoted, samples_facts, which_encoder
 from ._page import Page, number

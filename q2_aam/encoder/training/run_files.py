@@ -32,7 +32,8 @@ def read_saved(path: Path) -> dict:
     except FileNotFoundError as error:
         raise ValueError(f"{path} is not there, without which the run cannot go on. {begin_anew(path)}") from error
     except ValueError as error:
-        raise ValueError(f"{error} {begin_anew(path)}") from error
+        said = "is damaged, or holds something other than weights; it was not loaded."
+        raise ValueError(f"{path} {said} {begin_anew(path)}") from error
 
 
 def clear(directory: Path) -> None:

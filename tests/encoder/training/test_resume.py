@@ -419,7 +419,7 @@ class Code:
 def test_code_in_a_directory_is_refused_and_does_not_run(damaged, name):
     path, ran = damaged / name, damaged / "ran"
     torch.save({**read_tensors(path), "more": Code(ran)}, path)
-    refused_as_damaged(damaged, f"{path} holds something other than weights and was not loaded.")
+    refused_as_damaged(damaged, f"{path} is damaged, or holds something other than weights; it was not loaded.")
     assert not ran.exists()
     torch.load(path, weights_only=False)
     assert ran.exists(), "it would have run"

@@ -1,0 +1,69 @@
+"""Files that anyone may have written: what is refused in them before it is read, and how they are cited."""
+
+import json
+import sys
+from pathlib import Path
+
+# Bytes of a JSON file: of a model with thousands of classes it has a tenth of that.
+MOST_JSON = 2**23
+# Characters of a file's text in a message.
+MOST_SHOWN = 500
+
+
+class SchemaError(ValueError):
+    """A file that is no file of this q2-aam, or not a whole one."""
+
+
+def printable(text) -> str:
+    """Text of a file as a message shows it: a screen obeys none of it, and it fits there."""
+    text = str(text)
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text[:MOST_SHOWN])
+    return shown + ("..." if len(text) > MOST_SHOWN else "")
+
+
+def refuse_no_file(path: Path) -> None:
+    """Stop where there is something else than a file: of a pipe or a device there may be no end."""
+    if path.exists() and not path.is_file():
+        raise SchemaError(f"{path.name} is no file, but something else of that name. Put the file itself there.")
+
+
+def read_object(path: Path, strict: bool = False) -> dict:
+    """Read a JSON object; ``strict`` refuses NaN and Infinity, which JSON does not have.
+
+    Raises
+    ------
+    SchemaError
+        If it is none, or larger than any of ours.
+    """
+
+    def refuse(constant):
+        raise ValueError(f"{constant} is not JSON; null stands for what was not measured")
+
+    refuse_no_file(path)
+    with open(path, "rb") as file:
+        read = file.read(MOST_JSON + 1)
+    if len(read) > MOST_JSON:
+        raise SchemaError(f"{path.name} has more than {MOST_JSON // 2**20} MiB: it is no file of q2-aam.")
+    try:
+        content = json.loads(read.decode("utf-8-sig"), parse_constant=refuse if strict else None)
+    except (ValueError, RecursionError) as error:
+        raise SchemaError(f"{path.name} is not JSON: {printable(error)}.") from error
+    if not isinstance(content, dict):
+        raise SchemaError(f"{path.name} holds a {type(content).__name__}, not a JSON object ({{...}}).")
+    return content
+
+
+def is_integer(value) -> bool:
+    """Whether a value of JSON is a whole number (in Python, true and false would be, too)."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value) -> bool:
+    """Whether a value of JSON is a number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_finite(value) -> bool:
+    """Whether a value of JSON is a number, and neither NaN nor infinite, which Python's JSON may hold."""
+    # Whole numbers of JSON have no largest one; those beyond this are no float.
+    return is_number(value) and abs(value) <= sys.float_info.max
