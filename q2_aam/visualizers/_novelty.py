@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from ._columns import equal_parts
 from ._page import number
 from ._samples import some
 
@@ -88,10 +89,7 @@ def accuracy_section(page, samples: pd.DataFrame) -> None:
     measured = _section(page, samples)
     if measured is None:
         return
-    # As many samples a bin as can be; equal values stay together.
-    edges = np.unique(np.quantile(measured["unseen_read_share"], np.linspace(0, 1, N_BINS + 1)))
-    position = np.clip(np.searchsorted(edges, measured["unseen_read_share"], side="left") - 1, 0, None)
-    table = measured.groupby(position).agg(
+    table = measured.groupby(equal_parts(measured["unseen_read_share"], N_BINS)).agg(
         lowest=("unseen_read_share", "min"),
         highest=("unseen_read_share", "max"),
         samples=("right", "size"),

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.visualizers.pages import charts_of, read_page, read_table, rows_of
+from q2_aam.visualizers.evaluate import evaluate
+from tests.visualizers.pages import categorical, charts_of, predictions_of, read_page, read_table, rows_of
+from tests.visualizers.test_classification import classification
 from tests.visualizers.test_columns import page_of_numbers, widgets
 from tests.visualizers.test_evaluate import regression
 
@@ -48,6 +50,30 @@ def test_models_that_know_no_distances(tmp_path):
         "met (it does not know how far samples are from its own). Doubt their predictions."
     ) in read_page(tmp_path).text
     assert read_table(tmp_path, "novelty")["sample"].iloc[0] == "S05"
+
+
+def test_samples_of_which_there_is_no_true_value_do_not_count(tmp_path):
+    """They lay far, and the caution counted them among those that were evaluated."""
+    percentile = np.r_[np.full(60, 50.0), np.full(60, 100.0)]
+    both = pd.DataFrame({"asvs": 10.0, "unseen_read_share": 0.1, "nearest_percentile": percentile})
+    (tmp_path / "few").mkdir()
+    page_of_numbers(tmp_path / "few", novelty=both.set_axis([*IDS, *(f"X{k}" for k in range(60))]))
+    assert "seem to be of another study" not in read_page(tmp_path / "few").text
+    (tmp_path / "far").mkdir()
+    page_of_numbers(tmp_path / "far", novelty=both.iloc[60:].set_axis(IDS))
+    assert "60 of 60 samples lie farther" in read_page(tmp_path / "far").text
+
+
+def test_samples_without_unseen_reads_are_a_part_of_their_own(tmp_path):
+    shares = np.r_[np.zeros(30), np.linspace(0.01, 0.3, 30)]
+    ids, truth, predicted, probabilities = classification(["a", "b"])
+    evaluate(
+        str(tmp_path), predictions_of(dict(zip(ids, predicted, strict=True))),
+        categorical(dict(zip(ids, truth, strict=True))), probabilities,
+        pd.DataFrame({"asvs": 10.0, "unseen_read_share": shares}, index=ids),
+    )  # fmt: skip
+    table = read_table(tmp_path, "accuracy_by_novelty")
+    assert table["samples"].tolist() == [30, 6, 12, 12] and table["highest"].iloc[0] == 0
 
 
 def test_no_sample_outside(tmp_path):
