@@ -23,7 +23,7 @@ from q2_aam.study.cautions import FAR_PERCENTILE, distance_caution
 from q2_aam.study.study import read_study
 
 # Of the distances among samples that were learnt from: how many samples lie beyond each.
-PERCENTILES = (90, 95, 99, 100)
+PERCENTILES = (90, 95, 99)
 
 
 def main() -> None:

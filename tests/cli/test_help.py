@@ -9,7 +9,7 @@ from .conftest import SIZES, plain
 HEAVY = {"torch", "lightning", "sklearn", "altair", "unifrac", "matplotlib", "tensorboard", "vl_convert"}
 ACTIONS = ("pretrain", "fit", "fine-tune", "predict", "evaluate", "summarize-training", "predict-baselines")
 ACTIONS += ("merge-folds", "split-samples", "cross-validate", "embed", "embed-vectors", "explain", "summarize-model")
-ACTIONS += ("show-importance", "maturity", "show-maturity")
+ACTIONS += ("show-importance", "maturity", "show-maturity", "show-novelty")
 
 
 def imported(importtime):

@@ -5,9 +5,18 @@ import pandas as pd
 import pytest
 
 from q2_aam.visualizers.evaluate import evaluate
-from tests.visualizers.pages import categorical, charts_of, predictions_of, read_page, read_table, rows_of
+from q2_aam.visualizers.novelty import show_novelty
+from tests.visualizers.pages import (
+    assert_works_offline,
+    categorical,
+    charts_of,
+    predictions_of,
+    read_page,
+    read_table,
+    rows_of,
+)
 from tests.visualizers.test_classification import classification
-from tests.visualizers.test_columns import page_of_numbers, widgets
+from tests.visualizers.test_columns import metadata_of, page_of_numbers, widgets
 from tests.visualizers.test_evaluate import regression
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -28,7 +37,8 @@ def test_samples_outside_come_first(tmp_path):
     page = read_page(tmp_path)
     assert (
         "2 samples of 60 (3.3%) lie outside what the model knows: they are farther from the samples that it has learnt "
-        "from than 99% of these are from each other (by chance, 1% would be). Doubt their predictions."
+        "from than 99% of these are from each other (of new samples of the same study, 1 to 3% are). Doubt their "
+        "predictions."
     ) in page.text
     assert page.text.index("Is this known ground?") < page.text.index("Scores")
     table = read_table(tmp_path, "novelty")
@@ -80,6 +90,37 @@ def test_no_sample_outside(tmp_path):
     page_of_numbers(tmp_path, novelty=novelty_of(unseen_read_share=0.1))
     text = "No sample lies outside what the model knows; those that do are so called because most of their reads"
     assert text in read_page(tmp_path).text
+
+
+def test_a_page_without_true_values(tmp_path):
+    percentile = np.linspace(1, 60, 60)
+    percentile[7] = 100
+    novelty = novelty_of(unseen_read_share=0.9, nearest_distance=percentile / 200, nearest_percentile=percentile)
+    predicted = metadata_of(IDS[1:], prediction=np.arange(59.0), outside=["x"] * 59)
+    show_novelty(str(tmp_path), novelty, predicted)
+    page = read_page(tmp_path)
+    assert "1 sample of 60 (1.7%) lies outside what the model knows." in page.text
+    assert "They are farther from the samples that it has learnt from than 99% of these" in page.text
+    assert "1 sample is not in the sample metadata: S00." in page.text
+    table = read_table(tmp_path, "novelty")
+    assert table.iloc[0][["sample", "outside", "prediction", "outside (metadata)"]].tolist() == ["S07", "yes", 6, "x"]
+    assert table.set_index("sample")["prediction"].isna()["S00"] and len(table) == 60
+    assert_works_offline(tmp_path)
+
+
+def test_a_page_of_samples_that_are_known(tmp_path):
+    show_novelty(str(tmp_path), novelty_of(unseen_read_share=0.1))
+    page = read_page(tmp_path)
+    assert "No sample lies outside what the model knows. Those that do: most of their reads are in ASVs" in page.text
+    with pytest.raises(ValueError, match="None of the samples of the novelty is in the sample metadata: S00, S01"):
+        show_novelty(str(tmp_path), novelty_of(unseen_read_share=0.1), metadata_of(["other"], age=[1.0]))
+
+
+def test_a_table_of_strangers_is_told(tmp_path):
+    novelty = novelty_of(unseen_read_share=1.0, nearest_distance=0.5, nearest_percentile=100.0)
+    show_novelty(str(tmp_path), novelty.assign(learnt_from=np.arange(60) == 3))
+    text = read_page(tmp_path).text
+    assert "60 of 60 samples lie farther" in text and "1 of 60 samples are the very communities" in text
 
 
 def test_without_novelty_nothing_is_said(tmp_path):
