@@ -14,7 +14,7 @@ from q2_aam.framework import Categorical, List, MetadataColumn, Numeric, TypeMap
 from q2_aam.interface import spoken
 from q2_aam.registration import examples, parameters
 from q2_aam.registration.learning import ANY_TABLE
-from q2_aam.registration.pages import register_pages
+from q2_aam.registration.pages import register_pages, register_summaries
 from q2_aam.registration.parameters import (
     COVARIATE_READING,
     FITTING,
@@ -65,6 +65,7 @@ def register_evaluation(plugin) -> None:
     register_merge_folds(plugin)
     register_cross_validate(plugin)
     register_pages(plugin)
+    register_summaries(plugin)
 
 
 def register_split_samples(plugin) -> None:

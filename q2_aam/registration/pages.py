@@ -14,7 +14,7 @@ from q2_aam.visualizers.training import summarize_training
 
 
 def register_pages(plugin) -> None:
-    """Register `evaluate`, `show_novelty`, `summarize_training` and `summarize_model`."""
+    """Register `evaluate` and `show_novelty`."""
     plugin.visualizers.register_function(
         function=evaluate,
         inputs={
@@ -64,6 +64,10 @@ def register_pages(plugin) -> None:
         "predictions are looked at. No true values are needed.",
         examples={"Numeric column": examples.show_novelty_example},
     )
+
+
+def register_summaries(plugin) -> None:
+    """Register `summarize_training` and `summarize_model`."""
     plugin.visualizers.register_function(
         function=summarize_training,
         inputs={"training_log": AAMTrainingLog},

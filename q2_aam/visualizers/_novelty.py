@@ -40,14 +40,12 @@ def known_section(page, evaluation) -> None:
     if "outside" not in frame:
         return
     heading, definition = known_ground_of(frame)
-    text = f"{heading}; those that do are so called because {definition}."
-    if frame["outside"].any():
-        text = f"{heading}: {definition}. Doubt their predictions."
-    known_ground_section(page, frame, text)
+    joined = ": " if frame["outside"].any() else "; those that do are so called because "
+    known_ground_section(page, frame, heading + joined + definition)
 
 
 def known_ground_of(frame: pd.DataFrame) -> tuple[str, str]:
-    """How many samples lie outside, and what that means.
+    """How many samples lie outside; and what that means, as the rest of a sentence.
 
     Parameters
     ----------
@@ -56,14 +54,17 @@ def known_ground_of(frame: pd.DataFrame) -> tuple[str, str]:
     """
     distances = "nearest_percentile" in frame
     count, share = int(frame["outside"].sum()), frame["outside"].mean()
+    they, their, ending = ("it is", "its", "") if count == 1 else ("they are", "their", "s")
     definition = (
-        f"they are farther from the samples that it has learnt from than {OUTSIDE_PERCENTILE}% of these are from each "
+        f"{they} farther from the samples that were learnt from than {OUTSIDE_PERCENTILE}% of these are from each "
         f"other (of new samples of the same study, {100 - OUTSIDE_PERCENTILE} to 3% are)"
         if distances
-        else "most of their reads are in ASVs that it has never met (it does not know how far samples are from its own)"
+        else f"most of {their} reads are in ASVs that were never met (the model does not know how far samples are from "
+        "those)"
     )
     if not count:
-        return "No sample lies outside what the model knows", definition
+        return "No sample lies outside what the model knows", f"{definition}."
+    definition += f". Doubt {their} prediction{ending}."
     verb = "lies" if count == 1 else "lie"
     return f"{some(count, 'sample')} of {len(frame):,} ({share:.1%}) {verb} outside what the model knows", definition
 

@@ -34,7 +34,7 @@ def show_novelty(output_dir: str, novelty: pd.DataFrame, sample_metadata: qiime2
     page = Page(output_dir, "Which samples lie outside what the model knows?", f"{some(frame, 'predicted sample')}.")
     heading, definition = known_ground_of(frame)
     some_are = frame["outside"].any()
-    text = f"{capital(definition)}. Doubt their predictions." if some_are else f"Those that do: {definition}."
+    text = capital(definition) if some_are else f"Those that do are so called because {definition}"
     page.verdict(f"{heading}.", text, "warning" if some_are else "success")
     page.cautions += [said for said in (distance_caution(novelty), learnt_caution(novelty)) if said]
     more = further_columns(page, frame.index, sample_metadata)
