@@ -106,6 +106,7 @@ MOST_PARAMETERS = {
     "show_importance": 6,
     "maturity": 6,
     "show_maturity": 6,
+    "show_novelty": 6,
 }
 
 

@@ -74,6 +74,7 @@ TYPES = {
         "ph_scores": "AAMScores",
         "ph_report": "Visualization",
     },
+    ("show_novelty", "Numeric column"): {"ph_novelty_page": "Visualization"},
     ("evaluate", "Numeric column"): {"ph_evaluation": "Visualization"},
     ("summarize_training", "Run of pretrain"): {"pretraining": "Visualization"},
     ("maturity", "Two treatments"): {"ph_maturity": "SampleData[AAMMaturity]"},

@@ -62,6 +62,7 @@ SETTINGS = {
     "show_importance": (),
     "maturity": (Reading,),
     "show_maturity": (),
+    "show_novelty": (),
     "ready_encoder": (),
     "explain": (Explaining, Reading),
     "embed": (Embedding, Training, Reading),
@@ -72,7 +73,9 @@ METHODS = (
     "split_samples", "predict_baselines", "merge_folds", "pretrain", "ready_encoder", "fit", "fine_tune", "predict",
     "embed", "embed_vectors", "explain", "harmonize_regions", "maturity",
 )  # fmt: skip
-VISUALIZERS = ("evaluate", "summarize_training", "summarize_model", "show_importance", "show_maturity")
+VISUALIZERS = (
+    "evaluate", "summarize_training", "summarize_model", "show_importance", "show_maturity", "show_novelty",
+)  # fmt: skip
 PIPELINES = ("cross_validate",)
 ACTIONS = (*METHODS, *VISUALIZERS, *PIPELINES)
 

@@ -6,9 +6,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reference" / "actions.md"
 KINDS = {"methods": "method", "pipelines": "pipeline", "visualizers": "visualizer"}
 ORDER = (
-    "fit", "predict", "evaluate", "explain", "show_importance", "summarize_model", "split_samples", "cross_validate",
-    "maturity", "show_maturity", "embed", "embed_vectors", "harmonize_regions", "ready_encoder", "pretrain",
-    "fine_tune",
+    "fit", "predict", "show_novelty", "evaluate", "explain", "show_importance", "summarize_model", "split_samples",
+    "cross_validate", "maturity", "show_maturity", "embed", "embed_vectors", "harmonize_regions", "ready_encoder",
+    "pretrain", "fine_tune",
 )  # fmt: skip
 
 

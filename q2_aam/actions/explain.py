@@ -76,7 +76,8 @@ def explain(
             importance.insert(1, "spread", trust.spread.reindex(importance.index))
             for sentence in describe_trust(trust):
                 say(sentence)
-    return importance, written(effects, predictor.target, len(study), about, leaving, trust, notes)
+    truth = None if labelled is None else labelled.target
+    return importance, written(effects, predictor.target, len(study), about, leaving, trust, notes, truth)
 
 
 def refuse_two_kinds_of_groups(phylogeny, feature_groups, clusters: bool) -> None:
@@ -159,8 +160,8 @@ def refuse_other_column(metadata, target) -> None:
         )
 
 
-def written(effects, target, samples: int, about, leaving, trust, notes: list[str]) -> AAMEffectsDirectoryFormat:
-    """The artifact of effects."""
+def written(effects, target, samples, about, leaving, trust, notes, truth) -> AAMEffectsDirectoryFormat:
+    """The artifact of effects; with the true values of explained samples, where they are known."""
     result = AAMEffectsDirectoryFormat()
     result.effects.write_data(effects.by_sample(), pd.DataFrame)
     if target.kind == "categorical":
@@ -180,6 +181,10 @@ def written(effects, target, samples: int, about, leaving, trust, notes: list[st
         "trust": None if trust is None else trust.to_dict(),
         "notes": notes,
     }
+    if truth is not None:
+        # Of NumPy's numbers JSON knows none.
+        known = truth[truth.index.isin(effects.predictions.index)]
+        explanation["true_values"] = dict(zip(known.index, known.tolist(), strict=True))
     (result.path / "explanation.json").write_text(json.dumps(explanation, indent=1, ensure_ascii=False), "utf-8")
     return result
 

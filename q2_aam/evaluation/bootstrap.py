@@ -8,7 +8,7 @@ DRAWS = 500
 # Of all scores of a page together, each of which takes milliseconds.
 TABLE_DRAWS = 200
 CONFIDENCE = 0.95
-# Fewer groups than this tell nothing of how the next ones differ: percentiles of 6 miss the truth in 13% of cases.
+# Fewer groups than this tell nothing of how the next ones differ.
 FEWEST_GROUPS = 10
 
 
@@ -31,10 +31,32 @@ def rows_of_groups(groups) -> list[np.ndarray]:
     return [np.array(rows) for rows in members.values()]
 
 
+def tails(n_groups: int) -> tuple[float, float]:
+    """Which percentiles are the ends of a 95% interval.
+
+    The 2.5th and the 97.5th of few groups are too near to each other: of 10 they hold the truth in 87 to 89% of cases.
+    These are those of Student's t, by which the interval of a mean of 10 is wider than one of the normal distribution.
+
+    References
+    ----------
+    Hesterberg TC (2015). What teachers should know about the bootstrap: resampling in the undergraduate statistics
+    curriculum. The American Statistician 69(4):371-386.
+
+    Examples
+    --------
+    >>> [round(low, 4) for low, _ in (tails(10), tails(1000))]
+    [0.0086, 0.0248]
+    """
+    from scipy.stats import norm, t
+
+    wider = t.ppf((1 + CONFIDENCE) / 2, n_groups - 1) * (n_groups / (n_groups - 1)) ** 0.5
+    return float(norm.cdf(-wider)), float(norm.cdf(wider))
+
+
 def score_intervals(
     scores: Callable[[np.ndarray], dict], groups: list[np.ndarray], draws: int = DRAWS, random_state: int = 0
 ) -> dict[str, tuple[float, float] | None]:
-    """95% intervals of scores, by the percentiles of what they are on groups that are drawn anew.
+    """95% intervals of scores, by the percentiles of what they are on groups that are drawn anew (:func:`tails`).
 
     Parameters
     ----------
@@ -65,7 +87,7 @@ def score_intervals(
     intervals = {}
     for name in found[0]:
         values = np.array([each[name] for each in found if each[name] is not None], dtype=np.float64)
-        ends = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) if 2 * len(values) >= draws else None
+        ends = np.quantile(values, tails(len(groups))) if 2 * len(values) >= draws else None
         intervals[name] = None if ends is None else (float(ends[0]), float(ends[1]))
     return intervals
 
@@ -99,9 +121,8 @@ def mean_interval(values, groups: list[np.ndarray], draws: int = TABLE_DRAWS, ra
     values = np.asarray(values, dtype=np.float64)
     sums = np.array([values[rows].sum() for rows in groups])
     sizes = np.array([len(rows) for rows in groups])
-    generator = np.random.default_rng(random_state)
-    drawn = [generator.integers(0, len(groups), len(groups)) for _ in range(draws)]
-    means = [sums[numbers].sum() / sizes[numbers].sum() for numbers in drawn]
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    drawn = np.random.default_rng(random_state).integers(0, len(groups), (draws, len(groups)))
+    means = sums[drawn].sum(1) / sizes[drawn].sum(1)
+    low, high = np.quantile(means, tails(len(groups)))
     # A share of 1, as of samples that are all named right, would seem to be certain.
     return (float(low), float(high)) if low < high else None

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from .chart_style import BLUE, GREY, ORANGE, legend, specification
+from .labels import short_name, short_names
 
 DIRECTIONS = {"higher": BLUE, "lower": ORANGE, "neither": GREY}
+MOST_NAMED = 8  # true classes whose names stand above a heatmap
 LANES = 15  # places for points beside each other, in the row of one feature
 
 
@@ -124,14 +126,14 @@ def _lanes(frame: pd.DataFrame) -> np.ndarray:
     return np.where(place % 2, (place + 1) // 2, -(place // 2))
 
 
-def heatmap(frame: pd.DataFrame, order, samples: int, unit: str, classes=(), by: str = "prediction") -> dict:
-    """Effects of features in samples, ordered by the prediction, as colours.
+def heatmap(frame: pd.DataFrame, order, samples: int, unit: str, classes=(), by="prediction", parts=()) -> dict:
+    """Effects of features in samples, ordered by the prediction or the true value, as colours.
 
     Parameters
     ----------
     frame : pandas.DataFrame
         A row a feature and sample that holds it; columns `label`, `place` (of the sample, from 0), `sample`, `effect`,
-        `prediction`.
+        `prediction`; optional: `true`.
     order : sequence of str
         Labels from the top.
     samples : int
@@ -142,6 +144,8 @@ def heatmap(frame: pd.DataFrame, order, samples: int, unit: str, classes=(), by:
         To choose from, where there are some; the frame then has a column `class`, too.
     by : str
         What the samples are ordered by.
+    parts : pandas.DataFrame
+        Where samples of another true class begin: columns `place`, `name`.
 
     Returns
     -------
@@ -157,7 +161,7 @@ def heatmap(frame: pd.DataFrame, order, samples: int, unit: str, classes=(), by:
     chart = chart.encode(
         x=alt.X(
             "place:O", scale=alt.Scale(domain=list(range(samples))), axis=alt.Axis(labels=False, ticks=False),
-            title=f"samples, from the lowest {by} to the highest",
+            title=f"samples by their {short_name(by)}",
         ),
         y=alt.Y("label:N", sort=list(order), scale=alt.Scale(domain=list(order)), title=None, axis=axis),
         color=alt.Color("effect:Q", scale=scale, legend=shown),
@@ -166,9 +170,19 @@ def heatmap(frame: pd.DataFrame, order, samples: int, unit: str, classes=(), by:
             alt.Tooltip("sample:N"),
             alt.Tooltip("effect:Q", format="+.4~g"),
             alt.Tooltip("prediction:Q", format=".4~g"),
+            *([alt.Tooltip("true:N", title="true value")] if "true" in frame else []),
         ],
     )  # fmt: skip
+    layers = [chart]
+    if len(parts):
+        parts = parts.assign(short=short_names(list(parts["name"])))
+        place = alt.X("place:O", bandPosition=0)
+        layers.append(alt.Chart(parts).mark_rule(color="#222222", strokeWidth=1.5).encode(x=place))
+        if len(parts) <= MOST_NAMED:
+            names = alt.Chart(parts).mark_text(align="left", baseline="bottom", dx=2, color="#222222", clip=False)
+            layers.append(names.encode(x=place, y=alt.value(-3), text="short:N"))
     width = alt.Step(min(18.0, max(2.0, 600 / samples)))
+    chart = alt.layer(*layers) if len(layers) > 1 else chart
     return specification(chart.properties(width=width, height=alt.Step(16)), view_fill="#eeeeee")
 
 

@@ -24,7 +24,8 @@ def known_ground(frame: pd.DataFrame) -> dict:
     frame = frame.assign(place=np.where(frame["outside"], "outside", "inside"))
     tooltip = [alt.Tooltip("sample:N")]
     if "nearest_distance" in frame:
-        x = alt.X("nearest_distance:Q", title="distance to the nearest ones learnt from", scale=alt.Scale(zero=False))
+        title = "distance to the nearest ones learnt from"
+        x = alt.X("nearest_distance:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6))
         tooltip.append(alt.Tooltip("nearest_distance:Q", format=".3~g", title="distance"))
         if "nearest_percentile" in frame:
             tooltip.append(alt.Tooltip("nearest_percentile:Q", format=".1f", title="its percentile"))

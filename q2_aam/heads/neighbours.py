@@ -11,6 +11,8 @@ from q2_aam.heads.features import Features
 
 # Nearest training samples whose mean distance is taken: one alone may be a twin.
 NEAREST = 5
+# Weights are float32.
+PERCENTILE_DIGITS = 4
 # Digits in which shares are the same, and ASVs of which a community is its own.
 SAME_DIGITS, FEWEST_ASVS = 7, 3
 # Samples at a time.
@@ -49,8 +51,10 @@ class Neighbours:
         """Of new samples ``[M, K]`` the distance, and its percentile among the landmarks' own: 100 is beyond all."""
         distances = nearest_distances(presence, landmarks.presence)
         below = np.append(0, np.cumsum(self.weights, dtype=np.float64))
-        shares = below[np.searchsorted(self.distances, distances.astype(np.float32))]
-        return {"nearest_distance": distances, "nearest_percentile": np.minimum(100 * shares, 100)}
+        # Weights add up to about 1: what is beyond all is to be 100, not 99.99999.
+        percentiles = np.round(100 * below / below[-1], PERCENTILE_DIGITS)
+        place = np.searchsorted(self.distances, distances.astype(np.float32))
+        return {"nearest_distance": distances, "nearest_percentile": percentiles[place]}
 
     def novelty(self, features: Features, landmarks: Features) -> dict[str, np.ndarray]:
         """These, and whether samples ``[M]`` are the very communities of landmarks: 1, else 0."""

@@ -140,6 +140,11 @@ def certainty():
     return _predicted()[1]
 
 
+def novelty():
+    """How much of them the model had not met."""
+    return _predicted()[2]
+
+
 def half(name: str, number: int):
     """One half of the new samples, as if it had been a fold."""
     import pandas as pd

@@ -17,6 +17,7 @@ from q2_aam.registration.example_data import (
     metadata,
     model,
     new_table,
+    novelty,
     phylogeny,
     predictions,
     sequences,
@@ -277,6 +278,18 @@ def evaluate_example(use):
             metadata=use.get_metadata_column("ph", "ph", samples),
         ),
         use.UsageOutputNames(visualization="ph_evaluation"),
+    )
+
+
+def show_novelty_example(use):
+    """Which of the predicted samples the model does not know."""
+    use.action(
+        use.UsageAction(plugin_id="aam", action_id="show_novelty"),
+        use.UsageInputs(
+            novelty=use.init_artifact("ph_novelty", novelty),
+            sample_metadata=use.view_as_metadata("predicted", use.init_artifact("ph_predictions", predictions)),
+        ),
+        use.UsageOutputNames(visualization="ph_novelty_page"),
     )
 
 

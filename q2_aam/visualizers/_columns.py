@@ -95,10 +95,9 @@ def levels_of(values: pd.Series, most: int = MAX_VALUES) -> tuple[list[str], np.
     from natsort import natsorted
 
     if values.dtype.kind == "f":
-        edges = np.unique(np.nanquantile(values, np.linspace(0, 1, QUARTERS + 1)))
-        place = np.clip(np.searchsorted(edges, values, side="left") - 1, 0, len(edges) - 2)
-        parts = [values[(place == part) & values.notna()] for part in range(len(edges) - 1)]
-        names = ["" if part.empty else _range(float(part.min()), float(part.max())) for part in parts]
+        place = equal_parts(values, QUARTERS)
+        parts = [values[place == part] for part in range(place.max() + 1)]
+        names = [_range(float(part.min()), float(part.max())) for part in parts]
         # Ends that read alike would be one level.
         levels = [f"{name}{'′' * names[:n].count(name)}" for n, name in enumerate(names)]
     else:
@@ -110,6 +109,16 @@ def levels_of(values: pd.Series, most: int = MAX_VALUES) -> tuple[list[str], np.
             levels = [*levels, f"{len(sizes) - most + 1:,} others"]
     missing = values.isna().to_numpy()
     return ([*levels, NO_VALUE], np.where(missing, len(levels), place)) if missing.any() else (levels, place)
+
+
+def equal_parts(values: pd.Series, count: int) -> np.ndarray:
+    """The part that each number is in, of at most so many parts of about equal size; -1 of missing ones.
+
+    Equal numbers are in one part, by the middle of their ranks: where there are only two numbers they are in two parts,
+    however often each is there, which by quantiles they need not be.
+    """
+    part = np.ceil(count * (values.rank() - 0.5) / values.notna().sum())
+    return pd.factorize(part, sort=True)[0]
 
 
 def _range(low: float, high: float) -> str:

@@ -39,6 +39,8 @@ class Explanation:
         Of clades: the one that each feature is in, by feature ID.
     tree : q2_aam.study.phylogeny.Phylogeny or None
         Of clades: the tree that they are of, its nodes called as they are.
+    truth : pandas.Series or None
+        True values by sample ID, where some are known; NaN or None where not.
     """
 
     frame: pd.DataFrame
@@ -49,6 +51,7 @@ class Explanation:
     class_effects: pd.DataFrame | None = None
     members: pd.Series | None = None
     tree: object = None
+    truth: pd.Series | None = None
 
     @property
     def target(self) -> str:
@@ -105,6 +108,9 @@ def match_explanation(importance: pd.DataFrame, effects: AAMEffectsDirectoryForm
     refuse_other(kept, table)
     explanation.frame = frame.assign(prevalence=frame["samples"] / len(table))
     explanation.effects = table[kept.index]
+    known = pd.Series(about.get("true_values", {}), dtype=object).reindex(table.index)
+    if known.notna().any():
+        explanation.truth = known if explanation.classes else known.astype(float)
     if not explanation.classes:
         refuse_other_values(explanation)
     read_details(explanation, effects)

@@ -204,7 +204,7 @@ class Page:
         """Write index.html, and what it needs, into the page's folder."""
         import q2templates
 
-        scripts = ["draw.js"] * bool(self._charts) + ["browse.js"] * bool(self._browsed)
+        scripts = ["draw.js", "values.js"] * bool(self._charts) + ["browse.js"] * bool(self._browsed)
         scripts += [f"{name}.js" for name in self._widgets]
         for name in ("page.css", "page.js", *scripts):
             shutil.copyfile(ASSETS / name, self.directory / name)

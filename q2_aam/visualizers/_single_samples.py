@@ -74,13 +74,21 @@ def single_samples(page, explanation) -> None:
     page.chart("beeswarm", picture, "Effects", caption + _of_files(classes), file)
     rows = _drawn(len(explanation.effects), MAX_POINTS)
     cells = _together({name: _cells(kind, N_HEATMAP, _ordered(kind, rows)) for name, kind in kinds.items()})
+    parts = _parts(explanation, rows)
     low, high = (number(float(explanation.prediction.iloc[rows].agg(which))) for which in ("min", "max"))
     caption = first_of(len(explanation.frame), N_HEATMAP, f"{noun}s")
     caption += ("" if classes else f"Predictions go from {low} to {high}. ") + "Grey: the sample does not hold it."
+    by = "prediction"
+    if explanation.truth is not None:
+        by = f"true {explanation.target}"
+        caption += " Of the same true value those of the lowest prediction come first."
+        unknown = int(explanation.truth.iloc[rows].isna().sum())
+        if unknown:
+            caption += f" {some(unknown, 'sample')} without one {'is' if unknown == 1 else 'are'} at the end."
     if len(rows) < len(explanation.effects):
         caption += f" {len(rows)} of {some(explanation.effects, 'sample')} are drawn at random (seed {SEED})."
-    picture = heatmap(cells, labels[:N_HEATMAP], len(rows), unit(explanation), classes)
-    page.chart("heatmap", picture, "Samples by their prediction", caption + _of_files(classes), file)
+    picture = heatmap(cells, labels[:N_HEATMAP], len(rows), unit(explanation), classes, by, parts)
+    page.chart("heatmap", picture, f"Samples by their {by}", caption + _of_files(classes), file)
 
 
 def unit(explanation) -> str:
@@ -146,8 +154,29 @@ def _together(frames: dict) -> pd.DataFrame:
 
 
 def _ordered(explanation, rows: np.ndarray) -> np.ndarray:
-    """Rows from the lowest prediction to the highest."""
-    return rows[np.argsort(explanation.prediction.to_numpy()[rows], kind="stable")]
+    """Rows by their true values where these are known, then from the lowest prediction to the highest."""
+    prediction = explanation.prediction.to_numpy()[rows]
+    return rows[np.lexsort((prediction, _places(explanation)[rows]))]
+
+
+def _places(explanation) -> np.ndarray:
+    """By what samples are ordered: true numbers, or the places of true classes; what is not known comes last."""
+    truth = explanation.truth
+    if truth is None:
+        return np.zeros(len(explanation.effects))
+    if not explanation.classes:
+        return truth.fillna(np.inf).to_numpy()
+    place = pd.Index(explanation.classes).get_indexer(truth)
+    return np.where(place < 0, np.inf, place)
+
+
+def _parts(explanation, rows: np.ndarray) -> pd.DataFrame:
+    """Where each true class begins among the samples that are drawn; of numbers nothing."""
+    if explanation.truth is None or not explanation.classes:
+        return pd.DataFrame(columns=["place", "name"])
+    places, names = np.sort(_places(explanation)[rows]), [*explanation.classes, "not known"]
+    found, first = np.unique(places, return_index=True)
+    return pd.DataFrame({"place": first, "name": [names[int(min(part, len(names) - 1))] for part in found]})
 
 
 def _points(explanation) -> tuple[pd.DataFrame, bool]:
@@ -170,6 +199,7 @@ def _cells(explanation, features: int, rows: np.ndarray) -> pd.DataFrame:
             "sample": explanation.effects.index.to_numpy()[samples],
             "effect": effects[place, column],
             "prediction": explanation.prediction.to_numpy()[samples],
+            **({} if explanation.truth is None else {"true": explanation.truth.to_numpy()[samples]}),
         }
     )
 

@@ -30,7 +30,7 @@ def threshold_section(page, samples: pd.DataFrame, probabilities: pd.DataFrame) 
     page.widget("threshold", {
         "classes": classes,
         "truth": (samples["true"] == classes[1]).astype(int).tolist(),
-        "probability": [round(float(value), 5) for value in second],
+        "probability": second.tolist(),
         "threshold": threshold,
     })  # fmt: skip
 
@@ -56,13 +56,13 @@ def used_threshold(probability, named, name: str) -> tuple[float, str]:
     """
     lowest = probability[named].min() if named.any() else 1.0
     highest = probability[~named].max() if not named.all() else 0.0
-    if highest > lowest:
+    if highest >= lowest:
         return 0.5, f"No single threshold names '{name}' as these predictions do (repeats may disagree)."
     if not named.any() or named.all():
         which = "never" if not named.any() else "always"
         return 0.5, f"These predictions {which} name '{name}'."
     between = f"somewhere between {number(float(highest))} and {number(float(lowest))}"
-    threshold = 0.5 if highest <= 0.5 <= lowest else float((lowest + highest) / 2)
+    threshold = 0.5 if highest < 0.5 <= lowest else float((lowest + highest) / 2)
     kind = (
         "as the likeliest class is named"
         if threshold == 0.5

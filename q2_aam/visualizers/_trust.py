@@ -18,7 +18,7 @@ NO_TRUE_VALUES = (
 # Fewer than two of the 20 most important are called a small difference.
 HARDLY = 0.1
 DELETION = ["removed", "top", "random", "random_low", "random_high", "top_reads", "random_reads"]
-JUDGED = (5, 10, 20)  # removed features by which it is judged whether they are better than random ones
+JUDGED = 20  # at most so many removed features: whether they are better than random ones
 
 
 def trust_verdict(page, explanation) -> None:
@@ -60,7 +60,8 @@ def skill(explanation) -> tuple[str, str]:
 def removal(explanation) -> tuple[str, str]:
     """What removal of the most important features costs beside that of random ones, and how bad that is."""
     trust, noun = explanation.about["trust"], explanation.noun
-    rows = [row for row in trust["deletion"] if row["removed"] in JUDGED] or trust["deletion"][1:]
+    # One number of them, which is told: by the best of several, chance would pass twice as often.
+    rows = [row for row in trust["deletion"] if 0 < row["removed"] <= JUDGED]
     if not rows:
         return f"There are too few {noun}s to remove some of them.", "info"
     last = rows[-1]
@@ -70,7 +71,7 @@ def removal(explanation) -> tuple[str, str]:
         f"of like prevalence and abundance ({last['random_reads']:.0%} of the reads) to {number(last['random'])} "
         f"({number(last['random_low'])} to {number(last['random_high'])})"
     )
-    if all(row["top"] >= row["random_low"] for row in rows):
+    if last["top"] >= last["random_low"]:
         return (
             f"Removal of the most important {noun}s costs no more than that of random ones, so that predictions do not "
             f"rest on them: {numbers}.",

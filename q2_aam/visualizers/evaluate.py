@@ -72,8 +72,9 @@ def evaluate(
     page.notes += evaluation.notes
     truth = evaluation.frame["true"].rename(evaluation.name)
     page.cautions = cautions(truth, None if groups is None else groups.to_series())
-    own = None if novelty is None else learnt_caution(novelty.reindex(evaluation.frame.index))
-    if novelty is not None and (far := distance_caution(novelty)):
+    known = None if novelty is None else novelty.reindex(evaluation.frame.index)
+    own = None if known is None else learnt_caution(known)
+    if known is not None and (far := distance_caution(known)):
         page.cautions.append(far)
     if scores is not None:
         evaluation.fold_scores = scores

@@ -75,6 +75,8 @@ def test_trust_is_measured_where_there_are_true_values(study, classifier, capsys
         study, classifier[0], metadata=study.column("habitat"), groups=study.column("site")
     )
     assert list(importance)[:2] == ["importance", "spread"] and (importance["spread"] >= 0).all()
+    # By which the page orders samples.
+    assert explained["true_values"] == study.column("habitat").to_series().dropna().to_dict()
     trust = explained["trust"]
     assert trust["metric"] == "balanced_accuracy" and trust["folds"] == 5 and trust["stability"]["top"] == 20
     assert [row["removed"] for row in trust["deletion"]] == [0, 1, 2, 5, 10, 20]

@@ -147,6 +147,10 @@ def flow(qiime, survey):
     )
     said["maturity"] = qiime(f"{MATURITY} --o-maturity maturity.qza --verbose")
     said["show-maturity"] = qiime("qiime aam show-maturity --i-maturity maturity.qza --o-visualization maturity.qzv")
+    said["show-novelty"] = qiime(
+        "qiime aam show-novelty --i-novelty ph-nov.qza --m-sample-metadata-file ph-pred.qza ph-cert.qza "
+        "--o-visualization novelty.qzv"
+    )
     return said
 
 

@@ -48,6 +48,7 @@ def test_outputs_are_of_their_types(flow, qiime):
         "asv-vectors.qza": "FeatureData[AAMEmbedding]",
         "maturity.qza": "SampleData[AAMMaturity]",
         "maturity.qzv": "Visualization",
+        "novelty.qzv": "Visualization",
     }.items():
         assert str(qiime.check(file).type) == semantic_type, file
 
@@ -213,9 +214,11 @@ def test_fit_predicts_every_sample_out_of_fold(flow, survey, qiime, tmp_path):
 
 
 def test_pages_are_there(flow, qiime, tmp_path):
-    for file in ("ph.qzv", "tuned-log.qzv"):
+    for file in ("ph.qzv", "tuned-log.qzv", "novelty.qzv"):
         qiime.check(file).export_data(str(tmp_path / file))
         assert (tmp_path / file / "index.html").stat().st_size > 1000
+    header = (tmp_path / "novelty.qzv" / "novelty.tsv").read_text().splitlines()[0].split("\t")
+    assert header[:2] == ["sample", "outside"] and header[-3:] == ["prediction", "lower", "upper"]
 
 
 def test_maturity_knows_where_predictions_come_from(flow, qiime):

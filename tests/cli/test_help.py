@@ -12,7 +12,7 @@ HEAVY = {"torch", "lightning", "sklearn", "altair", "unifrac", "matplotlib", "te
 HEAVY_OF_OURS = {"torch", "lightning", "altair", "tensorboard", "vl_convert"}
 ACTIONS = ("pretrain", "fit", "fine-tune", "predict", "evaluate", "summarize-training", "predict-baselines")
 ACTIONS += ("merge-folds", "split-samples", "cross-validate", "embed", "embed-vectors", "explain", "summarize-model")
-ACTIONS += ("show-importance", "maturity", "show-maturity", "harmonize-regions")
+ACTIONS += ("show-importance", "maturity", "show-maturity", "show-novelty", "harmonize-regions")
 
 
 def imported(importtime):

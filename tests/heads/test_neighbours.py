@@ -43,6 +43,16 @@ def test_distances_of_a_file_that_do_not_fit_are_refused(distances, weights):
         Neighbours(np.float32(distances), np.float32(weights))
 
 
+@pytest.mark.parametrize("weights", [np.ones(87), np.ones(100), 1 / np.repeat([3, 7, 41], [3, 7, 41])])
+def test_beyond_all_is_100(weights):
+    """Weights are float32 and add up to about 1: it was 99.99999."""
+    weights = np.float32(weights / weights.sum())
+    neighbours = Neighbours(np.linspace(0.1, 0.2, len(weights), dtype=np.float32), weights)
+    landmarks, _ = samples()
+    far = np.full_like(landmarks.presence[:1], 1e6)
+    assert neighbours.columns(far, landmarks)["nearest_percentile"].tolist() == [100]
+
+
 def test_groups_count_alike_in_percentiles():
     """One group of 55 and six of one: by samples nearly all would be the large group's."""
     rng = np.random.default_rng(0)

@@ -119,6 +119,20 @@ def test_levels():
     assert levels == ["1.000", "2.000", "no value"] and codes.tolist() == [0, 0, 0, 1, 2]
 
 
+@pytest.mark.parametrize("ones", [1, 20, 50, 80, 99])
+def test_numbers_of_two_values_have_two_levels(ones):
+    """The quarters of a column that is 0 or 1 were one level, "0 to 1"."""
+    levels, codes = levels_of(pd.Series(np.repeat([0.0, 1.0], [100 - ones, ones])))
+    assert levels == ["0.000", "1.000"] and np.bincount(codes).tolist() == [100 - ones, ones]
+
+
+def test_a_value_that_many_samples_have_is_a_level_of_its_own():
+    amounts = np.r_[np.zeros(60), np.arange(1.0, 41)]
+    levels, codes = levels_of(pd.Series(amounts))
+    assert levels == ["0.000", "1.000 to 15", "16 to 40"]
+    assert np.bincount(codes).tolist() == [60, 15, 25]
+
+
 def test_residuals_and_intervals_by_their_width(tmp_path):
     ids, truth, predicted, *_ = regression(60)
     half = np.linspace(2, 0.1, 60)

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from q2_aam.encoder.encoder import READY
@@ -16,6 +17,7 @@ from q2_aam.visualizers.evaluate import evaluate
 from q2_aam.visualizers.importance import show_importance
 from q2_aam.visualizers.maturity import show_maturity
 from q2_aam.visualizers.model import summarize_model
+from q2_aam.visualizers.novelty import show_novelty
 from q2_aam.visualizers.training import summarize_training
 from tests.tiny_predictors import predictor
 from tests.visualizers.browser import CHROMIUM
@@ -58,7 +60,8 @@ def two_classes_page(folder):
 
 
 def importance_page(folder):
-    importance, effects, _ = made([f"{EVIL}{n}" for n in range(60)], classes=(EVIL, "b"), trust=trust_of())
+    about = {"trust": trust_of(), "true_values": {f"S{n}": (EVIL, "b")[n % 2] for n in range(11)}}
+    importance, effects, _ = made([f"{EVIL}{n}" for n in range(60)], classes=(EVIL, "b"), **about)
     show_importance(folder, importance, effects)
 
 
@@ -70,6 +73,14 @@ def maturity_page(folder):
     cohorts = simulate_cohorts(0)
     cohorts.loc[cohorts["cohort"] == "late", "cohort"] = EVIL
     show_maturity(folder, matured(cohorts, origin="out-of-fold"))
+
+
+def novelty_page(folder):
+    ids, *_ = regression(60)
+    percentile = np.linspace(40, 100, 60)
+    columns = {"unseen_read_share": np.linspace(0, 1, 60), "nearest_distance": percentile / 200}
+    novelty = pd.DataFrame({"asvs": 10.0, **columns, "nearest_percentile": percentile}, index=ids)
+    show_novelty(folder, novelty, metadata_of(ids, **{EVIL: [f"{EVIL}{k}" for k in range(60)], "age": np.arange(60.0)}))
 
 
 def model_page(folder):
@@ -89,8 +100,8 @@ def training_page(folder):
 PAGES = {
     make.__name__: make
     for make in (
-        numbers_page, classes_page, two_classes_page, importance_page, clades_page, maturity_page, model_page,
-        encoder_page, training_page,
+        numbers_page, classes_page, two_classes_page, importance_page, clades_page, maturity_page, novelty_page,
+        model_page, encoder_page, training_page,
     )  # fmt: skip
 }
 
@@ -179,6 +190,24 @@ def test_the_keyboard_reaches_everything_and_is_seen(browser, folders, name, wid
             f"'pointer' && !each.closest({(CONTROLS + ', label')!r})).map((each) => each.outerHTML.slice(0, 200))"
         )
         assert page.run(clicked) == []
+
+
+def test_the_values_of_a_picture_are_read_by_the_keyboard(browser, folders):
+    """What stands in a tooltip needs a mouse."""
+    details = "document.getElementById('chart-predicted_against_true').closest('figure').querySelector('details')"
+    cells = "Array.from(row.cells).map((cell) => cell.textContent)"
+    cells = f"Array.from({details}.querySelectorAll('tr')).map((row) => {cells})"
+    with browser.page(folders("numbers_page"), 400, True) as page:
+        assert page.run(cells) == []
+        page.run(f"{details}.querySelector('summary').focus()")
+        page.press("Enter")
+        page.wait(f"{cells}.length === 61")
+        head, *rows = page.run(cells)
+        ids, truth, predicted, *_ = regression(60)
+        assert [row[head.index("sample")] for row in rows] == ids
+        for column, values in (("true", truth), ("predicted", predicted)):
+            assert [float(row[head.index(column)]) for row in rows] == pytest.approx(values, rel=1e-3)
+        assert_fits(page)
 
 
 # Labels of the samples of a chart, of the picture that is there now.

@@ -22,6 +22,10 @@ SHARE = (
     [
         ([0.4, 0.6], [0, 1], 0.5, f"{FROM} between 0.400 and 0.600, as the likeliest class is named."),
         ([0.1, 0.3, 0.9], [0, 1, 1], 0.2, f"{FROM} between 0.100 and 0.300, {SHARE}"),
+        ([0.5, 0.7], [0, 1], 0.6, f"{FROM} between 0.500 and 0.700, {SHARE}"),
+        # Of the same probability: whichever the threshold is, one of them is named otherwise.
+        ([0.3, 0.3, 0.9], [0, 1, 1], 0.5, "No single threshold names 'ill' as these predictions do (repeats may "
+         "disagree)."),
         ([0.3, 0.2], [0, 1], 0.5, "No single threshold names 'ill' as these predictions do (repeats may disagree)."),
         ([0.3, 0.2], [0, 0], 0.5, "These predictions never name 'ill'."),
         ([0.3, 0.2], [1, 1], 0.5, "These predictions always name 'ill'."),
@@ -41,7 +45,7 @@ def test_the_script_gets_the_samples(tmp_path):
     found = widgets(tmp_path)["threshold"]
     assert found["classes"] == ["ill", "well"]
     assert found["truth"] == [int(name == "well") for name in truth]
-    assert found["probability"] == pytest.approx(probabilities["well"].tolist(), abs=1e-5)
+    assert found["probability"] == probabilities["well"].tolist(), "one near the threshold stays there"
     named = np.array(found["probability"]) >= found["threshold"]
     assert named.tolist() == (predicted == "well").tolist(), "at first it is the confusion matrix of the predictions"
     assert "These predictions name 'well' from a probability on" in read_page(tmp_path).text
