@@ -16,6 +16,7 @@ from q2_aam.predictor import Predictor
 from q2_aam.settings import LARGEST_SEED, Architecture, CrossValidation, Fitting, Training
 from q2_aam.study.covariates import learnt_covariates
 from q2_aam.study.folds import grouped_folds
+from q2_aam.study.near_copies import copies_in
 from q2_aam.study.study import Study
 
 
@@ -107,8 +108,9 @@ def cross_validate(
     # Once, and of all samples: not in the midst of the folds. An encoder of these samples finds nothing odd in them.
     with use_threads(fitting):
         judge = encoder if settings.pretraining == "none" else None
-        for caution in cautions_to_learn(judge, study.communities, fitting.foreign):
-            warnings.warn(caution, stacklevel=2)
+        said = *cautions_to_learn(judge, study.communities, fitting.foreign), copies_in(study)[1]
+    for caution in filter(None, said):
+        warnings.warn(caution, stacklevel=2)
     fitting = replace(fitting, foreign="ignore")
     runs = []
     for repeat in range(1, settings.repeats + 1):

@@ -43,10 +43,38 @@ def spoken(action: Callable) -> Callable:
 
     @functools.wraps(action)
     def run(*arguments, **options):
-        with speaking(action):
+        with speaking(action), naming_artifacts(inspect.signature(action).bind(*arguments, **options).arguments):
             return action(*arguments, **options)
 
     return run
+
+
+@contextlib.contextmanager
+def naming_artifacts(given: dict) -> Iterator[None]:
+    """Errors call artifacts by the parameter that they were given as: their temporary folders tell nobody anything."""
+    try:
+        yield
+    except ValueError as error:
+        said = named(str(error), {name: str(view) for name, view in given.items() if hasattr(view, "path")})
+        if said == str(error):
+            raise
+        raise ValueError(said) from error
+
+
+def named(message: str, paths: dict[str, str]) -> str:
+    """A message with parameters in place of the paths of what was given as them.
+
+    Examples
+    --------
+    >>> from q2_aam.interface import named
+    >>> named("/tmp/x/model/best_model.pt is empty: look at /tmp/x/model.", {"model": "/tmp/x/model"})
+    'best_model.pt of the artifact given as model is empty: look at the artifact given as model.'
+    """
+    option = "--i-" if on_command_line() else ""
+    for name, path in paths.items():
+        artifact = f"the artifact given as {option}{name.replace('_', '-') if option else name}"
+        message = re.sub(rf"{re.escape(path)}/([\w.-]*\w)", rf"\1 of {artifact}", message).replace(path, artifact)
+    return re.sub(r"\Athe ", "The ", message)
 
 
 def on_command_line() -> bool:

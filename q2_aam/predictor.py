@@ -31,10 +31,11 @@ from q2_aam.settings import Fitting
 from q2_aam.study.beginnings import Beginning
 from q2_aam.study.cautions import distance_caution
 from q2_aam.study.covariates import Covariates, covariates_of, learnt_covariates
+from q2_aam.study.near_copies import copies_in
 from q2_aam.study.study import Study
 from q2_aam.study.summary import asvs_of, data_summary
 from q2_aam.study.tables import keep_columns
-from q2_aam.study.targets import Target
+from q2_aam.study.targets import Target, encode_target
 from q2_aam.study.trims import Lengths
 
 
@@ -142,6 +143,7 @@ class Predictor:
         decision: str,
         covariates: Covariates | None,
         seen_asvs: np.ndarray,
+        data: dict,
         scores: dict | None = None,
         cautions: tuple[str | None, ...] = (),
         neighbours: Neighbours | None = None,
@@ -150,7 +152,8 @@ class Predictor:
         """A predictor with what outputs ``[M, O]`` for samples ``rows [M]`` that were not learnt from say of it."""
         groups = None if study.groups is None else study.groups.to_numpy()[rows]
         calibration = Calibration.fit(target, encoded, outputs, decision, groups)
-        cautions = (calibration.caution(), *(covariates.cautions() if covariates else ()), *cautions)
+        copies, copied = copies_in(study)
+        cautions = (copied, calibration.caution(), *(covariates.cautions() if covariates else ()), *cautions)
         sample_ids = study.communities.sample_ids[rows]
         predictions = Predictions.of(target, calibration, sample_ids, outputs, cautions=tuple(filter(None, cautions)))
         measured = prediction_scores(target, study.target.iloc[rows], predictions.values)
@@ -168,6 +171,7 @@ class Predictor:
             temperature=calibration.temperature,
             decision=calibration.decision,
             encoder=encoder.summary(),
+            data=data | copies,
             **facts,
         )
         parts = covariates, seen_asvs, predictions, neighbours, Beginning.of(study.communities)
@@ -272,16 +276,6 @@ class Predictor:
         calibration = Calibration(description.intervals, description.temperature, description.decision)
         parts = covariates, seen_asvs, None, neighbours, beginning
         return cls(encoder, head, target, calibration, description, *parts)
-
-
-def encode_target(study: Study, transform: str, rows: np.ndarray | None = None) -> tuple[Target, np.ndarray]:
-    """The target as it is learnt, by some samples (all by default), and all samples' encoded values ``[N]``."""
-    if study.target is None:
-        raise ValueError("The study has no target. Read it with the metadata column to predict.")
-    values = study.target if rows is None else study.target.iloc[rows]
-    numeric = study.kind == "numeric"
-    target = Target.fit_numeric(values, transform) if numeric else Target.fit_categorical(values)
-    return target, target.encode(study.target)
 
 
 def features_of(

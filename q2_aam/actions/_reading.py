@@ -60,9 +60,10 @@ def study_of(
 
 
 def foreign_cautions(
-    table, encoder, missing_features: str, foreign: str, threads, sequences=None, pretrained: bool = False
+    table, encoder, missing_features: str, foreign: str, threads, sequences=None, groups=None, pretrained: bool = False
 ) -> tuple[str, ...]:
-    """What :func:`q2_aam.encoder.foreign.cautions_to_learn` says of artifacts of an encoder and of sequences.
+    """What :func:`q2_aam.encoder.foreign.cautions_to_learn` says of artifacts of an encoder and of sequences, and
+    whether samples are near copies of others.
 
     Without an encoder: what it says of the ready one. Where one will be pretrained on these samples, it is of their
     lengths alone.
@@ -71,6 +72,7 @@ def foreign_cautions(
 
     from q2_aam.encoder.device import use_threads
     from q2_aam.encoder.foreign import cautions_to_learn
+    from q2_aam.study.near_copies import copies_in
     from q2_aam.types import AAMModelDirectoryFormat
 
     loaded = None if pretrained else encoder_of(None if encoder is None else encoder.view(AAMModelDirectoryFormat))
@@ -80,9 +82,10 @@ def foreign_cautions(
         warnings.simplefilter("ignore")
         reading = Reading(missing_features=missing_features)
         length = LONGEST if pretrained else loaded.max_length
-        study = study_of(table, sequences, max_length=length, reading=reading)
+        study = study_of(table, sequences, groups=groups, max_length=length, reading=reading)
     with use_threads(Embedding(threads=threads)):
-        return cautions_to_learn(loaded, study.communities, foreign)
+        said = *cautions_to_learn(loaded, study.communities, foreign), copies_in(study)[1]
+    return tuple(filter(None, said))
 
 
 def refuse_columns_of_nothing(covariates, covariate_columns) -> None:

@@ -95,10 +95,15 @@ def describe_covariates(predictor) -> list[str]:
 
 
 def describe_scores(predictor, stage: str, samples: str) -> str:
-    """Scores of a predictor on samples that were not learnt from, in a sentence."""
+    """Scores of a predictor on samples that were not learnt from, in a sentence; and whether to believe them."""
+    from q2_aam.study.near_copies import enough_copies
+
     scores = predictor.description.scores
     shown = ", ".join(f"{name.split('/')[1]} {value:.4g}" for name, value in scores.items() if name.startswith(stage))
-    return f"{samples} ({predictor.target.name}): {shown}."
+    data = predictor.description.data
+    copies, looked_at = data["near_copies"], data["near_copies_looked_at"]
+    doubt = f" Too good for new samples: {copies} of {looked_at} samples are near copies of others."
+    return f"{samples} ({predictor.target.name}): {shown}.{doubt if enough_copies(copies, looked_at) else ''}"
 
 
 def describe_novelty(novelty) -> str:

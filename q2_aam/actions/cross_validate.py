@@ -111,7 +111,7 @@ class Pipeline:
     def _check_sequences(self) -> None:
         """Once and of all samples whether the encoder can judge them: not in the midst of the folds."""
         table = self.table.view(biom.Table).filter(set(self.sample_ids), inplace=False)
-        given = self._some("encoder", "sequences", "missing_features", "foreign", "threads")
+        given = self._some("encoder", "sequences", "groups", "missing_features", "foreign", "threads")
         for caution in foreign_cautions(table, **given, pretrained=self.pretraining != "none"):
             warnings.warn(caution, stacklevel=4)
 

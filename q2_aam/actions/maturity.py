@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from q2_sample_classifier._format import PredictionsDirectoryFormat
 
-from q2_aam.actions._origin import LEARNT, folds_of_samples, origin_of
 from q2_aam.actions._reporting import say
 from q2_aam.framework import qiime2
+from q2_aam.provenance import LEARNT, folds_of_samples, origin_of
 from q2_aam.settings import Reading
 from q2_aam.study.tables import name_ids
 from q2_aam.types import AAMMaturityDirectoryFormat

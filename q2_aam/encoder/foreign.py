@@ -4,7 +4,7 @@ from q2_aam.encoder.encoder import Encoder
 from q2_aam.encoder.plausibility import foreign_caution
 from q2_aam.study.beginnings import Beginning, beginning_caution, turn_round
 from q2_aam.study.communities import Communities
-from q2_aam.study.tables import refuse_one_asv
+from q2_aam.study.tables import refuse_alike
 from q2_aam.study.trims import Lengths, cut_longer, mixture_caution, other_trim_caution, refuse_cut
 
 
@@ -14,9 +14,9 @@ def cautions_to_learn(encoder: Encoder | None, communities: Communities, foreign
     Raises
     ------
     ValueError
-        With that, if ``foreign`` is 'error' and it is no accident; if there is one ASV only.
+        With that, if ``foreign`` is 'error' and it is no accident; if all samples hold the same.
     """
-    refuse_one_asv(communities.counts)
+    refuse_alike(communities.counts)
     found = [
         beginning_caution(communities, Beginning.of(communities), foreign, learnt=True),
         mixture_caution(communities, foreign),

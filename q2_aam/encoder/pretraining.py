@@ -21,7 +21,7 @@ from q2_aam.settings import USUAL_METRIC, WEIGHTED_METRIC, Architecture, Trainin
 from q2_aam.study.joined import JoinedStudies
 from q2_aam.study.study import Study
 from q2_aam.study.summary import asvs_of, data_summary
-from q2_aam.study.tables import refuse_one_asv
+from q2_aam.study.tables import refuse_alike
 from q2_aam.study.two_parts import two_parts
 
 
@@ -49,7 +49,7 @@ def pretrain(
         metric = encoder.metric_for(settings.metric) if encoder else settings.metric
         metric = USUAL_METRIC if metric == "auto" else metric
         architecture = encoder.network.architecture if encoder else architecture or Architecture()
-        refuse_one_asv(study.communities.counts)
+        refuse_alike(study.communities.counts)
         refuse_longer_sequences(study.communities, architecture.max_length)
         unifrac = study.unifrac(metric, threads, subcommunities=True)
         weighted = settings.objective.weighted_unifrac_weight > 0

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import scipy.sparse as sp
 
 from q2_aam.encoder.distances import predicted_unifrac
 from q2_aam.heads.features import Features
+from q2_aam.study.near_copies import near_copies
 
 # Nearest training samples whose mean distance is taken: one alone may be a twin.
 NEAREST = 5
@@ -57,9 +59,11 @@ class Neighbours:
         return {"nearest_distance": distances, "nearest_percentile": percentiles[place]}
 
     def novelty(self, features: Features, landmarks: Features) -> dict[str, np.ndarray]:
-        """These, and whether samples ``[M]`` are the very communities of landmarks: 1, else 0."""
-        same = learnt_from(features, landmarks).astype(np.float64)
-        return {**self.columns(features.presence, landmarks), "learnt_from": same}
+        """These, and whether samples ``[M]`` are the very communities of landmarks, or nearly so: 1, else 0."""
+        same = learnt_from(features, landmarks)
+        alike = {"learnt_from": same, "near_copy": same | copied(features, landmarks)}
+        columns = {name: values.astype(np.float64) for name, values in alike.items()}
+        return {**self.columns(features.presence, landmarks), **columns}
 
 
 def learnt_from(features: Features, landmarks: Features) -> np.ndarray:
@@ -70,6 +74,17 @@ def learnt_from(features: Features, landmarks: Features) -> np.ndarray:
     known = set(_digests(landmarks))
     richness = np.diff(features.asv_shares.indptr)
     return np.array([digest in known for digest in _digests(features)], dtype=bool) & (richness >= FEWEST_ASVS)
+
+
+def copied(features: Features, landmarks: Features) -> np.ndarray:
+    """Whether samples are near copies of one of the landmarks: boolean ``[M]``."""
+    hashes, parts = np.union1d(features.hashes, landmarks.hashes), []
+    for one in (features, landmarks):
+        shares, column = one.asv_shares, np.searchsorted(hashes, one.hashes)
+        shape = len(one), len(hashes)
+        parts.append(sp.csr_matrix((shares.data, column[shares.indices], shares.indptr), shape, copy=True))
+        parts[-1].eliminate_zeros()
+    return near_copies(*parts)
 
 
 def _digests(features: Features) -> list[bytes]:

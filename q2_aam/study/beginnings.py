@@ -32,6 +32,8 @@ CANDIDATES = 8
 # smaller share of them.
 FEW = 3
 MANY = 0.1
+# If a larger share of the reads begins elsewhere for one cause it is no accident, though no sample holds mostly such.
+MIXED = 0.1
 # Places at which ten surveys of V4, five of V3-V4 and one of V1-V2 are alike, each from the end of its primer on.
 REGIONS = {
     "V4 (or V4-V5), from primer 515F on": "TACGNAGGNNNCNAGCGTTNNNCGGANTNANTGGGNGTAAAGNGNNCGNAGGCGG",
@@ -117,7 +119,8 @@ class Beginning:
 def beginning_caution(
     communities: Communities, beginning: Beginning, foreign: str, *, learnt: bool = False, mend: bool = False
 ) -> str | None:
-    """What is to be said of samples whose reads mostly begin elsewhere than they should; None of others.
+    """What is to be said of samples whose reads mostly begin elsewhere than they should, or of a table in which part of
+    each sample's do for one cause; None of others.
 
     Parameters
     ----------
@@ -137,17 +140,29 @@ def beginning_caution(
     """
     shifts, reads = beginning.shifts(communities.tokens), communities.counts.astype(np.float64)
     share = (reads @ (shifts != 0)) / np.asarray(reads.sum(1)).ravel()
-    samples = np.flatnonzero(share > 0.5)
-    if not len(samples):
+    usual = "most others do" if learnt else "those do that the model has learnt from"
+    samples, found = np.flatnonzero(share > 0.5), None
+    if mixed := len(samples) < (FEW if learnt else 1) and share.mean() > MIXED:
+        found = _cause(beginning, communities.tokens, shifts, np.asarray(reads.sum(0)).ravel() * (shifts != 0))
+        mixed = found is not None
+    if mixed:
+        some = np.flatnonzero(share)
+        said = (
+            f"{share.mean():.0%} of a sample's reads, on average, do not begin as {usual}, in {len(some)} of "
+            f"{len(share)} samples"
+        )
+    elif len(samples):
+        some = samples
+        weights = np.asarray(reads[samples].sum(0)).ravel() * (shifts != 0)
+        found = _cause(beginning, communities.tokens, shifts, weights)
+        said = (
+            f"{len(samples)} of {len(share)} samples hold mostly sequences that do not begin as {usual} "
+            f"({share[samples].mean():.0%} of their reads)"
+        )
+    else:
         return None
-    weights = np.asarray(reads[samples].sum(0)).ravel() * (shifts != 0)
-    found = _cause(beginning, communities.tokens, shifts, weights)
-    said = (
-        f"{len(samples)} of {len(share)} samples hold mostly sequences that do not begin as "
-        f"{'most others do' if learnt else 'those do that the model has learnt from'} ({share[samples].mean():.0%} of "
-        f"their reads): {name_ids(communities.sample_ids[samples])}. {found or OTHER}"
-    )
-    if foreign == "error" and len(samples) >= _fewest(found, learnt, len(share)):
+    said = f"{said}: {name_ids(communities.sample_ids[some])}. {found or OTHER}"
+    if foreign == "error" and (mixed or len(samples) >= _fewest(found, learnt, len(share))):
         others = "Or" if found else "Leave these samples out, or"
         if mend and found == TURNED:
             others = "Set foreign to 'mend' to have that done, or"

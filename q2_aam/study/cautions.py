@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from q2_aam.study.doubtful_values import doubtful_classes, doubtful_numbers
+from q2_aam.study.near_copies import enough_copies
 from q2_aam.study.tables import name_ids
 
 # An accuracy of 80% measured on 50 samples has a 95% interval of 67% to 89%: wider than what usually lies between two
@@ -213,6 +214,27 @@ def learnt_caution(novelty: pd.DataFrame) -> str | None:
         f"{own.sum()} of {len(own)} samples are the very communities that the model was fitted to: "
         f"{name_ids(list(novelty.index[own]))}. How well these are predicted says nothing about new samples: evaluate "
         "the out-of-fold predictions of fit or cross-validate, or samples that were kept apart."
+    )
+
+
+def copied_caution(novelty: pd.DataFrame) -> str | None:
+    """That samples are near copies of those that were learnt from; None where few are, or the model cannot tell.
+
+    Parameters
+    ----------
+    novelty : pd.DataFrame
+        A row a sample; without ``near_copy`` nothing is known.
+    """
+    if "near_copy" not in novelty:
+        return None
+    copies = novelty["near_copy"] > 0
+    if not enough_copies(copies.sum(), len(copies)):
+        return None
+    return (
+        f"{copies.sum()} of {len(copies)} samples are near copies of samples that were learnt from (nearly all ASVs in "
+        f"nearly the same shares, as technical replicates have): {name_ids(list(novelty.index[copies]))}. How well "
+        "these are predicted says little about new samples. Keep samples that belong together on one side: give fit "
+        "and cross-validate the groups column."
     )
 
 

@@ -210,7 +210,8 @@ def read_communities(
     if illegal is not None:
         row, position, letter = illegal
         raise ValueError(
-            f"In the sequence of feature {feature_ids[present[row]]}, {describe_illegal_letter(letter, position)}."
+            f"In the sequence of feature {name_ids([feature_ids[present[row]]])}, "
+            f"{describe_illegal_letter(letter, position)}."
         )
     is_cut = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) > max_length
     rows = tokenize(texts, max_length)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from q2_aam.settings import MISSING_SAMPLES, ON_MISSING
-from q2_aam.study.mismatch import other_spelling
+from q2_aam.study.mismatch import features_as_samples, other_spelling
 from q2_aam.study.tables import check_choice, name_ids, repeated
 
 # Names of the ID column in QIIME 2's metadata files: in any case; as they are.
@@ -177,12 +177,18 @@ def match_metadata(
         raise ValueError(
             f"{len(twice)} sample IDs stand more than once in {source}: {name_ids(twice)}. Keep one row of each."
         )
+    if not len(ids):
+        raise ValueError("The feature table is empty: it has no samples.")
     rows = index.get_indexer(ids)
     absent = rows < 0
     if absent.all():
         raise ValueError(
             f"none of the table's {len(ids)} samples ({name_ids(ids)}) is in {source} ({name_ids(index)}). "
-            + (other_spelling(ids, index, source) or "Check that both name their samples alike.")
+            + (
+                features_as_samples(ids)
+                or other_spelling(ids, index, source)
+                or "Check that both name their samples alike."
+            )
         )
     if absent.any() and missing_samples == "error":
         raise ValueError(

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Collection, Sequence
 
-from q2_aam.study.tables import name_ids
+from q2_aam.study.tables import name_ids, short
 from q2_aam.study.tokenizer import are_nucleotides
 
 TAXON = re.compile(r"(^|;\s*)[a-z]__|^unassigned$|^unclassified$", re.IGNORECASE)
@@ -57,7 +57,16 @@ def other_spelling(missing: Sequence[str], known: Collection[str], place: str) -
     if not _most(missing, lambda name: _plain(name) in plain):
         return ""
     mine = next(name for name in missing if _plain(name) in plain)
-    return f"They are there in another spelling: {mine!r} is {plain[_plain(mine)]!r} in {place}. Name them alike."
+    mine, theirs = short(mine), short(plain[_plain(mine)])
+    return f"They are there in another spelling: {mine!r} is {theirs!r} in {place}. Name them alike."
+
+
+def features_as_samples(sample_ids: Sequence[str]) -> str:
+    """Say that samples are called like features, as in a table that was turned; an empty text if not."""
+    hashes = re.compile("|".join(f"[0-9a-f]{{{length}}}" for length in HASHES), re.IGNORECASE)
+    if not (_most(sample_ids, hashes.fullmatch) or are_nucleotides(list(sample_ids)).mean() > MOST):
+        return ""
+    return "They look like features: the table may be turned. Samples must be its columns."
 
 
 # Where to find what is missing.
@@ -79,7 +88,7 @@ def how_to_find(missing: Sequence[str], known: Collection[str], place: str, noth
 
 
 def _most(names: Sequence[str], holds) -> bool:
-    return sum(map(holds, names)) > MOST * len(names)
+    return sum(bool(holds(name)) for name in names) > MOST * len(names)
 
 
 def _plain(name: str) -> str:

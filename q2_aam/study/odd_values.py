@@ -63,8 +63,26 @@ def refuse_odd_columns(
     columns = [] if covariates is None else [covariates[name] for name in covariates]
     for column in columns if target is None else [target, *columns]:
         refuse_odd_values(column.loc[ids])
+    for column in [] if target is None else columns:
+        if _same_values(column.loc[ids], target.loc[ids]):
+            raise ValueError(
+                f"Covariate {str(column.name)!r} says the same of every sample as the column to predict, "
+                f"{str(target.name)!r}: the model would be given the answer. Leave it out of the covariates."
+            )
     if groups is not None:
         refuse_odd_values(groups.loc[ids], numbers=False)
+
+
+def _same_values(covariate: pd.Series, target: pd.Series) -> bool:
+    """Whether each tells the other, as a copy in other units or words does."""
+    both = pd.DataFrame({"mine": covariate, "its": target}).dropna()
+    if len(both) < FEWEST or min(both.nunique()) < 2:
+        return False
+    if is_numeric(both["mine"]) and is_numeric(both["its"]):
+        # Of few values they may agree by chance.
+        return both["its"].nunique() >= FEWEST and abs(np.corrcoef(both["mine"], both["its"])[0, 1]) > 1 - 1e-9
+    pairs = both.astype(str).drop_duplicates()
+    return len(pairs) < len(both) and not (pairs["mine"].duplicated().any() or pairs["its"].duplicated().any())
 
 
 def _where(texts: pd.Series) -> str:

@@ -8,8 +8,13 @@ import pandas as pd
 import scipy.sparse as sp
 
 IDS_NAMED = 5
+# A longer name, as where sequences are the IDs of features, is shown by its ends, of so many letters each.
+LONG, END = 60, 16
+# Beyond, numbers with a fraction of 0 are not all exact: no machine counts so many reads.
+MOST_READS = 2.0**53
 # How far from 1 a sample's shares may sum up to: they are rounded in many files.
 SHARES_TOLERANCE = 1e-3
+SAME_SHARE = 1e-9
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:
@@ -31,16 +36,36 @@ def name_ids(ids: Collection) -> str:
     str
         For example `a, b, c, d, e, ... (12 in all)`.
     """
-    shown = ", ".join(str(i) for i in list(ids)[:IDS_NAMED])
+    shown = ", ".join(short(i) for i in list(ids)[:IDS_NAMED])
     return shown if len(ids) <= IDS_NAMED else f"{shown}, ... ({len(ids)} in all)"
 
 
-def refuse_one_asv(counts: sp.csr_matrix) -> None:
-    """Stop where all samples ``[N, V]`` hold the same single ASV: nothing can be learnt of them."""
+def short(name) -> str:
+    """A name as it is, or the ends of a long one.
+
+    Examples
+    --------
+    >>> from q2_aam.study.tables import short
+    >>> short("TACGGAGGATCCGAGCGTTA" * 5)
+    'TACGGAGGATCCGAGC...GAGGATCCGAGCGTTA (100 letters)'
+    """
+    text = str(name)
+    return text if len(text) <= LONG else f"{text[:END]}...{text[-END:]} ({len(text)} letters)"
+
+
+def refuse_alike(counts: sp.csr_matrix) -> None:
+    """Stop where all samples ``[N, V]`` hold the same ASVs in the same shares: nothing can be learnt of them."""
     if len(held_columns(counts)) == 1:
         raise ValueError(
             f"All {counts.shape[0]} samples hold one and the same ASV alone: there is nothing by which they differ. "
             "Give a table of several ASVs."
+        )
+    shares = sp.csr_matrix(sp.diags(1 / np.asarray(counts.sum(1, dtype=np.float64)).ravel()) @ counts)
+    first = shares[np.zeros(shares.shape[0], dtype=int)]
+    if shares.shape[0] > 1 and abs(shares - first).max() < SAME_SHARE:
+        raise ValueError(
+            f"All {counts.shape[0]} samples hold the same ASVs in the same shares: there is nothing by which they "
+            "differ. Look how the table was made."
         )
 
 
@@ -82,7 +107,8 @@ def check_table(table: biom.Table) -> str:
             )
     counts = sample_counts(table)
     finite = np.isfinite(counts.data)
-    for kind, wrong in (("non-finite", ~finite), ("negative", counts.data < 0)):
+    huge = finite & (np.abs(counts.data) > MOST_READS)
+    for kind, wrong in (("non-finite", ~finite), ("negative", counts.data < 0), ("impossibly large", huge)):
         if wrong.any():
             raise ValueError(
                 f"The feature table has {wrong.sum()} {kind} counts ({_name_counts(table, counts, wrong)}). "
@@ -136,7 +162,7 @@ def _name_counts(table: biom.Table, counts: sp.csr_matrix, selection: np.ndarray
     samples = table.ids()[np.searchsorted(counts.indptr, places, side="right") - 1]
     features = table.ids(axis="observation")[counts.indices[places]]
     named = [
-        f"{value:g} of feature {feature} in sample {sample}"
+        f"{value:g} of feature {short(feature)} in sample {sample}"
         for value, feature, sample in zip(counts.data[places], features, samples, strict=True)
     ]
     return "; ".join(named if selection.sum() <= IDS_NAMED else [*named, "..."])

@@ -88,7 +88,7 @@ class Target:
         from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
         _check_transform(transform)
-        _check_not_empty(values)
+        _check_enough(values)
         name = _column_name(values)
         numbers = _finite_numbers(name, transform, values)
         if np.ptp(numbers) <= _ROUNDING * np.abs(numbers).max():
@@ -126,7 +126,7 @@ class Target:
         """
         from sklearn.utils.class_weight import compute_class_weight
 
-        _check_not_empty(values)
+        _check_enough(values)
         name = _column_name(values)
         labels = _labels(name, values)
         as_text(values.rename(name))
@@ -226,13 +226,28 @@ class Target:
         return cls(**values)
 
 
+def encode_target(study, transform: str, rows: np.ndarray | None = None) -> tuple[Target, np.ndarray]:
+    """The target as it is learnt, by some samples (all by default), and all samples' encoded values ``[N]``."""
+    if study.target is None:
+        raise ValueError("The study has no target. Read it with the metadata column to predict.")
+    values = study.target if rows is None else study.target.iloc[rows]
+    numeric = study.kind == "numeric"
+    target = Target.fit_numeric(values, transform) if numeric else Target.fit_categorical(values)
+    return target, target.encode(study.target)
+
+
 def _column_name(values: pd.Series) -> str:
     return "target" if values.name is None else str(values.name)
 
 
-def _check_not_empty(values: pd.Series):
+def _check_enough(values: pd.Series):
     if len(values) == 0:
         raise ValueError(f"column {_column_name(values)!r}: there are no samples to learn from.")
+    if len(values) == 1:
+        raise ValueError(
+            f"column {_column_name(values)!r}: there is 1 sample to learn from ({values.index[0]}); two or more are "
+            "needed."
+        )
 
 
 def _check_transform(transform: str):

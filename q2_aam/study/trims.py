@@ -142,7 +142,7 @@ def mixture_caution(communities: Communities, foreign: str) -> str | None:
     # Samples of merged reads may each be of one length by themselves, if they hold little else than one microbe.
     apart = usual.all() and np.ptp(lengths) > TOLERANCE if len(lengths) else False
     if len(lengths) < 2 or not (apart or begin_longer_ones(communities, lengths)):
-        return None
+        return _within_samples(communities, foreign)
     each = ", ".join(
         f"{n} of {length} ({name_ids(communities.sample_ids[usual == length])})"
         for length, n in zip(lengths, samples, strict=True)
@@ -150,6 +150,23 @@ def mixture_caution(communities: Communities, foreign: str) -> str | None:
     said = (
         f"Samples were trimmed to different lengths (nucleotides): {each}. The same microbe is another ASV at each, "
         "and a model learns the trim in place of the microbes."
+    )
+    if foreign == "error":
+        raise ValueError(f"{said} Trim all to {lengths.min()}, or set foreign to 'ignore' to go on.")
+    return said
+
+
+def _within_samples(communities: Communities, foreign: str) -> str | None:
+    """As :func:`mixture_caution`, of trims that are mixed in each sample."""
+    own = asv_lengths(communities)
+    reads = np.bincount(own, np.asarray(communities.counts.sum(0, dtype=np.float64)).ravel())
+    lengths = np.flatnonzero(reads > BEGUN * reads.sum())
+    if len(lengths) < 2 or not begin_longer_ones(communities, lengths):
+        return None
+    each = ", ".join(f"{reads[length] / reads.sum():.0%} of the reads of {length}" for length in lengths)
+    said = (
+        f"Sequences of the same microbes were trimmed to different lengths (nucleotides): {each}. The shorter ones are "
+        "the beginnings of longer ones, and count as other ASVs."
     )
     if foreign == "error":
         raise ValueError(f"{said} Trim all to {lengths.min()}, or set foreign to 'ignore' to go on.")

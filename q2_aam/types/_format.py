@@ -35,8 +35,8 @@ NOVELTY_COLUMNS = (
 )
 # Of models that hold training samples to compare with.
 NEIGHBOUR_COLUMNS = ("nearest_distance", "nearest_percentile")
-# Of whole samples, 1 or 0: novelty of earlier q2-aam lacks it.
-LEARNT_FROM = "learnt_from"
+# Of whole samples, 1 or 0: novelty of earlier q2-aam lacks them, or the second.
+LEARNT_COLUMNS = ("learnt_from", "near_copy")
 
 
 class TorchFileFormat(model.BinaryFileFormat):
@@ -201,7 +201,7 @@ class NoveltyFormat(model.TextFileFormat):
 
     def _validate_(self, level):
         for line, sample_id, values in check_sample_rows(
-            self.path, level, NOVELTY_COLUMNS, (*NEIGHBOUR_COLUMNS, LEARNT_FROM)
+            self.path, level, NOVELTY_COLUMNS, (*NEIGHBOUR_COLUMNS, *LEARNT_COLUMNS)
         ):
             where = f"{self.path.name} line {line}, sample {sample_id!r}"
             for column, value in values.items():
@@ -217,8 +217,9 @@ class NoveltyFormat(model.TextFileFormat):
                 raise ValidationError(
                     f"{where}, column nearest_percentile: {values['nearest_percentile']:g} is not from 0 to 100."
                 )
-            if values.get(LEARNT_FROM, 0) not in (0, 1):
-                raise ValidationError(f"{where}, column {LEARNT_FROM}: {values[LEARNT_FROM]:g} is not 0 or 1.")
+            for column in LEARNT_COLUMNS:
+                if values.get(column, 0) not in (0, 1):
+                    raise ValidationError(f"{where}, column {column}: {values[column]:g} is not 0 or 1.")
             if values["unseen_read_share"] > 1:
                 raise ValidationError(
                     f"{where}, column unseen_read_share: {values['unseen_read_share']:g} is not a share from "

@@ -12,7 +12,7 @@ import pandas as pd
 from q2_aam.framework import qiime2
 from q2_aam.types._format import (
     INTERVAL_COLUMNS,
-    LEARNT_FROM,
+    LEARNT_COLUMNS,
     NEIGHBOUR_COLUMNS,
     NOVELTY_COLUMNS,
     AAMModelDirectoryFormat,
@@ -83,7 +83,7 @@ def _3(ff: PredictionIntervalsFormat) -> qiime2.Metadata:
 
 
 def _4(data: pd.DataFrame) -> NoveltyFormat:
-    further = [name for name in (*NEIGHBOUR_COLUMNS, LEARNT_FROM) if name in data.columns]
+    further = [name for name in (*NEIGHBOUR_COLUMNS, *LEARNT_COLUMNS) if name in data.columns]
     return _write_samples(data, (*NOVELTY_COLUMNS, *further), NoveltyFormat)
 
 

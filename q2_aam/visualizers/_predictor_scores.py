@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from q2_aam.schema import is_integer
+
 from ._page import number
 from ._scores import capital
 
@@ -41,10 +43,21 @@ def trivial_scores(target) -> dict[str, float]:
     }
 
 
+def copies_of(data: dict) -> str | None:
+    """What ``model.json`` says of near copies among the samples, in a sentence; None where they are few or unknown."""
+    from ..study.near_copies import copies_caution
+
+    numbers = [data.get(name) for name in ("near_copies", "near_copies_looked_at")]
+    return copies_caution(*numbers, data.get("groups") is not None) if all(map(is_integer, numbers)) else None
+
+
 def scores_verdict(page, predictor) -> None:
-    """The main score, beside that of no model."""
+    """The main score, beside that of no model; none where samples were predicted by their near copies."""
     from ..evaluation.scores import SCORES
 
+    if copied := copies_of(predictor.description.data):
+        page.verdict("No verdict: samples that it learnt from are near copies of one another.", copied, "warning")
+        return
     stage, scores = stage_scores(predictor.description)
     numeric = predictor.target.kind == "numeric"
     main, guess = ("r2", "mean") if numeric else ("balanced_accuracy", "largest class")

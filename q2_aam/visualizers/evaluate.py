@@ -5,8 +5,9 @@ from q2_sample_classifier._format import PredictionsDirectoryFormat
 
 from q2_aam.framework import qiime2
 from q2_aam.interface import speaking
+from q2_aam.provenance import folds_of_samples
 from q2_aam.settings import Reading
-from q2_aam.study.cautions import cautions, distance_caution, learnt_caution
+from q2_aam.study.cautions import cautions, copied_caution, distance_caution, learnt_caution
 from q2_aam.study.predictions_file import read_predictions
 
 from ._baselines import add_baselines
@@ -16,6 +17,11 @@ from ._folds import reading_notes
 from ._page import Page
 from ._regression import regression_page
 from ._samples import listed, match_samples, some
+
+NO_GROUPS = (
+    "These predictions were made without groups. Where samples are near copies of one another (technical replicates), "
+    "they are too good: fit says so in its last line, and the page of its model (summarize-model) at the top."
+)
 
 
 def evaluate(
@@ -73,7 +79,11 @@ def evaluate(
     truth = evaluation.frame["true"].rename(evaluation.name)
     page.cautions = cautions(truth, None if groups is None else groups.to_series())
     known = None if novelty is None else novelty.reindex(evaluation.frame.index)
-    own = None if known is None else learnt_caution(known)
+    own = copied = None
+    if known is not None:
+        own, copied = learnt_caution(known), copied_caution(known)
+    elif folds_of_samples(predictions.path):
+        page.notes.append(NO_GROUPS)
     if known is not None and (far := distance_caution(known)):
         page.cautions.append(far)
     if scores is not None:
@@ -85,6 +95,8 @@ def evaluate(
         classification_page(page, evaluation)
     if own:
         page.verdict("No verdict: there are samples that were learnt from.", own, "warning")
+    elif copied:
+        page.verdict("No verdict: there are near copies of samples that were learnt from.", copied, "warning")
     page.render()
 
 

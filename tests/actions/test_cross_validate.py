@@ -190,6 +190,7 @@ def test_the_encoder_judges_all_samples_once(table, frame, encoder):
     context, _ = run(table, frame, encoder=encoder, phylogeny=None, foreign="error", threads=2)
     (looked,) = context.looked_at
     assert sorted(looked.pop("table").ids()) == IDS
+    assert looked.pop("groups").to_series().equals(frame["site"])
     assert looked == {
         "encoder": encoder, "sequences": None, "missing_features": "error", "foreign": "error", "threads": 2,
         "pretrained": False,

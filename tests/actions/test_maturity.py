@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from q2_aam.actions._origin import folds_of_samples, origin_of
 from q2_aam.actions.maturity import maturity
 from q2_aam.evaluation.maturity import measure_maturity
 from q2_aam.framework import Artifact, qiime2
+from q2_aam.provenance import folds_of_samples, origin_of
 from q2_aam.simulation.cohorts import simulate_cohorts
 from tests.visualizers.pages import categorical, numeric, predictions_of
 

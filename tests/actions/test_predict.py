@@ -177,8 +177,10 @@ def test_novelty_is_what_pandas_counts(study, early):
         }
     )
     pd.testing.assert_frame_equal(novelty[list(expected)], expected.astype(float), check_names=False, rtol=1e-12)
-    assert list(novelty)[len(expected.columns) :] == ["nearest_distance", "nearest_percentile", "learnt_from"]
-    assert novelty["learnt_from"].tolist() == [1.0] * 5 + [0.0] * (len(novelty) - 5)
+    own = ["learnt_from", "near_copy"]
+    assert list(novelty)[len(expected.columns) :] == ["nearest_distance", "nearest_percentile", *own]
+    for name in own:
+        assert novelty[name].tolist() == [1.0] * 5 + [0.0] * (len(novelty) - 5)
     # The five samples that it learnt from are in the middle of what is known, others mostly are not.
     assert novelty["nearest_percentile"].iloc[:5].max() < novelty["nearest_percentile"].iloc[5:].median()
 

@@ -97,5 +97,5 @@ def test_novelty_says_so():
     landmarks, _ = samples()
     neighbours = Neighbours.of(landmarks, np.arange(len(landmarks)))
     columns = neighbours.novelty(landmarks, landmarks)
-    assert list(columns) == ["nearest_distance", "nearest_percentile", "learnt_from"]
-    assert (columns["learnt_from"] == 1).all()
+    assert list(columns) == ["nearest_distance", "nearest_percentile", "learnt_from", "near_copy"]
+    assert (columns["learnt_from"] == 1).all() and (columns["near_copy"] == 1).all()
