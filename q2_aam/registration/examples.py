@@ -11,7 +11,6 @@ from q2_aam.registration.example_data import (
     certainty,
     effects,
     encoder,
-    genes,
     half,
     importance,
     metadata,
@@ -170,19 +169,6 @@ def split_samples_example(use):
             groups=use.get_metadata_column("site", "site", samples),
         ),
         use.UsageOutputNames(train_table="train_table", test_table="test_table"),
-    )
-
-
-def harmonize_regions_example(use):
-    """Put genes in the place of ASVs."""
-    use.action(
-        use.UsageAction(plugin_id="aam", action_id="harmonize_regions"),
-        use.UsageInputs(
-            table=use.init_artifact("table", training_table),
-            sequences=use.init_artifact("sequences", sequences),
-            reference=use.init_artifact("genes", genes),
-        ),
-        use.UsageOutputNames(harmonized_table="harmonized_table", harmonized_sequences="harmonized_sequences"),
     )
 
 

@@ -6,11 +6,24 @@ from q2_types.feature_table import FeatureTable, Frequency, PresenceAbsence, Rel
 from q2_aam.actions.harmonize_regions import harmonize_regions
 from q2_aam.framework import Choices, Float, Range, Str, TypeMatch
 from q2_aam.interface import spoken
-from q2_aam.registration import examples, parameters
+from q2_aam.registration import example_data, parameters
 from q2_aam.registration.parameters import COUNT, RUNTIME
 from q2_aam.settings import MISSING_SAMPLES
 
 T_table = TypeMatch([Frequency, RelativeFrequency, PresenceAbsence])
+
+
+def harmonize_regions_example(use):
+    """Put genes in the place of ASVs."""
+    use.action(
+        use.UsageAction(plugin_id="aam", action_id="harmonize_regions"),
+        use.UsageInputs(
+            table=use.init_artifact("table", example_data.training_table),
+            sequences=use.init_artifact("sequences", example_data.sequences),
+            reference=use.init_artifact("genes", example_data.genes),
+        ),
+        use.UsageOutputNames(harmonized_table="harmonized_table", harmonized_sequences="harmonized_sequences"),
+    )
 
 
 def register_harmonizing(plugin, citations) -> None:
@@ -65,5 +78,5 @@ def register_harmonizing(plugin, citations) -> None:
             "are one feature then: within one study, its own ASVs tell more."
         ),
         citations=[citations["rognes2016vsearch"]],
-        examples={"References of simulated genes": examples.harmonize_regions_example},
+        examples={"References of simulated genes": harmonize_regions_example},
     )

@@ -43,7 +43,7 @@ REGIONS = {
 # A nucleotide that this share of sequences have in a place is that of the place.
 USUAL = 0.7
 TURNED = "They are the reverse complements: turn them round."
-OTHER = "They may be of another region of the gene, or of another gene."
+OTHER = "They may be of another gene, or of another region of it: then harmonize-regions helps."
 
 
 @dataclass(frozen=True)

@@ -206,7 +206,10 @@ def other_trim_caution(communities: Communities, learnt: Lengths, foreign: str) 
         return said
     longer = learnt.trimmed and theirs.shortest > learnt.longest
     mend = "Set foreign to 'mend' to have sequences cut to that length, or trim" if longer else "Trim"
-    raise ValueError(f"{said} {mend} reads as those that were learnt from, or set foreign to 'ignore' to go on.")
+    raise ValueError(
+        f"{said} {mend} reads as those that were learnt from, make both tables alike by harmonize-regions, or set "
+        "foreign to 'ignore' to go on."
+    )
 
 
 def cut_longer(communities: Communities, learnt: Lengths) -> tuple[Communities, str | None]:

@@ -65,7 +65,10 @@ def limits_section(page, predictor) -> None:
     data, target = predictor.description.data, predictor.target
     lengths, depth = Lengths.from_dict(data.get("lengths")), data.get("depth")
     length = "those that it learnt from" if lengths is None else f"{lengths} nucleotides"
-    points = [f"Samples of another gene or another region of it, or trimmed to another length than {length}."]
+    points = [
+        f"Samples of another gene or another region of it, or trimmed to another length than {length}; "
+        "harmonize-regions makes tables alike before a model is fitted."
+    ]
     if isinstance(data.get("values"), str) and data["values"] in VALUES:
         kinds = "presence and absence" if data["values"] == "presence" else "counts of reads or relative frequencies"
         points.append(f"Tables that do not hold {kinds}.")

@@ -108,7 +108,11 @@ def test_merged_reads_and_single_odd_samples_are_no_mixture():
 @pytest.mark.parametrize(
     ("length", "end"),
     [
-        (50, "Trim reads as those that were learnt from, or set foreign to 'ignore' to go on."),
+        (
+            50,
+            "Trim reads as those that were learnt from, make both tables alike by harmonize-regions, or set foreign to "
+            "'ignore' to go on.",
+        ),
         (61, "Set foreign to 'mend' to have sequences cut to that length, or trim reads as those .* to 'ignore'."),
     ],
 )
