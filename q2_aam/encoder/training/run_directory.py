@@ -35,6 +35,8 @@ def run_directory(run_dir: str | Path | None, num_nodes: int = 1) -> Iterator[Pa
         with tempfile.TemporaryDirectory(prefix="q2-aam-") as temporary:
             yield Path(temporary)
         return
+    if not str(run_dir).strip():
+        raise ValueError("run_dir is empty. Name a directory, or leave it out.")
     directory, node = Path(run_dir), meeting_of(num_nodes).node if num_nodes > 1 else 0
     if directory.exists() and not directory.is_dir():
         raise ValueError(f"run_dir {run_dir} is a file. Give a directory; it is made where it is not there.")
