@@ -84,6 +84,7 @@ class Pipeline:
         from q2_aam.study.cautions import Caution, warn_of_cautions
         from q2_aam.study.metadata import refuse_missing
         from q2_aam.study.parts import samples_with_values
+        from q2_aam.study.targets import Target
 
         columns = [self.metadata.to_series()]
         if self.arguments["groups"] is not None:
@@ -102,7 +103,10 @@ class Pipeline:
         values, *groups = (column.reindex(sample_ids) for column in columns)
         groups = groups[0] if groups else None
         if self.metadata.type == "categorical":
+            Target.fit_categorical(values)
             refuse_id_headers(values)
+        else:
+            Target.fit_numeric(values, self.arguments["target_transform"])
         warn_of_cautions(values, groups)
         # Said once, of all samples; each fold would say it again of its own.
         warnings.filterwarnings("ignore", category=Caution)

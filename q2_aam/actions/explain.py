@@ -40,6 +40,7 @@ def explain(
     """Explain predictions; the parameters are described where they are registered."""
     settings = of_arguments(Explaining, dict(locals()))
     refuse_two_kinds_of_groups(phylogeny, feature_groups, clusters)
+    refuse_what_is_not_read(level, feature_groups, groups, metadata)
 
     from q2_aam.explain import folds_of, occlude
     from q2_aam.predictor import Predictor
@@ -88,6 +89,20 @@ def refuse_two_kinds_of_groups(phylogeny, feature_groups, clusters: bool) -> Non
         raise ValueError(
             f"{' and '.join(named)} each say which features leave together. Give one of them, and run explain again "
             "for another."
+        )
+
+
+def refuse_what_is_not_read(level: int, feature_groups, groups, metadata) -> None:
+    """Stop where something is given that nothing would be done with."""
+    if level != Explaining.level and feature_groups is None:
+        raise ValueError(
+            f"level is {level}, but there are no feature_groups whose ranks it could keep. Give them, or leave level "
+            "out."
+        )
+    if groups is not None and metadata is None:
+        raise ValueError(
+            "There are groups, but no metadata: groups tell how far the explanation can be trusted, which takes the "
+            "true values. Give metadata, or leave groups out."
         )
 
 

@@ -31,6 +31,7 @@ def predict_baselines(
 
     from q2_aam.encoder.device import use_threads
     from q2_aam.evaluation.baselines import predict_by_baselines
+    from q2_aam.study.metadata import choose_columns
     from q2_aam.study.parts import encoded_covariates, samples_with_values
     from q2_aam.study.phylogeny import read_phylogeny
 
@@ -38,6 +39,9 @@ def predict_baselines(
         values = metadata.to_series()
         members = None if groups is None else groups.to_series()
         frame = None if covariates is None else covariates.to_dataframe()
+        if frame is not None:
+            others = metadata.name, None if groups is None else groups.name
+            frame = frame[choose_columns(frame.columns, covariate_columns, *others)]
         train_table = samples_with_values(
             train_table, values, members, covariates=frame, missing_samples=reading.missing_samples
         )

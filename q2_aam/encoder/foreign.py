@@ -5,7 +5,7 @@ from q2_aam.encoder.plausibility import foreign_caution
 from q2_aam.study.beginnings import Beginning, beginning_caution, turn_round
 from q2_aam.study.communities import Communities
 from q2_aam.study.tables import refuse_alike
-from q2_aam.study.trims import Lengths, cut_longer, mixture_caution, other_trim_caution, refuse_cut
+from q2_aam.study.trims import Lengths, cut_longer, mixture_caution, other_trim_caution, refuse_cut, refuse_short
 
 
 def cautions_to_learn(encoder: Encoder | None, communities: Communities, foreign: str) -> tuple[str, ...]:
@@ -23,6 +23,7 @@ def cautions_to_learn(encoder: Encoder | None, communities: Communities, foreign
     ]
     if foreign == "error":
         refuse_cut(communities)
+        refuse_short(communities)
     if encoder is not None:
         # That some begin elsewhere than the others is known by now.
         found.append(foreign_caution(encoder, communities, foreign, elsewhere="ignore"))

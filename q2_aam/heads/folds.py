@@ -52,9 +52,12 @@ def inner_folds(target: np.ndarray, groups: np.ndarray | None, random_seed: int)
     most = FOLDS if len(target) <= MAX_LANDMARKS else FOLDS_OF_MANY
     splits = inner_splits(target, groups, random_seed, most)
     if not splits:
+        each, mend = "of one sample only", "Choose a column whose classes several samples share."
+        if groups is not None:
+            each = "in one group (or one sample) only"
+            mend = "Leave groups out, or choose groups that hold several classes."
         raise ValueError(
-            "The head needs inner folds whose training samples hold every class, but each class is in one group (or "
-            "one sample) only. Leave groups out, or choose groups that hold several classes."
+            f"The head needs inner folds whose training samples hold every class, but each class is {each}. {mend}"
         )
     landmarks = np.random.default_rng(random_seed).permutation(len(target))[:MAX_LANDMARKS]
     numbers = np.arange(len(target)) if groups is None else np.unique(groups, return_inverse=True)[1]

@@ -93,7 +93,7 @@ def check_choice(settings, name: str, choices: tuple) -> None:
 def check_least(settings, **least: float) -> None:
     for name, bound in least.items():
         value = getattr(settings, name)
-        if not value >= bound:
+        if isinstance(value, str) or not value >= bound:
             raise ValueError(f"{name} must be at least {bound}, but is {value}.")
 
 

@@ -132,14 +132,14 @@ def read_sequences(path: str) -> dict[str, str]:
             for record in skbio.io.read(path, format="fasta", verify=False)
         ]
     except (skbio.io.FASTAFormatError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as a FASTA file: {error}") from error
+        raise ValueError(f"{path} cannot be read as a FASTA file: {' '.join(str(error).split())}") from error
     if not records:
         raise ValueError(f"{path} cannot be read as a FASTA file: it has no sequences.")
     sequences = dict(records)
     if len(sequences) < len(records):
         raise ValueError(
             f"{path} has more than one sequence for these feature IDs: "
-            f"{name_ids(repeated([i for i, _ in records]))}. Keep one of each."
+            f"{name_ids(repeated([i for i, _ in records]))}. Keep one of each; an ID ends at the first blank."
         )
     return sequences
 
@@ -246,7 +246,7 @@ def _features_with_sequence(
     present = held_columns(counts)
     texts = _feature_sequences(feature_ids[present], sequences)
     missing = pd.isna(texts)
-    if missing.any() and missing_features == "error":
+    if missing.all() or (missing.any() and missing_features == "error"):
         where = "are not among the sequences" if sequences else "no sequences were given"
         raise ValueError(
             f"{missing.sum()} of {len(texts)} features have no sequence: {name_ids(feature_ids[present[missing]])}. "

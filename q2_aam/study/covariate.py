@@ -13,6 +13,8 @@ KINDS = ("numeric", "categorical")
 
 # Values this close, relative to their size, differ by rounding only.
 _ROUNDING = 10 * np.finfo(np.float64).eps
+# As many samples, each of another category, are named rather than described.
+_IDENTIFIER_LENGTH = 10
 # The network computes in float32: standardised values beyond this would become infinite.
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -99,6 +101,12 @@ class Covariate:
         unlearnt = sorted(set(_labels(others)) - learnt)
         if len(learnt) + len(unlearnt) + bool(missing) < 2:
             raise ValueError(_constant(name, repr(*learnt), len(known)))
+        if len(learnt) == len(known) >= _IDENTIFIER_LENGTH:
+            raise ValueError(
+                f"Covariate {name!r} has another category in each of {len(known)} training samples: nothing can be "
+                "learnt of it, and those of new samples would not be known. Leave it out of the covariates; if it is a "
+                "measurement, declare it numeric in the metadata file (a row '#q2:types' below the header)."
+            )
         categories = [*sorted(learnt), *[None] * impute]
         return cls(name, "categorical", categories=categories, missing=missing, unlearnt=unlearnt)
 

@@ -55,10 +55,29 @@ def other_spelling(missing: Sequence[str], known: Collection[str], place: str) -
     """Say that names are there but for capitals, blanks, hyphens, underscores or quotes; an empty text if not."""
     plain = {_plain(name): name for name in known}
     if not _most(missing, lambda name: _plain(name) in plain):
-        return ""
+        return _longer_names(missing, known, place)
     mine = next(name for name in missing if _plain(name) in plain)
     mine, theirs = short(mine), short(plain[_plain(mine)])
     return f"They are there in another spelling: {mine!r} is {theirs!r} in {place}. Name them alike."
+
+
+def _longer_names(missing: Sequence[str], known: Collection[str], place: str) -> str:
+    """Say that names are there with something more, or less, at one end; an empty text if not."""
+    return (
+        _with_ends(missing, known, f"Those in {place} have {{}} the same names. Name them alike.")
+        or _with_ends(list(known), missing, f"Those in {place} lack {{}} the same names. Name them alike.")
+    )
+
+
+def _with_ends(names: Sequence[str], longer: Collection[str], sentence: str) -> str:
+    """The sentence with what most of some names have more before or behind them elsewhere; empty if they have not."""
+    there = set(longer)
+    for other in longer:
+        before, own, behind = other.partition(names[0])
+        at_one_end = own and bool(before) != bool(behind)
+        if at_one_end and _most(names, lambda name, ends=(before, behind): name.join(ends) in there):
+            return sentence.format(f"{before!r} before" if before else f"{behind!r} behind")
+    return ""
 
 
 def features_as_samples(sample_ids: Sequence[str]) -> str:
@@ -92,4 +111,4 @@ def _most(names: Sequence[str], holds) -> bool:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\s_-]+", " ", name.strip(" '\"")).casefold()
+    return re.sub(r"[\s_.-]+", " ", re.sub(r";size=\d+;?$", "", name).strip(" '\"")).casefold()

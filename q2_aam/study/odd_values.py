@@ -1,5 +1,7 @@
 """Values of metadata columns that are hardly what they would be read as: refused, with the samples and the mend."""
 
+import unicodedata
+
 import numpy as np
 import pandas as pd
 
@@ -12,6 +14,8 @@ MISSING_WORDS = ("missing", "not applicable", "not collected", "not provided", "
 MANY_NUMBERS, MOSTLY = 10, 0.8
 # A decimal comma, or one between thousands.
 WITH_COMMA = r"[+-]?\d+(,\d+)+(\.\d+)?"
+# A number and a unit, which all numbers of a column share.
+WITH_UNIT = r"[+-]?(?:\d+\.?\d*|\.\d+)\s*(%|[^\W\d_][^\d]*)"
 # Characters that end a line or a cell somewhere.
 BREAKS = "[\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029]"
 # Of fewer numbers than this nobody can tell which lie far from all others.
@@ -52,6 +56,7 @@ def refuse_odd_values(values: pd.Series, numbers: bool = True) -> None:
     _refuse_breaks(texts)
     if numbers:
         _refuse_words_among_numbers(texts)
+        _refuse_units(texts)
     _refuse_missing_words(texts)
     _refuse_spellings(texts)
 
@@ -120,6 +125,18 @@ def _refuse_words_among_numbers(texts: pd.Series) -> None:
     )
 
 
+def _refuse_units(texts: pd.Series) -> None:
+    units = texts.str.extract(rf"^{WITH_UNIT}$", expand=False).str.strip()
+    measured = texts[units.notna()]
+    if len(measured) < MOSTLY * len(texts) or measured.nunique() < MANY_NUMBERS or units.nunique() != 1:
+        return
+    raise ValueError(
+        f"column {texts.name!r} has numbers with a unit ({units.dropna().iloc[0]}) in {len(measured)} of {len(texts)} "
+        f"samples: {_where(measured)}. They would be read as classes. Write the numbers alone, and declare the column "
+        "numeric in the metadata file (a row '#q2:types' below the header)."
+    )
+
+
 def _refuse_missing_words(texts: pd.Series) -> None:
     word = texts.str.split(":").str[0].str.replace("_", " ").str.strip().str.lower()
     missing = texts[word.isin(MISSING_WORDS)]
@@ -140,6 +157,22 @@ def _refuse_spellings(texts: pd.Series) -> None:
             f"column {texts.name!r} has values that differ in capitals, blanks, hyphens or underscores alone: "
             f"{_where(several)}. They would be different classes. Write them alike."
         )
+    seen = texts.map(_as_seen)
+    alike = texts.groupby(seen).nunique()
+    several = texts[seen.isin(alike.index[alike > 1])]
+    if len(several):
+        each = {text: name_ids(several.index[several == text]) for text in sorted(set(several))}
+        shown = name_ids([f"{ascii(text)} ({where})" for text, where in each.items()])
+        raise ValueError(
+            f"column {texts.name!r} has values that look the same, but for quotes or signs that are not seen: {shown}. "
+            "They would be different classes. Write them alike."
+        )
+
+
+def _as_seen(text: str) -> str:
+    """A text without quotes and signs that are not seen, letters with accents as one sign."""
+    text = unicodedata.normalize("NFKC", text)
+    return "".join(letter for letter in text if unicodedata.category(letter) != "Cf").strip(" '\"").casefold()
 
 
 def _refuse_codes(numbers: pd.Series) -> None:

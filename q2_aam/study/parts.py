@@ -9,13 +9,15 @@ import pandas as pd
 from q2_aam.settings import ON_MISSING
 from q2_aam.study.covariates import Covariates
 from q2_aam.study.metadata import choose_columns, is_numeric, match_metadata
+from q2_aam.study.odd_values import refuse_odd_columns
 from q2_aam.study.tables import keep_samples
 from q2_aam.study.two_parts import two_parts
 
 
 def samples_with_values(
     table: biom.Table,
-    *columns: pd.Series | None,
+    target: pd.Series,
+    groups: pd.Series | None = None,
     covariates: pd.DataFrame | None = None,
     missing_samples: str = ON_MISSING,
 ) -> biom.Table:
@@ -25,8 +27,8 @@ def samples_with_values(
     ----------
     table : biom.Table
         Features x samples.
-    *columns : pd.Series or None
-        By sample ID, such as the target and the groups.
+    target, groups : pd.Series
+        By sample ID.
     covariates : pd.DataFrame, optional
         By sample ID; a missing value does not leave the sample out.
     missing_samples : {'error', 'ignore'}
@@ -35,9 +37,10 @@ def samples_with_values(
     Raises
     ------
     ValueError
-        If samples are not in the metadata and `missing_samples` is 'error', or none is left.
+        If samples are not in the metadata and `missing_samples` is 'error', or none is left; or if a column holds what
+        nobody means to learn from.
     """
-    for column in columns:
+    for column in (target, groups):
         if column is not None:
             table = keep_samples(table, match_metadata(table.ids(), column, missing_samples))
     if covariates is not None:
@@ -45,6 +48,7 @@ def samples_with_values(
             table.ids(), pd.Series(0, index=covariates.index), missing_samples, "the metadata of the covariates"
         )
         table = keep_samples(table, rows)
+    refuse_odd_columns(table.ids(), target, groups, covariates)
     return table
 
 

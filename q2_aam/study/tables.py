@@ -125,13 +125,18 @@ def check_table(table: biom.Table) -> str:
 
 def _refuse_no_shares(table: biom.Table, counts: sp.csr_matrix, fractional: np.ndarray) -> None:
     """Stop unless the values of each sample that has any sum to 1."""
+    sums = np.asarray(counts.sum(axis=1)).ravel()
+    if (np.abs(sums - 100) <= 100 * SHARES_TOLERANCE).all():
+        raise ValueError(
+            "The feature table holds percentages: its values sum to 100 in each sample. Divide them by 100, or give "
+            "counts of reads."
+        )
     if (counts.data > 1 + SHARES_TOLERANCE).any():
         raise ValueError(
             f"The feature table has {fractional.sum()} fractional counts ({_name_counts(table, counts, fractional)}). "
             "Give counts of reads, relative frequencies or presence and absence: the table as it was before it was "
             "transformed otherwise."
         )
-    sums = np.asarray(counts.sum(axis=1)).ravel()
     wrong = np.flatnonzero((np.abs(sums - 1) > SHARES_TOLERANCE) & (sums > 0))
     if len(wrong):
         shown = [f"{table.ids()[row]} ({sums[row]:.4g})" for row in wrong]

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from q2_aam.study.communities import Communities
-from q2_aam.study.tables import name_ids
-from q2_aam.study.tokenizer import PAD
+from q2_aam.study.tables import held_columns, name_ids
+from q2_aam.study.tokenizer import PAD, SHORTEST_SEQUENCE_ID
 
 # Share of the reads that have one length where they were trimmed: all but for oddities. Of merged reads, which vary by
 # themselves, nearly all may have one, too.
@@ -19,6 +19,8 @@ RAREST = 0.005
 # than those of merged reads, which vary, in fewer samples or a smaller share of them.
 FEW = 3
 MANY = 0.1
+# A larger share of the reads at other lengths is no accident, though no sample holds mostly such.
+MIXED = 0.1
 # Share of the reads of a shorter length that are the beginnings of longer ASVs: 0 of merged reads of three studies,
 # 0.18 to 1 of two trims of one study or of two of the same habitat.
 BEGUN = 0.05
@@ -128,6 +130,16 @@ def refuse_cut(communities: Communities, remedy: str = READ_WHOLE) -> None:
     )
 
 
+def refuse_short(communities: Communities) -> None:
+    """Stop where sequences are too short to be reads of a gene."""
+    lengths = lengths_of(communities)
+    if lengths.longest < SHORTEST_SEQUENCE_ID:
+        raise ValueError(
+            f"The sequences have {lengths} nucleotides: too few to tell microbes by. Give whole reads, or set foreign "
+            "to 'ignore' to go on."
+        )
+
+
 def mixture_caution(communities: Communities, foreign: str) -> str | None:
     """What is to be said of a table to learn from whose samples were trimmed to several lengths; None of others.
 
@@ -192,13 +204,22 @@ def other_trim_caution(communities: Communities, learnt: Lengths, foreign: str) 
     lengths, reads = asv_lengths(communities), communities.counts.astype(np.float64)
     other = ~learnt.hold(lengths)
     share = (reads @ other) / np.asarray(reads.sum(1)).ravel()
-    samples = np.flatnonzero(share > 0.5)
+    samples, mixed = np.flatnonzero(share > 0.5), False
+    if not len(samples):
+        # Among merged reads, which vary, other lengths may be other microbes.
+        mixed = learnt.trimmed and share.mean() > MIXED
+        samples = np.flatnonzero(share) if mixed else samples
     if not len(samples):
         return None
     theirs = lengths_of(communities.subset(samples))
+    if mixed:
+        odd = lengths[held_columns(communities.counts)]
+        odd = odd[~learnt.hold(odd)]
+        theirs = Lengths(int(odd.min()), int(odd.max()))
     said = (
-        f"{len(samples)} of {len(share)} samples hold mostly sequences of {theirs} nucleotides, while the model has "
-        f"learnt from sequences of {learnt} ({share[samples].mean():.0%} of their reads are of another length): "
+        f"{len(samples)} of {len(share)} samples hold {'partly' if mixed else 'mostly'} sequences of {theirs} "
+        f"nucleotides, while the model has learnt from sequences of {learnt} ({share[samples].mean():.0%} of their "
+        "reads are of another length): "
         f"{name_ids(communities.sample_ids[samples])}. The same microbe is another ASV then, and what is predicted "
         "means little."
     )

@@ -48,7 +48,8 @@ def match_tips(table: biom.Table, tips: Collection[str], missing_features: str =
         If features are no tip and `missing_features` is 'error', or samples have no reads left.
     """
     check_choice("missing_features", missing_features, MISSING_FEATURES)
-    tips = tips if isinstance(tips, set | frozenset | dict) else set(tips)
+    # In the order that they are given in.
+    tips = tips if isinstance(tips, set | frozenset | dict) else dict.fromkeys(tips)
     feature_ids = table.ids(axis="observation")
     absent = ~np.fromiter(map(tips.__contains__, feature_ids), dtype=bool, count=len(feature_ids))
     if not absent.any():

@@ -37,6 +37,8 @@ def run_directory(run_dir: str | Path | None, num_nodes: int = 1) -> Iterator[Pa
         with tempfile.TemporaryDirectory(prefix="q2-aam-") as temporary:
             yield Path(temporary)
         return
+    if not str(run_dir).strip():
+        raise ValueError("run_dir is empty. Name a directory, or leave it out.")
     # Every job of Galaxy has it; who fills in its form is not to write anywhere on the server.
     if "GALAXY_SLOTS" in os.environ:
         raise ValueError(f"run_dir {run_dir} would be a directory of the Galaxy server. Leave run_dir empty in Galaxy.")
