@@ -72,19 +72,22 @@ CASES = {
     "a run of five samples of another region": (
         lambda g: g.fit(**g.changed(lambda text: text[70:] + text[:70], slice(0, 5))),
         "5 of 30 samples hold mostly sequences that do not begin as most others do (100% of their reads): s01, s02, "
-        "s03, s04, s05. They may be of another region of the gene, or of another gene. Leave these samples out, or "
+        "s03, s04, s05. They may be of another gene, or of another region of it: then harmonize-regions helps. Leave "
+        "these samples out, or "
         "set foreign to 'ignore' to go on.",
     ),
     "a run of five samples shuffled": (
         lambda g: g.fit(**g.changed(shuffled, slice(0, 5))),
         "5 of 30 samples hold mostly sequences that do not begin as most others do (100% of their reads): s01, s02, "
-        "s03, s04, s05. They may be of another region of the gene, or of another gene. Leave these samples out, or "
+        "s03, s04, s05. They may be of another gene, or of another region of it: then harmonize-regions helps. Leave "
+        "these samples out, or "
         "set foreign to 'ignore' to go on.",
     ),
     "a run of five samples of another gene": (
         lambda g: g.fit(**g.changed(unrelated, slice(0, 5))),
         "5 of 30 samples hold mostly sequences that do not begin as most others do (100% of their reads): s01, s02, "
-        "s03, s04, s05. They may be of another region of the gene, or of another gene. Leave these samples out, or "
+        "s03, s04, s05. They may be of another gene, or of another region of it: then harmonize-regions helps. Leave "
+        "these samples out, or "
         "set foreign to 'ignore' to go on.",
     ),
     "a run of five samples reversed, in cross-validate": (

@@ -24,7 +24,8 @@ MEGABYTES = 150
 
 
 def boxed(function, seconds: int = SECONDS) -> str:
-    """What a function returns in a process of its own, 'done', or 'ValueError: ...' (the framework's, too) and the like.
+    """What a function returns in a process of its own, 'done', or 'ValueError: ...' (the framework's, too) and the "
+    "like.
 
     Raises
     ------
