@@ -8,8 +8,8 @@ from q2_aam.study.folds import grouped_folds
 # Heads fitted to nine tenths are nearly as good, and as certain, as the final one: what they get right and wrong is
 # what its intervals and probabilities are calibrated on.
 FOLDS = 10
-# Of more samples than landmarks, where four fifths say as much and each fold takes long.
-FOLDS_OF_MANY = 5
+# Of so many samples four fifths say as much, and folds are most of the time of a fit.
+FOLDS_OF_MANY, MANY = 5, 500
 # Samples that others are compared with: beyond, a random choice of them stands for all (Nystroem's method), so that
 # time and memory stay in proportion to the number of samples.
 MAX_LANDMARKS = 2000
@@ -49,7 +49,7 @@ def inner_folds(target: np.ndarray, groups: np.ndarray | None, random_seed: int)
             f"All {len(target)} samples are of one group ({groups[0]!r}): settings and errors are learnt from groups "
             "that are left out, which takes two or more. Leave groups out, or choose another column."
         )
-    most = FOLDS if len(target) <= MAX_LANDMARKS else FOLDS_OF_MANY
+    most = FOLDS if len(target) < MANY else FOLDS_OF_MANY
     splits = inner_splits(target, groups, random_seed, most)
     if not splits:
         each, mend = "of one sample only", "Choose a column whose classes several samples share."

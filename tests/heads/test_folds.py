@@ -5,7 +5,7 @@ import pytest
 
 from q2_aam.heads import folds as folds_module
 from q2_aam.heads import inner_folds
-from q2_aam.heads.folds import FOLDS, FOLDS_OF_MANY, MIN_LOG_PROBABILITY, balanced_losses, inner_splits
+from q2_aam.heads.folds import FOLDS, FOLDS_OF_MANY, MANY, MIN_LOG_PROBABILITY, balanced_losses, inner_splits
 from tests.heads.made_up import N, level_of, zones
 
 
@@ -64,12 +64,16 @@ def test_groups_of_the_samples_are_those_that_are_given():
     assert len(inner_folds(level, None, 0).splits) == FOLDS
 
 
+@pytest.mark.parametrize(("samples", "expected"), [(MANY - 1, FOLDS), (MANY, FOLDS_OF_MANY), (MANY + 1, FOLDS_OF_MANY)])
+def test_of_many_samples_there_are_fewer_folds(samples, expected):
+    assert len(inner_folds(np.arange(samples, dtype=np.float32), None, 0).splits) == expected
+
+
 def test_landmarks_are_all_samples_up_to_a_number_of_them(monkeypatch):
     level = level_of()
     assert inner_folds(level, None, 0).landmarks.tolist() == list(range(N))
     monkeypatch.setattr(folds_module, "MAX_LANDMARKS", 15)
     few, others = (inner_folds(level, None, seed).landmarks for seed in (0, 1))
-    assert len(inner_folds(level, None, 0).splits) == FOLDS_OF_MANY
     assert len(few) == 15 and (np.diff(few) > 0).all() and not np.array_equal(few, others)
 
 
