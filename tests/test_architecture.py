@@ -94,7 +94,7 @@ MOST_PARAMETERS = {
     "explain": 8,
     "embed": 6,
     "embed_vectors": 6,
-    "harmonize_regions": 6,
+    "harmonize_regions": 7,
     "ready_encoder": 1,
     "cross_validate": 16,
     "predict_baselines": 8,

@@ -67,7 +67,7 @@ SETTINGS = {
     "explain": (Explaining, Reading),
     "embed": (Embedding, Training, Reading),
     "embed_vectors": (Embedding, Reading),
-    "harmonize_regions": (Harmonizing,),
+    "harmonize_regions": (Harmonizing, Reading),
 }
 METHODS = (
     "split_samples", "predict_baselines", "merge_folds", "pretrain", "ready_encoder", "fit", "fine_tune", "predict",

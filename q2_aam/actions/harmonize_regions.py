@@ -4,13 +4,14 @@ import biom
 from q2_types.feature_data import DNAFASTAFormat
 
 from q2_aam.actions._reporting import readable_warnings, say
-from q2_aam.settings import Harmonizing, of_arguments
+from q2_aam.settings import Harmonizing, Reading, of_arguments
 
 
 def harmonize_regions(
     table: biom.Table,
     reference: DNAFASTAFormat,
     sequences: DNAFASTAFormat = None,
+    missing_features: str = Reading.missing_features,
     min_identity: float = Harmonizing.min_identity,
     min_matched: float = Harmonizing.min_matched,
     unmatched_samples: str = Harmonizing.unmatched_samples,
@@ -29,7 +30,9 @@ def harmonize_regions(
 
     with readable_warnings(), use_threads(settings) as threads:
         known = None if sequences is None else read_sequences(str(sequences))
-        harmonized = harmonize(table, known, read_sequences(str(reference)), replace(settings, threads=threads))
+        harmonized = harmonize(
+            table, known, read_sequences(str(reference)), replace(settings, threads=threads), missing_features
+        )
         matched, left_out = harmonized.matched, table.shape[1] - harmonized.table.shape[1]
         if left_out:
             say(f"{left_out} of {table.shape[1]} samples are left out: too few of their reads have a reference.")

@@ -7,7 +7,7 @@ from q2_aam.actions.harmonize_regions import harmonize_regions
 from q2_aam.framework import Choices, Float, Range, Str, TypeMatch
 from q2_aam.interface import spoken
 from q2_aam.registration import example_data, parameters
-from q2_aam.registration.parameters import COUNT, RUNTIME
+from q2_aam.registration.parameters import COUNT, READING, RUNTIME
 from q2_aam.settings import MISSING_SAMPLES
 
 T_table = TypeMatch([Frequency, RelativeFrequency, PresenceAbsence])
@@ -42,6 +42,7 @@ def register_harmonizing(plugin, citations) -> None:
             "sequences": FeatureData[Sequence],
         },
         parameters={
+            "missing_features": READING["missing_features"][0],
             "min_identity": Float % Range(0, 1, inclusive_start=False, inclusive_end=True),
             "min_matched": Float % Range(0, 1, inclusive_end=True),
             "unmatched_samples": Str % Choices(MISSING_SAMPLES),
@@ -57,6 +58,7 @@ def register_harmonizing(plugin, citations) -> None:
             "sequences": parameters.SEQUENCES,
         },
         parameter_descriptions={
+            "missing_features": "Features without a sequence: refuse them by name, or leave them out.",
             "min_identity": "Share of nucleotides that an ASV and its reference have in common, at least. ASVs without a "
             "reference are left out.",
             "min_matched": "Share of a sample's reads that have a reference, at least.",

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from q2_aam.settings import LONGEST, Harmonizing
+from q2_aam.settings import LONGEST, ON_MISSING, Harmonizing
 from q2_aam.study.communities import Communities, read_communities
 from q2_aam.study.tables import check_table, name_ids
 from q2_aam.study.tokenizer import VOCABULARY
@@ -48,7 +48,11 @@ class Harmonized:
 
 
 def harmonize(
-    table: biom.Table, sequences: dict[str, str] | None, references: dict[str, str], settings: Harmonizing
+    table: biom.Table,
+    sequences: dict[str, str] | None,
+    references: dict[str, str],
+    settings: Harmonizing,
+    missing_features: str = ON_MISSING,
 ) -> Harmonized:
     """Put the closest reference in the place of each ASV, and one region of it in the place of its sequence.
 
@@ -65,6 +69,8 @@ def harmonize(
     references : dict of str to str
         16S genes, full length or nearly so, by their IDs.
     settings : Harmonizing
+    missing_features : {'error', 'ignore'}
+        What to do about features without a sequence.
 
     Returns
     -------
@@ -98,7 +104,7 @@ def harmonize(
             "QIIME 2's amplicon distribution; else: conda install -c bioconda vsearch (on Debian: apt install vsearch)."
         )
     values = check_table(table)
-    communities = read_communities(table, sequences, max_length=LONGEST)
+    communities = read_communities(table, sequences, max_length=LONGEST, missing_features=missing_features)
     regions = regions_of(references, settings.primer, settings.length)
     texts = _texts(communities)
     closest = closest_references(vsearch, texts, {name: references[name] for name in regions}, settings)

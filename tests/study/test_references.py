@@ -112,6 +112,16 @@ def test_reads_without_a_reference_are_left_out_and_counted(genes):
 
 
 @needs_vsearch
+def test_features_without_a_sequence(genes):
+    table, texts = table_of(genes, 0, 150)
+    known = {name: text for name, text in texts.items() if name != "asv0.0"}
+    with pytest.raises(ValueError, match=r"1 of 12 features have no sequence: asv0\.0\."):
+        harmonize(table, known, genes, Harmonizing(threads=1))
+    left = harmonize(table, known, genes, Harmonizing(threads=1, min_matched=0), "ignore")
+    assert "gene 0" not in left.sequences and left.matched["s1"] == pytest.approx(57 / 107)
+
+
+@needs_vsearch
 def test_references_with_odd_names(genes):
     odd = {f"a;size={number} é|'\"": text for number, text in enumerate(genes.values())}
     harmonized = harmonize(*table_of(genes, 0, 150), odd, Harmonizing(threads=1))
