@@ -25,30 +25,30 @@ demo-pretraining: setup ## after demo: pretrain an encoder on that survey, and f
 	@PATH="$(BIN):$$PATH" demo/pretraining.sh
 
 test: lint ## lint, then all tests
-	OMP_NUM_THREADS=1 PATH="$(BIN):$$PATH" $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest -n 2
 
-test-newest: setup-tests ## tests that need no other plugin, on the newest releases from PyPI (in .venv-newest; some minutes)
+test-newest: setup-tests ## a selection of the tests on the newest releases from PyPI (in .venv-newest; some minutes)
 	@tools/test-newest.sh
 
 lint: setup-tests ## style (ruff) and which module may import which (import-linter)
-	$(BIN)/python -m ruff check q2_aam tests benchmarks demo tools
+	"$(BIN)/python" -m ruff check q2_aam tests benchmarks demo tools
 	PATH="$(BIN):$$PATH" lint-imports --no-logo
 
 install: setup ## install the plugin only: into the active conda environment with QIIME 2, or into .venv
 	@echo "Installed: $(BIN)/qiime aam --help"
 
 reference: setup ## write docs/reference/actions.md from the plugin's descriptions
-	$(BIN)/python tools/reference.py
+	"$(BIN)/python" tools/reference.py
 
 bench: setup ## speed, memory and scale, small (some minutes): JSON in benchmarks/results, tables in docs/benchmarks
-	$(BIN)/python benchmarks/step.py
-	$(BIN)/python benchmarks/predict.py
-	$(BIN)/python benchmarks/distances.py
-	$(BIN)/python benchmarks/scale.py --samples 1000 10000
+	"$(BIN)/python" benchmarks/step.py
+	"$(BIN)/python" benchmarks/predict.py
+	"$(BIN)/python" benchmarks/distances.py
+	"$(BIN)/python" benchmarks/scale.py --samples 1000 10000
 
 studies: setup ## the main job on two real studies (half an hour): seconds, memory, scores; in benchmarks/results
-	PATH="$(BIN):$$PATH" $(BIN)/python benchmarks/end_to_end.py ecam-infant-age month_of_life host_subject_id
-	PATH="$(BIN):$$PATH" $(BIN)/python benchmarks/end_to_end.py ibd-crohns-families ibd host_subject_id
+	PATH="$(BIN):$$PATH" "$(BIN)/python" benchmarks/end_to_end.py ecam-infant-age month_of_life host_subject_id
+	PATH="$(BIN):$$PATH" "$(BIN)/python" benchmarks/end_to_end.py ibd-crohns-families ibd host_subject_id
 
 clean: ## remove what the demo, the tests and builds left (the environment stays: .venv is yours to delete)
 	rm -rf demo/output build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache lightning_logs

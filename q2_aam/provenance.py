@@ -44,7 +44,14 @@ def _action(folder: Path) -> dict:
     import yaml
 
     class Plain(yaml.SafeLoader):
-        """Reads references as the text that they are."""
+        """Reads references as the text that they are.
+
+        From 2023 on the framework gives `SafeLoader` constructors of its own for them, one of which opens files.
+        """
+
+        yaml_constructors = {
+            tag: make for tag, make in yaml.SafeLoader.yaml_constructors.items() if not str(tag).startswith("!")
+        }
 
     def text_of(loader, suffix, node):
         return node.value if isinstance(node, yaml.ScalarNode) else None

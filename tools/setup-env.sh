@@ -74,7 +74,8 @@ exit_if_done() {
 }
 exit_if_done
 
-mkdir -p "$prefix"
+mkdir -p "$prefix" 2>/dev/null && [ -w "$prefix" ] ||
+  fail "nothing can be written to $prefix: clone q2-aam into a folder of your own, or make that one writable."
 # Two set-ups at once would spoil each other's files: the second one waits, and then finds all done.
 if command -v flock >/dev/null; then
   exec 9>"$prefix/.q2-aam-setup.lock"

@@ -74,7 +74,7 @@ def _typed(texts: pd.Series, kind: str, path: str | PathLike) -> pd.Series:
     """A column of text as numbers or as text, None where it is empty."""
     if kind not in COLUMN_TYPES:
         raise ValueError(f"{path} has a column {texts.name!r} of type {kind!r}; it must be numeric or categorical.")
-    values = texts.mask(texts == "", None)
+    values = texts.astype(object).mask(texts == "", None)
     wrong = values[values.notna() & ~texts.str.fullmatch(NUMBER)]
     if kind == "numeric" and len(wrong):
         shown = [f"{value!r} in sample {sample}" for sample, value in wrong.items()]

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from q2_aam.actions.maturity import maturity
 from q2_aam.evaluation.maturity import measure_maturity
@@ -200,6 +201,17 @@ def artifact_of(folder, action, plugin="aam", artifacts=None, **inputs):
 @pytest.mark.parametrize("action", ["fit", "fine_tune", "cross_validate", "merge_folds"])
 def test_these_predictions_are_out_of_fold(tmp_path, action):
     assert origin_of(artifact_of(tmp_path, action, table="t1")) == "out-of-fold"
+
+
+def test_what_the_framework_makes_of_references_is_left_aside(tmp_path, monkeypatch):
+    """From 2023 on the plugin is its bare name in any YAML file, and metadata are sought in the working directory."""
+
+    def opens(loader, node):
+        raise AssertionError(node.value)
+
+    monkeypatch.setitem(yaml.SafeLoader.yaml_constructors, "!metadata", opens)
+    monkeypatch.setitem(yaml.SafeLoader.yaml_constructors, "!ref", lambda loader, node: node.value.split(":")[-1])
+    assert origin_of(artifact_of(tmp_path, "fit", table="t1")) == "out-of-fold"
 
 
 @pytest.mark.parametrize("given_groups, known", [("!no-provenance 'x'", False), ("null", True)])

@@ -16,7 +16,7 @@ def ssu_inmem(table, tree, unifrac_method, variance_adjust, alpha, bypass_tips, 
     _, (parentheses, lengths, names) = tree.__reduce__()
     row_of = {name: row for row, name in enumerate(table.ids(axis="observation"))}
     totals = table.sum("sample")
-    shares = np.divide(table.matrix_data.toarray(), totals, where=totals > 0)
+    shares = table.matrix_data.toarray() / np.where(totals > 0, totals, 1)
     branches, branch_lengths, open_nodes = [], [], []
     for place, opens in enumerate(parentheses):
         if opens:
