@@ -39,7 +39,7 @@ if [ "$(cat "$venv/.q2-aam-setup" 2>/dev/null)" != "$wanted" ]; then
   run "${pip[@]}" install --upgrade pip
   run "${pip[@]}" install "torch==$(sed -n 's/^torch==//p' constraints.txt)"
   # ijson and seaborn for Debian's plugins; Cython for iow, which is no wheel.
-  run "${pip[@]}" install rachis 'setuptools<81' cython ijson seaborn pytest pytest-timeout pytest-xdist
+  run "${pip[@]}" install rachis 'setuptools<81' cython ijson seaborn pytest pytest-timeout pytest-xdist hypothesis
   run "${pip[@]}" install --no-build-isolation -e '.[library]'
   run "${pip[@]}" install --no-build-isolation iow
   site=$("$venv/bin/python" -c 'import site; print(site.getsitepackages()[0])')

