@@ -96,3 +96,46 @@ def wrong_value(name: str, key: str, value, must: str):
     """Refuse a value of a JSON object, saying what it must be."""
     said = printable(json.dumps(value))
     raise SchemaError(f"{name}: {key} is {said}; it must be {must}. Make the artifact again with q2-aam.")
+
+
+def check_like(name: str, value, like, within: str = ""):
+    """Refuse a part of a JSON object that is not like another.
+
+    Parameters
+    ----------
+    name : str
+        Of the file.
+    value
+        What it holds.
+    like : type, tuple, list or dict
+        ``str``, ``int``, ``float`` (any finite number), ``bool`` or ``None``; a tuple of several, one of which it must
+        be; a list with what each element must be like; a dict by key, all of which must be there.
+    within : str
+        Where in the file it stands.
+    """
+    if isinstance(like, dict) and isinstance(value, dict):
+        check_keys(name, value, tuple(like), within)
+        for key, part in like.items():
+            check_like(name, value[key], part, f"{within}.{key}".lstrip("."))
+    elif isinstance(like, list) and isinstance(value, list):
+        for place, element in enumerate(value):
+            check_like(name, element, like[0], f"{within}[{place}]")
+    elif not any(_is(value, kind) for kind in (like if isinstance(like, tuple) else (like,))):
+        wrong_value(name, within or "it", value, must_be(like))
+    elif isinstance(like, tuple):
+        for part in (each for each in like if isinstance(each, (dict, list)) and type(each) is type(value)):
+            check_like(name, value, part, within)
+
+
+def _is(value, kind) -> bool:
+    if kind is None or isinstance(kind, (dict, list)):
+        return value is None if kind is None else isinstance(value, type(kind))
+    return {int: is_integer, float: is_finite}.get(kind, lambda value: isinstance(value, kind))(value)
+
+
+def must_be(like) -> str:
+    """What a value must be, in words."""
+    words = {str: "text", int: "a whole number", float: "a number", bool: "true or false", None: "null"}
+    if isinstance(like, tuple):
+        return " or ".join(map(must_be, like))
+    return "an object ({...})" if isinstance(like, dict) else "a list" if isinstance(like, list) else words[like]
