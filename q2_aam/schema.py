@@ -3,42 +3,22 @@
 import json
 from dataclasses import asdict, dataclass, fields
 
-from q2_aam.settings import DECISIONS, HEADS, TRANSFORMS, Architecture
-from q2_aam.untrusted import SchemaError, is_finite, is_integer, is_number, printable
+from q2_aam.settings import DECISIONS, HEADS, METRICS, TRANSFORMS, Architecture
+from q2_aam.untrusted import (
+    SchemaError,
+    check_keys,
+    check_schema_version,
+    is_finite,
+    is_integer,
+    is_number,
+    printable,
+    wrong_value,
+)
 
 # 5: probabilities refer to the classes' shares, and the decision is said. 4: one encoder and one head, as today. 1 to 3
 # had the network's own head in the weights, and trees and kernels under names of their own. Encoders of all are read.
 SCHEMA_VERSION = 5
 FIRST_OF_THESE_KEYS = 4
-
-
-def check_schema_version(name: str, content: dict, known: int):
-    """Refuse files of a later version by saying so, before their other keys look wrong."""
-    version = content.get("schema_version")
-    if version is None:
-        raise SchemaError(f"{name} lacks the key schema_version: it is not a file of q2-aam, or a damaged one.")
-    if not is_integer(version) or version < 1:
-        wrong_value(name, "schema_version", version, f"a whole number from 1 to {known}")
-    if version > known:
-        raise SchemaError(
-            f"{name} was made by a newer q2-aam (schema version {version}, while this one reads up to "
-            f"{known}): update q2-aam."
-        )
-
-
-def check_keys(name: str, content: dict, keys: tuple, within: str = ""):
-    """Refuse an object that lacks keys, naming all of them."""
-    missing = [key for key in keys if key not in content]
-    if missing:
-        where = f"{name}: {within}" if within else name
-        keys = ", ".join(missing)
-        raise SchemaError(f"{where} lacks the keys {keys}: it is incomplete. Make the artifact again with q2-aam.")
-
-
-def wrong_value(name: str, key: str, value, must: str):
-    """Refuse a value of a JSON object, saying what it must be."""
-    said = printable(json.dumps(value))
-    raise SchemaError(f"{name}: {key} is {said}; it must be {must}. Make the artifact again with q2-aam.")
 
 
 # The kind of target that each kind of model has.
@@ -172,6 +152,15 @@ def check_data(name: str, data: dict):
         wrong_value(name, "data.depth", depth, "null or the lowest, median and highest number of reads")
 
 
+def check_learnt(name: str, within: str, settings: dict):
+    """What distances an encoder has learnt, of the settings that it was made with."""
+    metric, objective = settings.get("metric"), settings.get("objective")
+    if not (metric is None or isinstance(metric, str) and metric in METRICS):
+        wrong_value(name, f"{within}.metric", metric, f"null or one of {', '.join(METRICS)}")
+    if not (objective is None or isinstance(objective, dict)):
+        wrong_value(name, f"{within}.objective", objective, "null or an object ({...})")
+
+
 def check_scores(name: str, scores: dict):
     """Scores are numbers, or null where they are not defined."""
     for score, value in scores.items():
@@ -254,6 +243,8 @@ def check_description(content: dict, name: str = "model.json") -> None:
     check_keys(name, content["tokenizer"], ("vocabulary", "max_length"), "tokenizer")
     _check_count(name, "tokenizer.max_length", content["tokenizer"]["max_length"])
     check_scores(name, content["scores"])
+    if kind == "encoder":
+        check_learnt(name, "training" if old else "settings", content["training" if old else "settings"])
     if old:
         return
     check_covariates(name, kind, content["covariates"])
@@ -262,8 +253,13 @@ def check_description(content: dict, name: str = "model.json") -> None:
     check_certainty(name, kind, content)
     check_head(name, kind, content["head"])
     _check_count(name, "token_limit", content["token_limit"])
-    if not (content["encoder"] is None or isinstance(content["encoder"], dict)):
-        wrong_value(name, "encoder", content["encoder"], "null or an object ({...})")
+    encoder = content["encoder"]
+    if not (encoder is None or isinstance(encoder, dict)):
+        wrong_value(name, "encoder", encoder, "null or an object ({...})")
+    for key in ("settings", "data", "scores", "versions"):
+        if not isinstance((encoder or {}).get(key, {}), dict):
+            wrong_value(name, f"encoder.{key}", encoder[key], "an object ({...})")
+    check_learnt(name, "encoder.settings", (encoder or {}).get("settings", {}))
 
 
 def _check_count(name: str, key: str, value):

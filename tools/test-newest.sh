@@ -40,7 +40,7 @@ if [ "$(cat "$venv/.q2-aam-setup" 2>/dev/null)" != "$wanted" ]; then
   run "${pip[@]}" install --no-compile "torch==$(sed -n 's/^torch==//p' constraints.txt)"
   # ijson and seaborn for Debian's plugins, and click as old as its q2cli; Cython for iow, which is no wheel.
   run "${pip[@]}" install --no-compile rachis 'setuptools<81' wheel 'click<8.2' cython ijson seaborn \
-    pytest pytest-timeout pytest-xdist jinja2
+    pytest pytest-timeout pytest-xdist jinja2 hypothesis
   run "${pip[@]}" install --no-compile --no-build-isolation -e '.[library]'
   run env CFLAGS=-O0 "${pip[@]}" install --no-compile --no-build-isolation iow
   site=$("$venv/bin/python" -c 'import site; print(site.getsitepackages()[0])')

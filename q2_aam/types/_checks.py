@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from q2_aam.framework import ValidationError
-from q2_aam.untrusted import SchemaError, printable, read_object, refuse_no_file
+from q2_aam.untrusted import SchemaError, check_like, printable, read_object, refuse_no_file
 from q2_aam.untrusted.tensor_file import check_tensor_file
 
 # In a line of a table: one of effects has a number for each of thousands of features.
@@ -43,6 +43,19 @@ def read_json(path: Path, level: str) -> dict:
     """Read a JSON object; NaN and Infinity, which JSON does not have, are refused at level 'max'."""
     with refusals():
         return read_object(path, strict=level == "max")
+
+
+def check_object(path: Path, level: str, like: dict):
+    """Refuse a JSON file that is of another version, or whose parts are not like those of ours."""
+    content = read_json(path, level)
+    missing = [key for key in like if key not in content]
+    if missing or content["schema_version"] != 1:
+        raise ValidationError(
+            f"{path.name} must have schema_version 1 and the keys {', '.join(like)}"
+            + (f"; it lacks {', '.join(missing)}." if missing else f", but has {content['schema_version']!r}.")
+        )
+    with refusals():
+        check_like(path.name, content, like)
 
 
 def check_is_file(path: Path):

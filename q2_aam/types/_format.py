@@ -4,7 +4,7 @@ At level 'min' (each time an action reads or writes an artifact) whole files are
 found; at level 'max' (`qiime tools import`, `qiime tools validate`) every row and record is read.
 """
 
-from q2_aam import schema
+from q2_aam import schema, untrusted
 from q2_aam.framework import ValidationError, model
 from q2_aam.types._checks import (
     check_is_file,
@@ -78,18 +78,18 @@ class AAMTrainingSummaryFormat(model.TextFileFormat):
     def _validate_(self, level):
         name, content = self.path.name, read_json(self.path, level)
         with refusals():
-            schema.check_schema_version(name, content, LOG_SCHEMA_VERSION)
-            schema.check_keys(name, content, LOG_KEYS)
+            untrusted.check_schema_version(name, content, LOG_SCHEMA_VERSION)
+            untrusted.check_keys(name, content, LOG_KEYS)
             for key, allowed in (("action", ("pretrain", "fine-tune", "fit")), ("mode", ("min", "max"))):
                 if content[key] not in allowed:
-                    schema.wrong_value(name, key, content[key], f"one of {', '.join(allowed)}")
+                    untrusted.wrong_value(name, key, content[key], f"one of {', '.join(allowed)}")
             for key in ("monitor", "stopped"):
                 if not isinstance(content[key], str):
-                    schema.wrong_value(name, key, content[key], "text")
+                    untrusted.wrong_value(name, key, content[key], "text")
             if not is_integer(content["epochs"]) or content["epochs"] < 0:
-                schema.wrong_value(name, "epochs", content["epochs"], "a whole number from 0")
+                untrusted.wrong_value(name, "epochs", content["epochs"], "a whole number from 0")
             if not (content["best_epoch"] is None or is_integer(content["best_epoch"])):
-                schema.wrong_value(name, "best_epoch", content["best_epoch"], "the number of an epoch or null")
+                untrusted.wrong_value(name, "best_epoch", content["best_epoch"], "the number of an epoch or null")
 
 
 class AAMTrainingHistoryFormat(model.TextFileFormat):

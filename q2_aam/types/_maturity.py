@@ -3,7 +3,7 @@
 import math
 
 from q2_aam.framework import ValidationError, model
-from q2_aam.types._checks import listed, number, read_json, read_rows
+from q2_aam.types._checks import check_object, listed, number, read_rows
 from q2_aam.types._judging import check_id
 
 MATURITY_COLUMNS = (
@@ -12,8 +12,25 @@ MATURITY_COLUMNS = (
 MATURITY_TEXTS = ("cohort", "subject", "reason")
 # There where something is expected, and nowhere else.
 EXPECTED = ("expected", "spread", "difference", "z")
-MATURITY_KEYS = ("schema_version", "target", "cohorts", "control", "subjects", "near", "spread_by_age", "origin")
-MATURITY_KEYS += ("curve", "compared", "ranges", "notes")
+# Of what cannot be measured there is null.
+DIFFERENCES = {
+    **dict.fromkeys(("samples", "subjects"), int),
+    **dict.fromkeys(("difference", "difference_low", "difference_high", "z"), (float, None)),
+}
+MATURITY = {
+    "schema_version": int,
+    "target": str,
+    "cohorts": str,
+    "control": str,
+    "subjects": (str, None),
+    "near": float,
+    "spread_by_age": bool,
+    "origin": (str, None),
+    "curve": [{"expected": (float, None), "spread": (float, None)}],
+    "compared": [{"cohort": str, **DIFFERENCES}],
+    "ranges": [{"cohort": str, "low": float, "high": float}],
+    "notes": [str],
+}
 
 
 class AAMMaturityFormat(model.TextFileFormat):
@@ -47,13 +64,7 @@ class AAMMaturityDescriptionFormat(model.TextFileFormat):
     """The curve of the controls, how cohorts differ from them, and what was given, as JSON."""
 
     def _validate_(self, level):
-        content = read_json(self.path, level)
-        missing = [key for key in MATURITY_KEYS if key not in content]
-        if missing or content["schema_version"] != 1:
-            raise ValidationError(
-                f"{self.path.name} must have schema_version 1 and the keys {', '.join(MATURITY_KEYS)}"
-                + (f"; it lacks {', '.join(missing)}." if missing else f", but has {content['schema_version']!r}.")
-            )
+        check_object(self.path, level, MATURITY)
 
 
 class AAMMaturityDirectoryFormat(model.DirectoryFormat):

@@ -3,7 +3,7 @@
 from q2_types.tree import NewickFormat
 
 from q2_aam.framework import ValidationError, model
-from q2_aam.types._checks import listed, number, read_json, read_rows
+from q2_aam.types._checks import check_object, listed, number, read_rows
 from q2_aam.types._judging import check_id
 
 
@@ -31,20 +31,33 @@ AAMVectorsDirectoryFormat = model.SingleFileDirectoryFormat(
 )
 
 
-EXPLANATION_KEYS = ("schema_version", "target", "samples", "of_samples", "alone", "groups", "trust", "notes")
+TRUST = {
+    "folds": int,
+    "metric": str,
+    "score": float,
+    "trivial": float,
+    "stability": {"top": int, "overlap": (float, None), "by_chance": (float, None)},
+    "deletion": [
+        dict.fromkeys(("removed", "top", "random", "random_low", "random_high", "top_reads", "random_reads"), float)
+    ],
+}
+EXPLANATION = {
+    "schema_version": int,
+    "target": {"name": str, "classes": [str]},
+    "samples": int,
+    "of_samples": int,
+    "alone": int,
+    "groups": ({}, None),
+    "trust": (TRUST, None),
+    "notes": [str],
+}
 
 
 class AAMExplanationFormat(model.TextFileFormat):
     """What was explained, and how far it can be trusted, as JSON."""
 
     def _validate_(self, level):
-        content = read_json(self.path, level)
-        missing = [key for key in EXPLANATION_KEYS if key not in content]
-        if missing or content["schema_version"] != 1:
-            raise ValidationError(
-                f"{self.path.name} must have schema_version 1 and the keys {', '.join(EXPLANATION_KEYS)}"
-                + (f"; it lacks {', '.join(missing)}." if missing else f", but has {content['schema_version']!r}.")
-            )
+        check_object(self.path, level, EXPLANATION)
 
 
 class AAMMembersFormat(model.TextFileFormat):

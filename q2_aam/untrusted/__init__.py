@@ -67,3 +67,75 @@ def is_finite(value) -> bool:
     """Whether a value of JSON is a number, and neither NaN nor infinite, which Python's JSON may hold."""
     # Whole numbers of JSON have no largest one; those beyond this are no float.
     return is_number(value) and abs(value) <= sys.float_info.max
+
+
+def check_schema_version(name: str, content: dict, known: int):
+    """Refuse files of a later version by saying so, before their other keys look wrong."""
+    version = content.get("schema_version")
+    if version is None:
+        raise SchemaError(f"{name} lacks the key schema_version: it is not a file of q2-aam, or a damaged one.")
+    if not is_integer(version) or version < 1:
+        wrong_value(name, "schema_version", version, f"a whole number from 1 to {known}")
+    if version > known:
+        raise SchemaError(
+            f"{name} was made by a newer q2-aam (schema version {version}, while this one reads up to "
+            f"{known}): update q2-aam."
+        )
+
+
+def check_keys(name: str, content: dict, keys: tuple, within: str = ""):
+    """Refuse an object that lacks keys, naming all of them."""
+    missing = [key for key in keys if key not in content]
+    if missing:
+        where = f"{name}: {within}" if within else name
+        keys = ", ".join(missing)
+        raise SchemaError(f"{where} lacks the keys {keys}: it is incomplete. Make the artifact again with q2-aam.")
+
+
+def wrong_value(name: str, key: str, value, must: str):
+    """Refuse a value of a JSON object, saying what it must be."""
+    said = printable(json.dumps(value))
+    raise SchemaError(f"{name}: {key} is {said}; it must be {must}. Make the artifact again with q2-aam.")
+
+
+def check_like(name: str, value, like, within: str = ""):
+    """Refuse a part of a JSON object that is not like another.
+
+    Parameters
+    ----------
+    name : str
+        Of the file.
+    value
+        What it holds.
+    like : type, tuple, list or dict
+        ``str``, ``int``, ``float`` (any finite number), ``bool`` or ``None``; a tuple of several, one of which it must
+        be; a list with what each element must be like; a dict by key, all of which must be there.
+    within : str
+        Where in the file it stands.
+    """
+    if isinstance(like, dict) and isinstance(value, dict):
+        check_keys(name, value, tuple(like), within)
+        for key, part in like.items():
+            check_like(name, value[key], part, f"{within}.{key}".lstrip("."))
+    elif isinstance(like, list) and isinstance(value, list):
+        for place, element in enumerate(value):
+            check_like(name, element, like[0], f"{within}[{place}]")
+    elif not any(_is(value, kind) for kind in (like if isinstance(like, tuple) else (like,))):
+        wrong_value(name, within or "it", value, must_be(like))
+    elif isinstance(like, tuple):
+        for part in (each for each in like if isinstance(each, (dict, list)) and type(each) is type(value)):
+            check_like(name, value, part, within)
+
+
+def _is(value, kind) -> bool:
+    if kind is None or isinstance(kind, (dict, list)):
+        return value is None if kind is None else isinstance(value, type(kind))
+    return {int: is_integer, float: is_finite}.get(kind, lambda value: isinstance(value, kind))(value)
+
+
+def must_be(like) -> str:
+    """What a value must be, in words."""
+    words = {str: "text", int: "a whole number", float: "a number", bool: "true or false", None: "null"}
+    if isinstance(like, tuple):
+        return " or ".join(map(must_be, like))
+    return "an object ({...})" if isinstance(like, dict) else "a list" if isinstance(like, list) else words[like]

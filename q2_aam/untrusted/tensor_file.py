@@ -76,6 +76,9 @@ def check_tensor_file(path: Path) -> None:
             if sizes[f"{root}/data.pkl"] > MOST_PICKLED:
                 raise SchemaError(f"{path.name} is no model of q2-aam: its data.pkl is too large. {OURS}")
             pickled = archive.read(f"{root}/data.pkl")
+            # PyTorch does not look at the records' checksums.
+            if (bad := archive.testzip()) is not None:
+                raise zipfile.BadZipFile(f"wrong checksum of {bad}")
     # RuntimeError: encrypted.
     except (zipfile.BadZipFile, EOFError, RuntimeError, UnicodeDecodeError) as error:
         raise SchemaError(f"{path.name} is truncated or damaged ({printable(error)}). {AGAIN}") from error

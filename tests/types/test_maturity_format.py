@@ -6,7 +6,7 @@ import pytest
 
 from q2_aam.framework import ValidationError
 from q2_aam.types import AAMMaturityDescriptionFormat, AAMMaturityFormat
-from q2_aam.types._maturity import MATURITY_COLUMNS, MATURITY_KEYS
+from q2_aam.types._maturity import MATURITY, MATURITY_COLUMNS
 
 HEADER = "SampleID\t" + "\t".join(MATURITY_COLUMNS) + "\n"
 KNOWN = "a\t1\t2.5\tcontrol\tinfant\t3\t2\t0.5\t0.5\t1\t\n"
@@ -65,9 +65,11 @@ def test_what_is_refused(tmp_path, old, new, sentence):
 
 
 def test_what_its_description_must_hold(tmp_path):
-    whole = dict.fromkeys(MATURITY_KEYS, 1)
+    texts = dict.fromkeys(("target", "cohorts", "control"), "x")
+    lists = dict.fromkeys(("curve", "compared", "ranges", "notes"), [])
+    whole = {"schema_version": 1, **texts, **lists, "subjects": None, "near": 1, "spread_by_age": True, "origin": None}
     path, kind = tmp_path / "maturity.json", AAMMaturityDescriptionFormat
     check(json.dumps(whole), path, kind)
-    keys = f"maturity.json must have schema_version 1 and the keys {', '.join(MATURITY_KEYS)}"
-    assert refused(json.dumps({k: 1 for k in whole if k != "curve"}), path, kind) == f"{keys}; it lacks curve."
+    keys = f"maturity.json must have schema_version 1 and the keys {', '.join(MATURITY)}"
+    assert refused(json.dumps({k: whole[k] for k in whole if k != "curve"}), path, kind) == f"{keys}; it lacks curve."
     assert refused(json.dumps(whole | {"schema_version": 2}), path, kind) == f"{keys}, but has 2."
