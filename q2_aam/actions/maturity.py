@@ -8,7 +8,7 @@ from q2_sample_classifier._format import PredictionsDirectoryFormat
 
 from q2_aam.actions._reporting import say
 from q2_aam.framework import qiime2
-from q2_aam.provenance import LEARNT, folds_of_samples, origin_of
+from q2_aam.provenance import LEARNT, NEW, OUT_OF_FOLD, UNKNOWN, folds_of_samples, origin_of
 from q2_aam.settings import Reading
 from q2_aam.study.tables import name_ids
 from q2_aam.types import AAMMaturityDirectoryFormat
@@ -19,22 +19,24 @@ def maturity(
     metadata: qiime2.NumericMetadataColumn,
     cohorts: qiime2.CategoricalMetadataColumn,
     control: str,
+    further_predictions: PredictionsDirectoryFormat = None,
     groups: qiime2.CategoricalMetadataColumn = None,
     missing_samples: str = Reading.missing_samples,
 ) -> AAMMaturityDirectoryFormat:
     """Compare predictions with controls; the parameters are described where they are registered."""
     from q2_aam.evaluation.maturity import measure_maturity
-    from q2_aam.study.predictions_file import read_predictions
     from q2_aam.types._maturity import without_nan
 
-    origin = origin_of(predictions.path)
-    if origin == LEARNT:
+    parts = [part for part in (predictions, further_predictions) if part is not None]
+    origins = [origin_of(part.path) for part in parts]
+    if LEARNT in origins:
         raise ValueError(
             "These predictions are of the table that the model was fitted to: samples that were learnt from are "
             "predicted too near to their true values, and delays are hidden. Give the predictions that fit wrote "
             "(out-of-fold), or those of cross-validate."
         )
-    predicted = numbers_of(read_predictions(predictions.path / "predictions.tsv"))
+    first, texts = joined(parts)
+    predicted = numbers_of(texts)
     samples, notes = matched(predicted, metadata.to_series(), cohorts.to_series(), groups, missing_samples)
     refuse_no_control(samples["cohort"], cohorts.name, control)
     notes += subject_notes(samples, control, groups)
@@ -57,7 +59,7 @@ def maturity(
         "subjects": None if groups is None else groups.name,
         "near": found.near,
         "spread_by_age": found.spread_by_age,
-        "origin": origin,
+        "origin": origin_of_both(origins, set(samples["cohort"].reindex(first).dropna()), control),
         "curve": without_nan(found.curve.to_dict("records")),
         "compared": without_nan(found.cohorts.to_dict("records")),
         "ranges": without_nan(found.ranges.to_dict("records")),
@@ -65,6 +67,29 @@ def maturity(
     }
     (result.path / "maturity.json").write_text(json.dumps(description, indent=1, ensure_ascii=False), "utf-8")
     return result
+
+
+def joined(parts: list) -> tuple[pd.Index, pd.Series]:
+    """Samples of the first artifact, and predictions of all, as text; or a refusal of samples that are in both."""
+    from q2_aam.study.predictions_file import read_predictions
+
+    texts = [read_predictions(part.path / "predictions.tsv") for part in parts]
+    twice = texts[0].index.intersection(texts[-1].index, sort=False) if len(texts) > 1 else []
+    if len(twice):
+        raise ValueError(
+            f"{len(twice)} samples are in predictions and in further_predictions: {name_ids(twice)}. Samples that were "
+            "learnt from have out-of-fold predictions: leave them out of the table that predict is given."
+        )
+    return texts[0].index, pd.concat(texts)
+
+
+def origin_of_both(origins: list[str], learnt: set, control: str) -> str:
+    """Where predictions come from, and of which cohorts those are that are out-of-fold; 'controls': of these alone."""
+    if UNKNOWN in origins:
+        return UNKNOWN
+    if origins == [OUT_OF_FOLD, NEW] and learnt == {control}:
+        return "controls"
+    return OUT_OF_FOLD if OUT_OF_FOLD in origins else NEW
 
 
 def numbers_of(texts: pd.Series) -> pd.Series:

@@ -22,7 +22,10 @@ def register_maturity(plugin, citations) -> None:
     """
     plugin.methods.register_function(
         function=spoken(maturity),
-        inputs={"predictions": SampleData[RegressorPredictions]},
+        inputs={
+            "predictions": SampleData[RegressorPredictions],
+            "further_predictions": SampleData[RegressorPredictions],
+        },
         parameters={
             "metadata": MetadataColumn[Numeric],
             "cohorts": MetadataColumn[Categorical],
@@ -34,6 +37,8 @@ def register_maturity(plugin, citations) -> None:
         input_descriptions={
             "predictions": "Out-of-fold predictions of fit or cross-validate; or those of predict, of samples that the model has not "
             "learnt from. Predictions of the table that the model was fitted to are refused.",
+            "further_predictions": "Of other samples: where the model was fitted to controls alone, whose out-of-fold predictions are "
+            "then the first, those of predict of the other cohorts.",
         },
         parameter_descriptions={
             "metadata": "Column with the true values, such as age.",

@@ -12,6 +12,7 @@ from q2_aam.evaluation.maturity import measure_maturity
 from q2_aam.framework import Artifact, qiime2
 from q2_aam.provenance import folds_of_samples, origin_of
 from q2_aam.simulation.cohorts import simulate_cohorts
+from q2_aam.study.tables import name_ids
 from tests.visualizers.pages import categorical, numeric, predictions_of
 
 from .small import printed
@@ -261,4 +262,44 @@ def test_predictions_of_samples_that_were_learnt_from_are_refused(tmp_path):
         "(out-of-fold), or those of cross-validate.",
         frame,
         predictions=type(predictions)(str(data), "r"),
+    )
+
+
+def predicted_by(folder, frame, action, **inputs):
+    """Predictions of some samples, with where they come from."""
+    fitted = {"m": ("fit", "aam", {"table": "controls"})}
+    data = artifact_of(folder, action, artifacts=fitted, **inputs)
+    predictions = predictions_of(frame["predicted"].to_dict())
+    (data / "predictions.tsv").write_bytes((predictions.path / "predictions.tsv").read_bytes())
+    return type(predictions)(str(data), "r")
+
+
+def test_a_model_of_controls_alone(tmp_path):
+    """Their out-of-fold predictions, and those of predict of the others, are as one table of both."""
+    frame = simulate_cohorts(0)
+    own = frame["cohort"] == "control"
+    parts = {
+        "predictions": predicted_by(tmp_path / "own", frame[own], "fit", table="controls"),
+        "further_predictions": predicted_by(tmp_path / "new", frame[~own], "predict", table="others", model="m"),
+    }
+    found, whole = run(frame, **parts), run(frame)
+    samples = whole.view(pd.DataFrame)
+    pd.testing.assert_frame_equal(found.view(pd.DataFrame).loc[samples.index], samples)
+    assert found.view(dict)["origin"] == "controls"
+    # Of other cohorts, too, it has learnt: it may have made up for what they differ in.
+    parts["predictions"] = predicted_by(tmp_path / "all", frame[own | (frame.index == frame.index[~own][0])], "fit")
+    parts["further_predictions"] = predicted_by(
+        tmp_path / "rest", frame[~own].iloc[1:], "predict", table="others", model="m"
+    )
+    assert run(frame, **parts).view(dict)["origin"] == "out-of-fold"
+    assert run(frame, **{**parts, "predictions": given(frame[own])["predictions"]}).view(dict)["origin"] == "unknown"
+
+
+def test_samples_that_are_predicted_twice_are_refused(tmp_path):
+    frame = simulate_cohorts(0)
+    refused(
+        f"192 samples are in predictions and in further_predictions: {name_ids(frame.index)}. Samples that "
+        "were learnt from have out-of-fold predictions: leave them out of the table that predict is given.",
+        frame,
+        further_predictions=given(frame)["predictions"],
     )
