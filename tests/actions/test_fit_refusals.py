@@ -52,11 +52,6 @@ def test_one_class_only(study, encoder):
         run_fit(study, column, encoder)
 
 
-def test_one_sample(study, encoder):
-    with pytest.raises(ValueError, match=r"^column 'ph' has the same value \(\S+\) in all 1 training samples"):
-        run_fit(study, "ph", encoder, table=study.samples(["S01"]))
-
-
 def test_classes_that_are_whole_groups(study, encoder):
     message = (
         "The head needs inner folds whose training samples hold every class, but each class is in one group (or one "
