@@ -175,7 +175,7 @@ def test_metadata_of_none_of_the_samples(study, encoder):
     for missing_samples in ("error", "ignore"):
         with refused(
             "none of the table's 48 samples (S01, S02, S03, S04, S05, ... (48 in all)) is in the metadata (xS01, xS02, "
-            "xS03, xS04, xS05, ... (48 in all)). Check that both name their samples alike."
+            "xS03, xS04, xS05, ... (48 in all)). Those in the metadata have 'x' before the same names. Name them alike."
         ):
             run_fine_tune(study, as_column(elsewhere), encoder, missing_samples=missing_samples)
 
