@@ -8,9 +8,8 @@ from q2_aam.study.tables import name_ids
 # An ASV with so many reads in one sample, and as many to be expected in another, is missed there by no accident.
 SURE_READS = 10
 # Of such ASVs near copies have so many, share so large a part, and hold them in shares so alike (Bhattacharyya's
-# coefficient). Between subjects of nine studies 0 to 2% of samples have such a counterpart (28% of clean rooms, whose
-# surfaces were sampled repeatedly); of replicates drawn anew with shares that vary by a fifth, 83 to 100%
-# (docs/dev/decisions/0035).
+# coefficient). Between subjects of nine studies 0 to 2% of samples have such a counterpart; of replicates drawn anew
+# with shares that vary by a fifth, 83 to 100% (docs/dev/decisions/0035).
 FEWEST_ASVS, SHARED, ALIKE = 10, 0.9, 0.95
 # So many others are looked at, the most alike in all shares (Morisita's and Horn's index), that are no less alike.
 CANDIDATES, CANDIDATE = 10, 0.8

@@ -154,7 +154,7 @@ def mixture_caution(communities: Communities, foreign: str) -> str | None:
     # Samples of merged reads may each be of one length by themselves, if they hold little else than one microbe.
     apart = usual.all() and np.ptp(lengths) > TOLERANCE if len(lengths) else False
     if len(lengths) < 2 or not (apart or begin_longer_ones(communities, lengths)):
-        return _within_samples(communities, np.flatnonzero(usual == 0), foreign)
+        return _within_samples(communities.subset(np.flatnonzero(usual == 0)), foreign)
     each = ", ".join(
         f"{n} of {length} ({name_ids(communities.sample_ids[usual == length])})"
         for length, n in zip(lengths, samples, strict=True)
@@ -168,11 +168,10 @@ def mixture_caution(communities: Communities, foreign: str) -> str | None:
     return said
 
 
-def _within_samples(communities: Communities, samples: np.ndarray, foreign: str) -> str | None:
-    """As :func:`mixture_caution`, of samples that are of no one length by themselves."""
-    if len(samples) < FEW:
+def _within_samples(communities: Communities, foreign: str) -> str | None:
+    """As :func:`mixture_caution`, of samples that have no length of their own."""
+    if len(communities) < FEW:
         return None
-    communities = communities.subset(samples)
     own = asv_lengths(communities)
     reads = np.bincount(own, np.asarray(communities.counts.sum(0, dtype=np.float64)).ravel())
     lengths = np.flatnonzero(reads > BEGUN * reads.sum())

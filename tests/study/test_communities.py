@@ -245,7 +245,7 @@ def test_read_sequences_refuses_repeated_ids_by_name(tmp_path):
         read_sequences(fasta)
     assert str(error.value) == (
         f"{fasta} has more than one sequence for these feature IDs: a, b, c, d, e, ... (7 in all). "
-        "Keep one of each."
+        "Keep one of each; an ID ends at the first blank."
     )
 
 

@@ -191,7 +191,7 @@ def test_values_far_beyond_all_others():
     assert sentence == (
         f"1 of 100 values of 'ph' lie far beyond all others, of which four fifths are between {low:g} and {high:g}: "
         "5000 (s99). They decide what is fitted, and scores such as R2. If they are mistakes, mend them or leave the "
-        "cells empty; if values range over magnitudes, use --p-target-transform log1p."
+        "cells empty; if values range over magnitudes, set target_transform to 'log1p'."
     )
     # Many zeros, and what is skewed throughout, are no mistakes.
     assert cautions(numbers([0] * 95 + [1, 2, 3, 4, 5])) == []
