@@ -33,7 +33,7 @@ def made(frame, control="control", groups=True, origin=None):
         numeric(frame["true"].to_dict(), "age"),
         categorical(frame["cohort"].to_dict(), "diet"),
         control,
-        categorical(frame["subject"].to_dict(), "infant") if groups else None,
+        groups=categorical(frame["subject"].to_dict(), "infant") if groups else None,
     )
     if origin:
         path = artifact.path / "maturity.json"
