@@ -44,7 +44,7 @@ def whole(tmp_path_factory):
 def test_a_run_that_is_killed_at_any_moment_goes_on(undrawn, whole, tmp_path, moment, capsys):
     expected, seconds = whole
     child = started(tmp_path / "run")
-    time.sleep(np.random.default_rng(moment).uniform(0, seconds))
+    time.sleep(np.random.default_rng(moment).uniform(0, 0.6 * seconds))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     history = tmp_path / "run" / "history.tsv"
