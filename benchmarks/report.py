@@ -35,6 +35,7 @@ SECTIONS = {
     "starts": "scores.md",
     "step": "speed.md",
     "predict": "speed.md",
+    "memory-flat": "speed.md",
     "distances": "scale.md",
     "scale": "scale.md",
     "many-samples": "scale.md",

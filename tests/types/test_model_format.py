@@ -122,11 +122,17 @@ def test_a_foreign_zip_file_is_refused(names, level, model_folder):
 
 @LEVELS
 def test_a_file_with_one_byte_changed_is_refused(level, model_folder):
+    """Also where whoever changed it has made its records' checksums fit."""
     file = model_folder / "best_model.pt"
     content = bytearray(file.read_bytes())
     stated = json.loads((model_folder / "model.json").read_text())["sha256"]
     content[content.index(b"3\n")] ^= 1
     file.write_bytes(content)
+    assert refused(model_folder, level) == (
+        "best_model.pt is truncated or damaged (wrong checksum of best_model/version). Export it again from the "
+        "artifact it comes from, or train the model again."
+    )
+    write_torch_file(file, b"\x80\x02N.")
     found = refused(model_folder, level)
     describe(model_folder)
     now = json.loads((model_folder / "model.json").read_text())["sha256"]
