@@ -97,8 +97,8 @@ def test_covariates_are_standardised_by_the_training_samples_and_give_a_forest_o
     with_them = run(study, parts, groups=study.column("site"), random_seed=3, **covariates)
     pd.testing.assert_frame_equal(with_them.drop(columns="covariates"), predicted)
     assert list(with_them.columns) == ["median", "random forest", "covariates", *TABLES, "SVM UniFrac", "SVM Jaccard"]
-    # as good as the answer
-    frame["depth"] = frame["ph"]
+    # Nearly the answer; the very answer is refused.
+    frame["depth"] = frame["ph"].round(1)
     telling = run(study, parts, phylogeny=None, covariates=qiime2.Metadata(frame[["depth"]].rename_axis("id")))
     truth = study.frame.loc[parts[1].ids(), "ph"]
     assert np.corrcoef(telling["covariates"], truth)[0, 1] > 0.95
