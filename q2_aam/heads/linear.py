@@ -19,7 +19,7 @@ FOLDS = 5
 RIDGE_ALPHAS = np.logspace(0, 6, 13)
 LOGISTIC_ALPHAS = 1 / np.logspace(-4, 1, 6)
 # scikit-learn's default stops before the minimum where the penalty is large, each release elsewhere.
-SOLVER = {"solver": "newton-cg", "tol": 1e-6, "max_iter": 1000}
+SOLVER = {"solver": "newton-cg", "tol": 1e-4, "max_iter": 1000}
 # Units in which covariates meet the penalty: as one lineage, or as good as free of it.
 COVARIATE_WEIGHTS = (1.0, 10.0, 100.0)
 
