@@ -46,7 +46,8 @@ TRIMS = (
 )  # fmt: skip
 
 
-# Stool (V1-V2 and V3-V4) and saliva (V3-V4), and what a model of moving-pictures should name them.
+# Stool (V1-V2 and V3-V4; of iga-bariatric mostly sorted fractions of it) and saliva (V3-V4), and what a model of
+# moving-pictures should name them; saliva is nearest to the tongue. The encoder has read all, each by itself.
 SITES = {
     "feces-v12-192people": "UBERON:feces", "feces-v34-192people": "UBERON:feces", "iga-bariatric-v3v4": "UBERON:feces",
     "oral-saliva-ph": "UBERON:tongue",

@@ -3,8 +3,11 @@
 import biom
 from q2_types.feature_data import DNAFASTAFormat
 
-from q2_aam.actions._reporting import readable_warnings, say
+from q2_aam.actions._reporting import readable_warnings, say, warn_of
 from q2_aam.settings import Harmonizing, Reading, of_arguments
+
+# Share of the reads with a reference below which it is a warning.
+FEW_MATCHED = 0.8
 
 
 def harmonize_regions(
@@ -26,20 +29,24 @@ def harmonize_regions(
 
     from q2_aam.encoder.device import use_threads
     from q2_aam.study.communities import read_sequences
-    from q2_aam.study.references import harmonize
+    from q2_aam.study.references import harmonize, program
 
     with readable_warnings(), use_threads(settings) as threads:
+        # Before half a million sequences are read.
+        program()
         known = None if sequences is None else read_sequences(str(sequences))
-        harmonized = harmonize(
-            table, known, read_sequences(str(reference)), replace(settings, threads=threads), missing_features
-        )
+        genes = read_sequences(str(reference))
+        harmonized = harmonize(table, known, genes, replace(settings, threads=threads), missing_features)
         matched, left_out = harmonized.matched, table.shape[1] - harmonized.table.shape[1]
-        if left_out:
-            say(f"{left_out} of {table.shape[1]} samples are left out: too few of their reads have a reference.")
+        say(f"{harmonized.n_references} of {len(genes)} references hold the region.")
         say(
             f"{table.shape[0]} features are {harmonized.table.shape[0]} references now. Of a sample's reads "
             f"{matched.median():.1%} have one (median; lowest {matched.min():.1%}, sample {matched.idxmin()})."
         )
+        if left_out:
+            warn_of([f"{left_out} of {table.shape[1]} samples are left out: too few of their reads have a reference."])
+        if matched.median() < FEW_MATCHED:
+            warn_of([f"In half of the samples no more than {matched.median():.0%} of the reads have a reference."])
         result = DNAFASTAFormat()
         with result.open() as file:
             file.writelines(f">{name}\n{text}\n" for name, text in harmonized.sequences.items())

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from q2_aam.settings.architecture import LONGEST
 from q2_aam.settings.choices import (
     ASV_CACHES,
     DECISIONS,
@@ -152,8 +153,13 @@ class Harmonizing:
         check_least(self, length=1)
         if self.threads != "auto":
             check_least(self, threads=1)
-        if not self.primer:
-            raise ValueError("primer is empty. Give nucleotides, such as GTGYCAGCMGCCGCGGTAA.")
+        if len(self.primer.strip()) < 10:
+            raise ValueError(
+                f"primer is {self.primer!r}, which is found anywhere. Give one of ten nucleotides or more, such as "
+                "GTGYCAGCMGCCGCGGTAA."
+            )
+        if self.length > LONGEST:
+            raise ValueError(f"length is {self.length}; no more than {LONGEST} nucleotides are read of a sequence.")
         if not (0 < self.min_identity <= 1 and 0 <= self.min_matched <= 1):
             raise ValueError(
                 "min_identity must be above 0 and at most 1, and min_matched from 0 to 1, but they are "

@@ -97,7 +97,8 @@ def test_verbose_lines_of_split_samples(flow, survey, qiime):
 
 
 def test_verbose_lines_of_harmonize_regions(flow):
-    [line] = body(flow["harmonize-regions"])
+    held, line = body(flow["harmonize-regions"])
+    assert held == "120 of 120 references hold the region."
     assert re.fullmatch(
         r"\d+ features are \d+ references now\. Of a sample's reads 100\.0% have one "
         r"\(median; lowest [\d.]+%, sample \S+\)\.",

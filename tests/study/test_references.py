@@ -9,6 +9,7 @@ import pytest
 from q2_aam.settings import Harmonizing
 from q2_aam.study import references as module
 from q2_aam.study.references import harmonize, regions_of
+from q2_aam.study.tables import check_table
 
 PRIMER = "GTGCCAGCAGCCGCGGTAA"
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
@@ -77,6 +78,29 @@ def test_asvs_of_one_reference_are_one_feature(genes):
 
 
 @needs_vsearch
+def test_shares_sum_to_one_when_some_have_no_reference(genes):
+    texts = [genes["gene 0"][:150], genes["gene 1"][:150], drawn(np.random.default_rng(5), 150)]
+    table = biom.Table(np.array([[0.6, 0.3], [0.3, 0.7], [0.1, 0]]), texts, ["s1", "s2"])
+    harmonized = harmonize(table, None, genes, Harmonizing(threads=1))
+    assert frame(harmonized).loc["gene 0"].tolist() == pytest.approx([2 / 3, 0.3])
+    assert harmonized.matched.tolist() == pytest.approx([0.9, 1])
+    assert check_table(harmonized.table) == "shares"
+
+
+@needs_vsearch
+@pytest.mark.parametrize("odd", ["juts out", "is mostly N", "is short"])
+def test_what_is_no_part_of_a_reference_has_none(genes, odd):
+    text = genes["gene 0"]
+    foreign = {"juts out": text[-30:] + drawn(np.random.default_rng(5), 120), "is short": text[:40]}
+    foreign["is mostly N"] = text[:100] + "N" * 50
+    table = biom.Table(np.array([[6], [4]]), ["known", "odd"], ["s1"])
+    known = {"known": text[:150], "odd": foreign[odd]}
+    assert harmonize(table, known, genes, Harmonizing(threads=1)).matched["s1"] == 0.6
+    known["odd"] = text[30:180] if odd != "is mostly N" else text[30:175] + "N" * 5
+    assert harmonize(table, known, genes, Harmonizing(threads=1)).matched["s1"] == 1
+
+
+@needs_vsearch
 @pytest.mark.parametrize(("scale", "expected"), [(1, [1, 1]), (0.25, [0.5, 1])], ids=["presence", "shares"])
 def test_presence_and_shares_stay_what_they_are(genes, scale, expected):
     text = genes["gene 0"][:150]
@@ -93,21 +117,22 @@ def test_reads_without_a_reference_are_left_out_and_counted(genes):
     with pytest.raises(ValueError) as raised:
         harmonize(table, None, genes, Harmonizing(threads=1))
     assert str(raised.value) == (
-        "Less than 50% of the reads have a reference in 1 of 2 samples: s2 (10%). What is left of them would be another"
-        " community. Give references that hold such microbes, lower min_matched or min_identity, or set "
-        "unmatched_samples to 'ignore' to leave these samples out."
+        "Too small a share of the reads has a reference in 1 of 2 samples (min_matched is 0.5): s2 (0.1). What is left "
+        "of them would be another community. Give references that hold such microbes, lower min_matched or "
+        "min_identity, or set unmatched_samples to 'ignore' to leave these samples out."
     )
     left = harmonize(table, None, genes, Harmonizing(threads=1, unmatched_samples="ignore"))
     assert list(left.table.ids()) == ["s1"] == list(left.matched.index) and frame(left).loc["gene 0"].tolist() == [60]
     kept = harmonize(table, None, genes, Harmonizing(threads=1, min_matched=0))
     assert kept.matched.tolist() == [0.6, 0.1] and frame(kept).loc["gene 0"].tolist() == [60, 10]
     alone = biom.Table(np.array([[60, 0], [40, 90]]), [genes["gene 0"][:150], foreign], ["s1", "s2"])
-    with pytest.raises(ValueError, match=r"in 1 of 2 samples: s2 \(0%\)"):
+    end = r"s2 \(0\)\. .*, lower min_identity, or set unmatched_samples to 'ignore' to leave these samples out\.$"
+    with pytest.raises(ValueError, match=end):
         harmonize(alone, None, genes, Harmonizing(threads=1, min_matched=0))
     strict = Harmonizing(threads=1, min_matched=0.7, unmatched_samples="ignore")
-    with pytest.raises(ValueError, match="in 2 of 2 samples"):
+    with pytest.raises(ValueError, match=r"in 2 of 2 samples .* microbes, lower min_matched or min_identity\.$"):
         harmonize(alone, None, genes, strict)
-    with pytest.raises(ValueError, match="None of the 1 ASVs is at least 90% alike one of 12 references"):
+    with pytest.raises(ValueError, match=r"None of 1 ASVs is at least 0\.9 alike \(min_identity\) one of the 12 of 12"):
         harmonize(biom.Table(np.array([[1]]), [foreign], ["s1"]), None, genes, Harmonizing(threads=1))
 
 
@@ -131,15 +156,16 @@ def test_references_with_odd_names(genes):
 def test_what_is_read_of_a_reference():
     references = {
         "rna": "AAAGUGCCAGCAGCCGCGGUAAUACGUAGG", "lower": "gtgtcagccgccgcggtaatacggagg", "short": PRIMER + "TACG",
-        "ambiguous": PRIMER + "TACNTAGG", "without": "TACGTAGG" * 9,
+        "ambiguous": PRIMER + "TACNTAGG", "unread": "N" * 10 + PRIMER + "TACGTAGG", "without": "TACGTAGG" * 9,
     }  # fmt: skip
     regions = regions_of(references, Harmonizing.primer, 8)
     assert regions == {"rna": "TACGTAGG", "lower": "TACGGAGG"}
     with pytest.raises(ValueError) as raised:
         regions_of(references, Harmonizing.primer, 150)
     assert str(raised.value) == (
-        "None of 5 references holds 150 nucleotides (A, C, G or T) behind the primer GTGYCAGCMGCCGCGGTAA. Give "
-        "references of the whole 16S gene, such as those of SILVA or Greengenes, not parts of it."
+        "None of 6 references holds the primer GTGYCAGCMGCCGCGGTAA and 150 nucleotides (A, C, G or T) behind it "
+        "(primer, length). Give references of the whole 16S gene, such as those of SILVA or Greengenes, not parts of "
+        "it."
     )
     with pytest.raises(ValueError, match=r"primer is 'GTX-', but -, X is no letter of a nucleotide\."):
         regions_of(references, "GTX-", 8)
@@ -164,7 +190,9 @@ def test_a_vsearch_that_fails_is_told_of(genes, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"primer": ""}, "primer is empty"),
+        ({"primer": ""}, "primer is '', which is found anywhere"),
+        ({"primer": " NNNNNNNNN "}, "which is found anywhere"),
+        ({"length": 5001}, "no more than 5000 nucleotides are read"),
         ({"min_identity": 0}, "min_identity must be above 0"),
         ({"min_matched": 1.5}, "min_matched from 0 to 1"),
         ({"length": 0}, "length"),
