@@ -22,6 +22,7 @@ SECTIONS = {
     "skill-other": "scores.md",
     "skill-own": "scores.md",
     "regions": "scores.md",
+    "regions-harmonized": "scores.md",
     "across-studies": "scores.md",
     "across-ages": "scores.md",
     "across-percentiles": "scores.md",
