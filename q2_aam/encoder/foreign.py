@@ -17,6 +17,11 @@ def cautions_to_learn(encoder: Encoder | None, communities: Communities, foreign
         With that, if ``foreign`` is 'error' and it is no accident; if all samples hold the same.
     """
     refuse_alike(communities.counts)
+    return _cautions(encoder, communities, foreign)
+
+
+def _cautions(encoder: Encoder | None, communities: Communities, foreign: str) -> tuple[str, ...]:
+    """As :func:`cautions_to_learn`, of samples that may be alike: they can be placed, though nothing learnt of them."""
     found = [
         beginning_caution(communities, Beginning.of(communities), foreign, learnt=True),
         mixture_caution(communities, foreign),
@@ -40,7 +45,7 @@ def judged_alone(
     turned = None
     if foreign == "mend":
         communities, turned = turn_round(communities, Beginning.of(communities))
-    said = cautions_to_learn(encoder, communities, "ignore" if foreign == "ignore" else "error")
+    said = _cautions(encoder, communities, "ignore" if foreign == "ignore" else "error")
     return communities, tuple(filter(None, (turned, *said)))
 
 

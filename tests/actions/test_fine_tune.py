@@ -253,7 +253,7 @@ def test_predictions_are_in_the_targets_own_units(study, encoder):
 
 def test_covariates_are_read_by_the_linear_head(study, encoder):
     """With nearly the column itself among them there is little left to learn."""
-    covariates = qiime2.Metadata(study.frame[["ph"]].round(2).rename(columns={"ph": "acidity"}).rename_axis("id"))
+    covariates = qiime2.Metadata(study.frame[["ph"]].round(1).rename(columns={"ph": "acidity"}).rename_axis("id"))
     with told() as messages:
         outputs = run_fine_tune(study, "ph", encoder, covariates=covariates, epochs=1)
         again = run_predict(study, outputs[0], covariates=covariates, table=study.samples(outputs[1].index))

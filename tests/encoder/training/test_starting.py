@@ -90,6 +90,5 @@ def test_it_follows_from_the_data_alone():
 def test_terminal_branches_begin_as_a_share_of_what_lineages_are_long():
     network, _ = started(Fixed(0.4))
     placed = tiny.embed(network, tiny.survey())
-    lengths = np.unique(placed.terminal.data)
-    assert len(lengths) == 1
+    assert np.ptp(placed.terminal.data) < 1e-6
     assert placed.terminal.sum() == pytest.approx(TERMINAL * placed.presence.sum(), rel=0.01)
