@@ -95,7 +95,7 @@ def test_regressor(tmp_path):
     assert values["Distances that it has learnt"] == "unweighted UniFrac"
     assert values["Samples that it has read"] == "24"
     assert "Only 30 samples have a value of 'ph'." in page.text
-    assert "or trimmed to another length than 60 nucleotides." in page.text
+    assert "or trimmed to another length than 60 nucleotides;" in page.text
     assert "Tables that do not hold counts of reads or relative frequencies." in page.text
     far = f"{round(depths.min() / 2):,} or more than {round(depths.max() * 2):,}"
     assert f"Samples of fewer than {far} reads." in page.text
