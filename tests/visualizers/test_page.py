@@ -85,7 +85,7 @@ def test_chart_is_drawn_from_files_beside_the_page(tmp_path):
     assert all(chart["specification"] == CHART for chart in charts)
     assert (tmp_path / "vega.js").stat().st_size > 500_000
     shown = read_page(tmp_path)
-    assert [path for path in shown.fetched if path.endswith(".js")][-4:] == [
+    assert [path for path in shown.fetched if path.endswith(".js")][-5:] == [
         "./vega.js", "./charts.js", "./draw.js", "./values.js", "./page.js"
     ]
     assert {"./one.png", "./one.svg", "./two.png", "./two.svg"} <= set(shown.links)
