@@ -339,7 +339,7 @@ def test_model_from_before_beginnings_and_lengths(tmp_path):
     assert values["Encoder"] == values["Predicted and exact distances"] == UNKNOWN
     assert "How its sequences begin" not in page.text and "Reads" not in values
     assert "How good its predictions are is not in the file." in page.text
-    assert "trimmed to another length than those that it learnt from." in page.text
+    assert "trimmed to another length than those that it learnt from;" in page.text
     assert "First places of the sequences" not in held(page)
     assert not (tmp_path / "charts.js").exists()
 
