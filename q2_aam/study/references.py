@@ -25,11 +25,6 @@ ACCEPTED, REJECTED = 8, 64
 COVERED, SHORTEST = 0.8, 50
 # Share of an ASV that may be N, and what makes a reference one that was not read.
 MOST_UNREAD, UNREAD = 0.05, "N" * 10
-# Letters of degenerate nucleotides as patterns.
-DEGENERATE = {
-    "R": "[AG]", "Y": "[CT]", "S": "[CG]", "W": "[AT]", "K": "[GT]", "M": "[AC]",
-    "B": "[CGT]", "D": "[AGT]", "H": "[ACT]", "V": "[ACG]", "N": "[ACGT]",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -181,11 +176,13 @@ def regions_of(references: dict[str, str], primer: str, length: int) -> dict[str
     ValueError
         If the primer has a letter that is no IUPAC nucleotide, or no reference holds the region.
     """
+    import skbio
+
     primer = primer.strip().upper().replace("U", "T")
-    unknown = sorted(set(primer) - {*DEGENERATE, *"ACGT"})
+    unknown = sorted(set(primer) - skbio.DNA.definite_chars - skbio.DNA.degenerate_chars)
     if unknown:
         raise ValueError(f"primer is {primer!r}, but {', '.join(unknown)} is no letter of a nucleotide.")
-    pattern = re.compile("".join(DEGENERATE.get(letter, letter) for letter in primer) + f"([ACGT]{{{length}}})")
+    pattern = re.compile(f"{skbio.DNA(primer).to_regex().pattern}([ACGT]{{{length}}})")
     found = {name: pattern.search(text.upper().replace("U", "T")) for name, text in references.items()}
     regions = {name: match[1] for name, match in found.items() if match and UNREAD not in references[name].upper()}
     if not regions:
